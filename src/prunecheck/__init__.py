@@ -1,0 +1,1 @@
+"""Placebo-controlled trials for pruning methods."""

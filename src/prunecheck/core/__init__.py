@@ -1,0 +1,1 @@
+"""The nouns: counts, masks, tickets, seeds, errors. Pure; knows no file, no study, no statistics."""
