@@ -1,0 +1,35 @@
+"""``dict[str, Tensor]``, the one currency: to bytes and back, fingerprints, copies."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+Tree = dict[str, Tensor]
+
+
+def to_bytes(tree: Mapping[str, Tensor]) -> bytes:
+    """safetensors bytes. No metadata goes in: with it, equal tensors would give different bytes."""
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tree.items()})
+
+
+def from_bytes(data: bytes) -> Tree:
+    return load(data)
+
+
+def fingerprint(tree: Mapping[str, Tensor]) -> str:
+    """sha256 over names, dtypes, shapes and values, in name order."""
+    digest = hashlib.sha256()
+    for name in sorted(tree):
+        tensor = tree[name].detach().cpu().contiguous()
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b"")
+    return digest.hexdigest()
+
+
+def clone(tree: Mapping[str, Tensor]) -> Tree:
+    return {name: tensor.detach().clone() for name, tensor in tree.items()}
