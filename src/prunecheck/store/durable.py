@@ -1,0 +1,310 @@
+"""Every file prunecheck writes is written here: whole or not at all, and still there after a power cut.
+
+A file or folder is built under a temporary name, fsynced, renamed to its final name, and the folder that holds the
+name is fsynced. Without the fsyncs a rename can reach the disk before the bytes it names (Pillai et al., OSDI 2014).
+Symbolic links are never followed. Failures end as StoreError with one sentence that says what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from prunecheck.core.errors import StoreError
+from prunecheck.core.words import printable
+from prunecheck.store import faults
+
+_BLOCK = 1 << 20
+_NOT_A_PLAIN_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR)
+_REMEDIES = {
+    errno.ENOSPC: "The disk is full. Free some space;",
+    errno.EDQUOT: "Your disk quota is used up. Free some space;",
+    errno.EFBIG: "A file would exceed the size limit. Raise it (ulimit -f);",
+    errno.EROFS: "The disk is read-only. Make it writable or choose another store;",
+    errno.EACCES: "Permission denied. Make the folder writable or choose another store;",
+    errno.EPERM: "Permission denied. Make the folder writable or choose another store;",
+    errno.EIO: "The disk reports an I/O error. Check it or choose another store;",
+    errno.ENOLCK: "This file system has no locks (NFS?). Choose a store on a local disk;",
+    errno.EOPNOTSUPP: "This file system has no locks (NFS?). Choose a store on a local disk;",
+}
+
+
+def write_file(path: Path, data: bytes, temp_in: Path | None = None) -> None:
+    """Replace *path* by *data* atomically. The temporary file stands in *temp_in*, by default beside *path*."""
+    write_chunks(path, (data,), temp_in)
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes], temp_in: Path | None = None) -> None:
+    """As ``write_file``, for content that need not fit into memory."""
+    temp = (temp_in or path.parent) / f".{uuid.uuid4().hex}.tmp"
+    with _plainly(path):
+        try:
+            _create(temp, chunks)
+            _act("rename", os.rename, temp, path)
+        except BaseException:
+            discard(temp)
+            raise
+        _sync_folder(path.parent)
+
+
+def commit_folder(scratch: Path, final: Path, files: Iterable[tuple[str, bytes]]) -> bool:
+    """Make the folder *final* with *files* appear at once. False: somebody else was first, ours is discarded.
+
+    *files* are written in the given order, so the one that vouches for the others comes last. *scratch* (absent, on
+    the same file system) is where the folder is built. Either way *final* is on the disk for good on return.
+    """
+    with _plainly(final):
+        try:
+            _act("mkdir", os.mkdir, scratch)
+            for name, data in files:
+                _create(scratch / name, (data,))
+            _sync_folder(scratch)
+            won = _rename_folder(scratch, final)
+        except BaseException:
+            discard(scratch)
+            raise
+        if not won:
+            discard(scratch)
+        _sync_folder(final.parent)
+    return won
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Add *line* to *path* in a single write. Not fsynced: for records that may be lost, never for results."""
+    with _plainly(path):
+        handle = _act("open", os.open, path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        try:
+            size = os.fstat(handle).st_size
+            # A torn line of a killed process must not swallow this one.
+            torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+            _act("write", os.write, handle, (b"\n" if torn else b"") + line + b"\n")
+        finally:
+            os.close(handle)
+
+
+def ensure_folder(path: Path) -> None:
+    """Create *path* and its missing parents, durably. Raises StoreError where it is a link or a file."""
+    if not path.parent.exists():
+        ensure_folder(path.parent)
+    with _plainly(path):
+        with suppress(FileExistsError):
+            _act("mkdir", os.mkdir, path)
+        if not is_folder(path):
+            raise StoreError(f"{_shown(path)} must be a plain folder, not a link or a file.")
+        # Also where it exists: whoever made it may have been killed before this.
+        _sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in the folder *path* survive a power cut."""
+    with _plainly(path):
+        _sync_folder(path)
+
+
+def move(source: Path, target: Path) -> bool:
+    """Rename *source* to *target* (absent, same file system), durably. False where *source* is gone already."""
+    with _plainly(source):
+        try:
+            _act("rename", os.rename, source, target)
+        except FileNotFoundError:
+            return False
+        _sync_folder(target.parent)
+        _sync_folder(source.parent)
+    return True
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a whole folder; links are removed, not followed. Nothing there is fine."""
+    with _plainly(path):
+        _remove(path)
+
+
+def discard(path: Path) -> None:
+    """As ``remove``, but failing is fine: for scratch, after an error that is already on its way to the user."""
+    with suppress(OSError):
+        _remove(path)
+
+
+def read_file(path: Path, limit: int) -> bytes | None:
+    """The bytes of *path*; None where no plain file of at most *limit* bytes is there."""
+    with _opened(path) as handle:
+        if handle is None or os.fstat(handle).st_size > limit:
+            return None
+        return b"".join(_blocks(handle))
+
+
+def hash_file(path: Path) -> tuple[int, str] | None:
+    """Size in bytes and SHA-256 (hex) of *path*; None where no plain file is there. Any size, little memory."""
+    with _opened(path) as handle:
+        if handle is None:
+            return None
+        size, digest = 0, hashlib.sha256()
+        for block in _blocks(handle):
+            size += len(block)
+            digest.update(block)
+        return size, digest.hexdigest()
+
+
+def is_folder(path: Path) -> bool:
+    """True for a real folder, False for a link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def folder_names(path: Path) -> list[str]:
+    """The sorted names in the folder *path*; none where it is absent or a link."""
+    if not is_folder(path):
+        return []
+    with _plainly(path), suppress(FileNotFoundError), os.scandir(path) as entries:
+        return sorted(entry.name for entry in entries)
+    return []
+
+
+def free_bytes(path: Path) -> int:
+    """Free space, in bytes, on the disk where *path* is or will be."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def lock(path: Path, *, shared: bool = False, wait: bool = True) -> int | None:
+    """Lock the file *path* (created if absent); the kernel frees the lock when the process dies.
+
+    Returns a handle for ``unlock``; None where *wait* is false and another holder lives.
+    """
+    mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    with _plainly(path):
+        while True:
+            handle: int = _act("open", os.open, path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            try:
+                fcntl.flock(handle, mode)
+                if _is_still_named(handle, path):
+                    return handle
+            except BlockingIOError:
+                os.close(handle)
+                return None
+            except BaseException:
+                os.close(handle)
+                raise
+            # The last holder removed the file between our open and our lock: what we hold guards nothing.
+            os.close(handle)
+
+
+def unlock(handle: int, remove_too: Path | None = None) -> None:
+    """Free a lock; *remove_too* is its file, if nobody will need it again."""
+    if remove_too is not None:
+        discard(remove_too)
+    # Not only closed: a forked child may hold a copy of the handle.
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    os.close(handle)
+
+
+def _act(operation: str, call: Callable[..., Any], *args: Any) -> Any:
+    """Every system call that touches the disk passes here, so a test can count, break or record it."""
+    if faults.armed is not None:
+        faults.armed.strike(operation, call, *args)
+    return call(*args)
+
+
+def _create(path: Path, chunks: Iterable[bytes]) -> None:
+    handle = _act("open", os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    try:
+        for chunk in chunks:
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[_act("write", os.write, handle, rest) :]
+        _act("fsync", os.fsync, handle)
+    finally:
+        os.close(handle)
+
+
+def _sync_folder(path: Path) -> None:
+    try:
+        handle = _act("open", os.open, path, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        return  # a parent such as /scratch that may be entered but not listed: not ours to sync
+    try:
+        _act("fsync", os.fsync, handle)
+    finally:
+        os.close(handle)
+
+
+def _rename_folder(scratch: Path, final: Path) -> bool:
+    try:
+        _act("rename", os.rename, scratch, final)
+    except OSError:
+        # Somebody was first (ENOTEMPTY), or the file server did it and lost the reply (ENOENT).
+        if not is_folder(final):
+            raise
+        return False
+    return True
+
+
+def _remove(path: Path) -> None:
+    try:
+        if is_folder(path):
+            for child in list(path.iterdir()):
+                _remove(child)
+            _act("rmdir", os.rmdir, path)
+        else:
+            _act("unlink", os.unlink, path)
+    except FileNotFoundError:
+        return
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int | None]:
+    """A handle on the plain file *path*, or None. O_NONBLOCK: a pipe put in its place must not hang us."""
+    with _plainly(path):
+        try:
+            handle = _act("open", os.open, path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno not in _NOT_A_PLAIN_FILE:
+                raise
+            handle = None
+        try:
+            yield handle if handle is not None and stat.S_ISREG(os.fstat(handle).st_mode) else None
+        finally:
+            if handle is not None:
+                os.close(handle)
+
+
+def _blocks(handle: int) -> Iterator[bytes]:
+    while block := _act("read", os.read, handle, _BLOCK):
+        yield block
+
+
+def _is_still_named(handle: int, path: Path) -> bool:
+    try:
+        named = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    held = os.fstat(handle)
+    return (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)
+
+
+@contextmanager
+def _plainly(path: Path) -> Iterator[None]:
+    """Turn an OSError into a StoreError with one sentence on what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        remedy = _REMEDIES.get(error.errno or 0, f"Reading or writing failed ({reason}). Check the path;")
+        message = f"{remedy} the same command resumes where it stopped. ({_shown(path)}: {reason})"
+        raise StoreError(message) from error
+
+
+def _shown(path: Path) -> str:
+    return printable(str(path), limit=200)

@@ -1,0 +1,303 @@
+"""The store: artefacts under the hash of what made them. It is the only truth; there is no journal and no status.
+
+format.json  CACHEDIR.TAG  .gitignore
+objects/<k[:2]>/<k>/{…, manifest.json}   one artefact per key, written once, verified at every read
+partial/<k>                              how far an unfinished step has come
+quarantine/                              damaged artefacts, kept to be looked at
+claims/<k>                               who is at work on a key (a lock, freed by the kernel when its holder dies)
+tmp/  lock                               scratch, and the lock that says whether anybody is using it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from prunecheck.core.errors import StoreError
+from prunecheck.core.words import unknown
+from prunecheck.store import durable, manifest
+from prunecheck.store.manifest import Entry, check_key, check_name
+
+_FOLDERS = ("objects", "partial", "quarantine", "claims", "tmp")
+_OURS = {*_FOLDERS, "format.json", "CACHEDIR.TAG", ".gitignore", "lock", "timings.jsonl"}
+_CACHEDIR_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a cache made by prunecheck.\n"
+_PARTIAL_LIMIT = 1 << 40
+
+
+class Damaged(StoreError):
+    """An artefact does not hold what was committed. It was moved to quarantine/; make it again and commit it."""
+
+
+class Missing(Damaged):
+    """There is no such artefact (any more); make it again and commit it."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on one key. Freed by ``release``, by leaving ``with``, or by the death of the process."""
+
+    path: Path
+    handle: int
+
+    def release(self) -> None:
+        durable.unlock(self.handle, remove_too=self.path)
+
+    def __enter__(self) -> Claim:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.release()
+
+
+@dataclass(frozen=True)
+class Store:
+    """Artefacts by key (64 hex digits). Every method raises StoreError when the disk fails or a key is malformed.
+
+    Safe to use from many processes at once, and to send to another process.
+    """
+
+    root: Path
+    _settled: set[Path] = field(default_factory=set, repr=False, compare=False)
+    """folders this process knows to be on the disk for good"""
+
+    @classmethod
+    def open(cls, root: Path) -> Store:
+        """The store at *root*; nothing is written before the first commit.
+
+        Raises StoreError for a folder with other things in it, and for a store of a newer format.
+        """
+        root = Path(root).expanduser().resolve()
+        if root.exists() and not root.is_dir():
+            raise StoreError(f"{root} is a file. Give a folder for the store, new or empty.")
+        names = durable.folder_names(root)
+        if "format.json" in names:
+            _check_format(root / "format.json")
+        elif foreign := set(names) - _OURS:
+            raise StoreError(
+                f"{root} is not a store and not empty (it has {min(foreign)!r}). Give a new or empty folder."
+            )
+        return cls(root)
+
+    def has(self, key: str) -> bool:
+        """True if *key* was committed. Costs one look; whether it is sound is found out when it is read."""
+        return durable.is_folder(self._folder(key))
+
+    def missing(self, keys: Iterable[str]) -> set[str]:
+        """Those of *keys* that were not committed. One listing per two-digit prefix, not one look per key."""
+        wanted: dict[str, set[str]] = {}
+        for key in keys:
+            wanted.setdefault(check_key(key)[:2], set()).add(key)
+        absent: set[str] = set()
+        for prefix, group in wanted.items():
+            absent |= group.difference(durable.folder_names(self.root / "objects" / prefix))
+        return absent
+
+    def keys(self) -> Iterator[str]:
+        """All committed keys, sorted."""
+        objects = self.root / "objects"
+        for prefix in durable.folder_names(objects):
+            for key in durable.folder_names(objects / prefix):
+                if manifest.is_key(key) and key.startswith(prefix):
+                    yield key
+
+    def commit(self, key: str, files: Mapping[str, bytes]) -> None:
+        """Store *files* (name -> content) under *key*, all or nothing; on return they survive a power cut.
+
+        The first writer wins: a key that is already there keeps what it has. Clears the key's partial state.
+        """
+        folder = self._folder(key)
+        entries = {check_name(name): Entry.of(data) for name, data in files.items()}
+        content = [*files.items(), (manifest.NAME, manifest.render(key, entries))]
+        with self.writing():
+            if self.has(key) and self._read_manifest(key) is None:
+                self._set_aside(key)
+            self._settle(folder.parent)
+            if self.has(key):
+                durable.sync_folder(folder.parent)  # its writer may have been killed just before this
+            else:
+                durable.commit_folder(self.scratch(), folder, content)
+        self.clear_partial(key)
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """The file names of artefact *key*, sorted. Raises Missing or Damaged."""
+        return tuple(self.entries(key))
+
+    def entries(self, key: str) -> dict[str, Entry]:
+        """Size and SHA-256 of each file of *key*, by sorted name. Raises Missing or Damaged."""
+        if not self.has(key):
+            raise Missing(f"artefact {key[:12]}… is not in the store.")
+        entries = self._read_manifest(key)
+        if entries is None:
+            raise self._damaged(key, "its manifest")
+        return entries
+
+    def read(self, key: str, name: str) -> bytes:
+        """The file *name* of artefact *key*, verified. Raises Missing or Damaged: then make the artefact again."""
+        entries = self.entries(key)
+        if name not in entries:
+            raise StoreError(unknown(f"file of artefact {key[:12]}…", name, entries))
+        data = durable.read_file(self._folder(key) / name, limit=entries[name].size)
+        if data is None or Entry.of(data) != entries[name]:
+            raise self._damaged(key, name)
+        return data
+
+    def fault_of(self, key: str) -> str | None:
+        """What is wrong with artefact *key*: the name of the first file that is not as committed. None if sound."""
+        entries = self._read_manifest(key)
+        if entries is None:
+            return manifest.NAME
+        for name, entry in entries.items():
+            found = durable.hash_file(self._folder(key) / name)
+            if found != (entry.size, entry.sha256):
+                return name
+        return None
+
+    def quarantine(self, key: str) -> bool:
+        """Move artefact *key* to quarantine/ if it is damaged at this moment; True if it was."""
+        if not self.has(key) or self.fault_of(key) is None:
+            return False
+        with self.writing():
+            self._set_aside(key)
+        return True
+
+    def drop(self, key: str) -> None:
+        """Remove artefact *key* and its partial state. Nothing there is fine."""
+        with self.writing():
+            grave = self.scratch()
+            if self.has(key) and durable.move(self._folder(key), grave):
+                durable.remove(grave)
+        self.clear_partial(key)
+
+    def claim(self, key: str) -> Claim:
+        """The only right to work on *key*; waits until it is free. Use as ``with store.claim(key): …``.
+
+        Not reentrant: a process that claims a key twice waits for itself.
+        """
+        claim = self._claim(key, wait=True)
+        assert claim is not None
+        return claim
+
+    def try_claim(self, key: str) -> Claim | None:
+        """As ``claim``, but None at once where another living holder has it."""
+        return self._claim(key, wait=False)
+
+    def save_partial(self, key: str, data: bytes) -> None:
+        """Remember how far the unfinished step *key* has come; replaces what was remembered before."""
+        path = self._partial(key)
+        with self.writing():
+            self._settle(path.parent)
+            durable.write_file(path, _partial_head(key, data) + data, temp_in=self.root / "tmp")
+
+    def load_partial(self, key: str) -> bytes | None:
+        """What ``save_partial`` remembered for *key*; None where there is nothing, or nothing sound."""
+        stored = durable.read_file(self._partial(key), limit=_PARTIAL_LIMIT)
+        if stored is None:
+            return None
+        head, _, data = stored.partition(b"\n")
+        return data if head + b"\n" == _partial_head(key, data) else None
+
+    def clear_partial(self, key: str) -> None:
+        """Forget the partial state of *key*."""
+        durable.remove(self._partial(key))
+
+    def free_bytes(self) -> int:
+        """Free space, in bytes, on the disk of the store."""
+        return durable.free_bytes(self.root)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Held around every use of tmp/: creates the store if need be, and keeps others from sweeping tmp/."""
+        labels = self.root / "format.json"
+        if labels not in self._settled:
+            self._make_folders()
+            self.sweep()
+        handle = durable.lock(self.root / "lock", shared=True)
+        assert handle is not None
+        try:
+            if labels not in self._settled:
+                self._write_labels()
+                self._settled.add(labels)
+            yield
+        finally:
+            durable.unlock(handle)
+
+    def sweep(self) -> None:
+        """Empty tmp/ of what killed processes left there, unless somebody is writing right now."""
+        handle = durable.lock(self.root / "lock", wait=False)
+        if handle is None:
+            return
+        try:
+            for name in durable.folder_names(self.root / "tmp"):
+                durable.remove(self.root / "tmp" / name)
+        finally:
+            durable.unlock(handle)
+
+    def scratch(self) -> Path:
+        """A name in tmp/ that nobody else uses."""
+        return self.root / "tmp" / uuid.uuid4().hex
+
+    def _folder(self, key: str) -> Path:
+        return self.root / "objects" / check_key(key)[:2] / key
+
+    def _partial(self, key: str) -> Path:
+        return self.root / "partial" / check_key(key)
+
+    def _claim(self, key: str, wait: bool) -> Claim | None:
+        path = self.root / "claims" / check_key(key)
+        self._make_folders()
+        handle = durable.lock(path, wait=wait)
+        return None if handle is None else Claim(path, handle)
+
+    def _settle(self, folder: Path) -> None:
+        if folder not in self._settled:
+            durable.ensure_folder(folder)
+            self._settled.add(folder)
+
+    def _make_folders(self) -> None:
+        self._settle(self.root)
+        for name in _FOLDERS:
+            self._settle(self.root / name)
+
+    def _write_labels(self) -> None:
+        labels = {".gitignore": b"*\n", "CACHEDIR.TAG": _CACHEDIR_TAG}
+        labels["format.json"] = json.dumps({"format": manifest.FORMAT}).encode() + b"\n"
+        for name, data in labels.items():
+            if not (self.root / name).exists():
+                durable.write_file(self.root / name, data, temp_in=self.root / "tmp")
+
+    def _read_manifest(self, key: str) -> dict[str, Entry] | None:
+        path = self._folder(key) / manifest.NAME
+        return manifest.parse(key, durable.read_file(path, limit=manifest.LIMIT))
+
+    def _damaged(self, key: str, what: str) -> Damaged:
+        # Looked at again before it is moved: another process may have replaced it in the meantime.
+        self.quarantine(key)
+        return Damaged(f"artefact {key[:12]}… is damaged ({what}); it was moved to {self.root / 'quarantine'}.")
+
+    def _set_aside(self, key: str) -> None:
+        durable.move(self._folder(key), self.root / "quarantine" / f"{key}-{uuid.uuid4().hex[:8]}")
+
+
+def _partial_head(key: str, data: bytes) -> bytes:
+    digest = hashlib.sha256(key.encode() + data).hexdigest()
+    return f"prunecheck partial {key} {digest}\n".encode()
+
+
+def _check_format(path: Path) -> None:
+    try:
+        number = json.loads(durable.read_file(path, limit=4096) or b"")["format"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        number = None
+    if not isinstance(number, int) or number < 1:
+        raise StoreError(f'{path} is damaged. If this folder is a store, put {{"format": {manifest.FORMAT}}} in it.')
+    if number > manifest.FORMAT:
+        raise StoreError(
+            f"{path.parent} was written by a newer prunecheck (format {number}, this one reads up to "
+            f"{manifest.FORMAT}). Upgrade prunecheck or choose another store."
+        )
