@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from prunecheck.store.archive import export, import_
+from prunecheck.store.care import Garbage, Report, Sizes, gc, sizes, verify
 from prunecheck.store.store import Claim, Damaged, Missing, Store
 from prunecheck.store.timings import Timings
 
-__all__ = ["Claim", "Damaged", "Missing", "Store", "Timings"]
+__all__ = [
+    "Claim",
+    "Damaged",
+    "Garbage",
+    "Missing",
+    "Report",
+    "Sizes",
+    "Store",
+    "Timings",
+    "export",
+    "gc",
+    "import_",
+    "sizes",
+    "verify",
+]

@@ -46,7 +46,7 @@ def write_file(path: Path, data: bytes, temp_in: Path | None = None) -> None:
 def write_chunks(path: Path, chunks: Iterable[bytes], temp_in: Path | None = None) -> None:
     """As ``write_file``, for content that need not fit into memory."""
     temp = (temp_in or path.parent) / f".{uuid.uuid4().hex}.tmp"
-    with _plainly(path):
+    with plainly(path):
         try:
             _create(temp, chunks)
             _act("rename", os.rename, temp, path)
@@ -62,7 +62,7 @@ def commit_folder(scratch: Path, final: Path, files: Iterable[tuple[str, bytes]]
     *files* are written in the given order, so the one that vouches for the others comes last. *scratch* (absent, on
     the same file system) is where the folder is built. Either way *final* is on the disk for good on return.
     """
-    with _plainly(final):
+    with plainly(final):
         try:
             _act("mkdir", os.mkdir, scratch)
             for name, data in files:
@@ -80,7 +80,7 @@ def commit_folder(scratch: Path, final: Path, files: Iterable[tuple[str, bytes]]
 
 def append_line(path: Path, line: bytes) -> None:
     """Add *line* to *path* in a single write. Not fsynced: for records that may be lost, never for results."""
-    with _plainly(path):
+    with plainly(path):
         handle = _act("open", os.open, path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             size = os.fstat(handle).st_size
@@ -95,7 +95,7 @@ def ensure_folder(path: Path) -> None:
     """Create *path* and its missing parents, durably. Raises StoreError where it is a link or a file."""
     if not path.parent.exists():
         ensure_folder(path.parent)
-    with _plainly(path):
+    with plainly(path):
         with suppress(FileExistsError):
             _act("mkdir", os.mkdir, path)
         if not is_folder(path):
@@ -106,13 +106,13 @@ def ensure_folder(path: Path) -> None:
 
 def sync_folder(path: Path) -> None:
     """Make the names in the folder *path* survive a power cut."""
-    with _plainly(path):
+    with plainly(path):
         _sync_folder(path)
 
 
 def move(source: Path, target: Path) -> bool:
     """Rename *source* to *target* (absent, same file system), durably. False where *source* is gone already."""
-    with _plainly(source):
+    with plainly(source):
         try:
             _act("rename", os.rename, source, target)
         except FileNotFoundError:
@@ -124,7 +124,7 @@ def move(source: Path, target: Path) -> bool:
 
 def remove(path: Path) -> None:
     """Remove a file or a whole folder; links are removed, not followed. Nothing there is fine."""
-    with _plainly(path):
+    with plainly(path):
         _remove(path)
 
 
@@ -166,7 +166,7 @@ def folder_names(path: Path) -> list[str]:
     """The sorted names in the folder *path*; none where it is absent or a link."""
     if not is_folder(path):
         return []
-    with _plainly(path), suppress(FileNotFoundError), os.scandir(path) as entries:
+    with plainly(path), suppress(FileNotFoundError), os.scandir(path) as entries:
         return sorted(entry.name for entry in entries)
     return []
 
@@ -184,7 +184,7 @@ def lock(path: Path, *, shared: bool = False, wait: bool = True) -> int | None:
     Returns a handle for ``unlock``; None where *wait* is false and another holder lives.
     """
     mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
-    with _plainly(path):
+    with plainly(path):
         while True:
             handle: int = _act("open", os.open, path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
             try:
@@ -266,7 +266,7 @@ def _remove(path: Path) -> None:
 @contextmanager
 def _opened(path: Path) -> Iterator[int | None]:
     """A handle on the plain file *path*, or None. O_NONBLOCK: a pipe put in its place must not hang us."""
-    with _plainly(path):
+    with plainly(path):
         try:
             handle = _act("open", os.open, path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
@@ -295,7 +295,7 @@ def _is_still_named(handle: int, path: Path) -> bool:
 
 
 @contextmanager
-def _plainly(path: Path) -> Iterator[None]:
+def plainly(path: Path) -> Iterator[None]:
     """Turn an OSError into a StoreError with one sentence on what to do."""
     try:
         yield

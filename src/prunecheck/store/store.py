@@ -86,7 +86,7 @@ class Store:
 
     def has(self, key: str) -> bool:
         """True if *key* was committed. Costs one look; whether it is sound is found out when it is read."""
-        return durable.is_folder(self._folder(key))
+        return durable.is_folder(self.folder(key))
 
     def missing(self, keys: Iterable[str]) -> set[str]:
         """Those of *keys* that were not committed. One listing per two-digit prefix, not one look per key."""
@@ -111,7 +111,7 @@ class Store:
 
         The first writer wins: a key that is already there keeps what it has. Clears the key's partial state.
         """
-        folder = self._folder(key)
+        folder = self.folder(key)
         entries = {check_name(name): Entry.of(data) for name, data in files.items()}
         content = [*files.items(), (manifest.NAME, manifest.render(key, entries))]
         with self.writing():
@@ -142,7 +142,7 @@ class Store:
         entries = self.entries(key)
         if name not in entries:
             raise StoreError(unknown(f"file of artefact {key[:12]}…", name, entries))
-        data = durable.read_file(self._folder(key) / name, limit=entries[name].size)
+        data = durable.read_file(self.folder(key) / name, limit=entries[name].size)
         if data is None or Entry.of(data) != entries[name]:
             raise self._damaged(key, name)
         return data
@@ -153,7 +153,7 @@ class Store:
         if entries is None:
             return manifest.NAME
         for name, entry in entries.items():
-            found = durable.hash_file(self._folder(key) / name)
+            found = durable.hash_file(self.folder(key) / name)
             if found != (entry.size, entry.sha256):
                 return name
         return None
@@ -170,7 +170,7 @@ class Store:
         """Remove artefact *key* and its partial state. Nothing there is fine."""
         with self.writing():
             grave = self.scratch()
-            if self.has(key) and durable.move(self._folder(key), grave):
+            if self.has(key) and durable.move(self.folder(key), grave):
                 durable.remove(grave)
         self.clear_partial(key)
 
@@ -189,14 +189,14 @@ class Store:
 
     def save_partial(self, key: str, data: bytes) -> None:
         """Remember how far the unfinished step *key* has come; replaces what was remembered before."""
-        path = self._partial(key)
+        path = self.partial_path(key)
         with self.writing():
             self._settle(path.parent)
             durable.write_file(path, _partial_head(key, data) + data, temp_in=self.root / "tmp")
 
     def load_partial(self, key: str) -> bytes | None:
         """What ``save_partial`` remembered for *key*; None where there is nothing, or nothing sound."""
-        stored = durable.read_file(self._partial(key), limit=_PARTIAL_LIMIT)
+        stored = durable.read_file(self.partial_path(key), limit=_PARTIAL_LIMIT)
         if stored is None:
             return None
         head, _, data = stored.partition(b"\n")
@@ -204,7 +204,15 @@ class Store:
 
     def clear_partial(self, key: str) -> None:
         """Forget the partial state of *key*."""
-        durable.remove(self._partial(key))
+        durable.remove(self.partial_path(key))
+
+    def folder(self, key: str) -> Path:
+        """Where artefact *key* is or will be. Read it with ``read``, which verifies."""
+        return self.root / "objects" / check_key(key)[:2] / key
+
+    def partial_path(self, key: str) -> Path:
+        """Where the partial state of *key* is or will be."""
+        return self.root / "partial" / check_key(key)
 
     def free_bytes(self) -> int:
         """Free space, in bytes, on the disk of the store."""
@@ -242,12 +250,6 @@ class Store:
         """A name in tmp/ that nobody else uses."""
         return self.root / "tmp" / uuid.uuid4().hex
 
-    def _folder(self, key: str) -> Path:
-        return self.root / "objects" / check_key(key)[:2] / key
-
-    def _partial(self, key: str) -> Path:
-        return self.root / "partial" / check_key(key)
-
     def _claim(self, key: str, wait: bool) -> Claim | None:
         path = self.root / "claims" / check_key(key)
         self._make_folders()
@@ -272,7 +274,7 @@ class Store:
                 durable.write_file(self.root / name, data, temp_in=self.root / "tmp")
 
     def _read_manifest(self, key: str) -> dict[str, Entry] | None:
-        path = self._folder(key) / manifest.NAME
+        path = self.folder(key) / manifest.NAME
         return manifest.parse(key, durable.read_file(path, limit=manifest.LIMIT))
 
     def _damaged(self, key: str, what: str) -> Damaged:
@@ -281,7 +283,7 @@ class Store:
         return Damaged(f"artefact {key[:12]}… is damaged ({what}); it was moved to {self.root / 'quarantine'}.")
 
     def _set_aside(self, key: str) -> None:
-        durable.move(self._folder(key), self.root / "quarantine" / f"{key}-{uuid.uuid4().hex[:8]}")
+        durable.move(self.folder(key), self.root / "quarantine" / f"{key}-{uuid.uuid4().hex[:8]}")
 
 
 def _partial_head(key: str, data: bytes) -> bytes:
