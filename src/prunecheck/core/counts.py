@@ -41,7 +41,7 @@ def apportion(shares: Sequence[float], sizes: Sequence[int], budget: int) -> lis
     open_ = [i for i, share in enumerate(shares) if share > 0]
     if budget < 0 or budget > sum(sizes[i] for i in open_):
         raise InfeasibleError(f"{budget} weights cannot be spread over layers that hold {sum(sizes)}.")
-    kept: list[int] = [0] * len(sizes)
+    kept: list[float] = [0.0] * len(sizes)
     left = budget
     while True:
         weight = {i: shares[i] * sizes[i] for i in open_}
@@ -53,25 +53,43 @@ def apportion(shares: Sequence[float], sizes: Sequence[int], budget: int) -> lis
             kept[i] = sizes[i]
             left -= sizes[i]
         open_ = [i for i in open_ if i not in set(full)]
-    exact = {i: scale * weight[i] for i in open_}
     for i in open_:
-        kept[i] = int(exact[i])
-    missing = left - sum(kept[i] for i in open_)
-    room = sorted(open_, key=lambda i: (kept[i] - exact[i], i))
-    for i in room[:missing]:
-        kept[i] += 1
+        kept[i] = scale * weight[i]
+    return round_to(kept, sizes, budget)
+
+
+def round_to(exact: Sequence[float], sizes: Sequence[int], budget: int) -> list[int]:
+    """*exact* rounded to integers with the sum *budget*: floors first, then one more where the largest remainders
+    are (ties to the earlier layer), no layer above its size."""
+    kept = [min(int(value), size) for value, size in zip(exact, sizes, strict=True)]
+    by_remainder = sorted(range(len(kept)), key=lambda i: (kept[i] - exact[i], i))
+    missing = budget - sum(kept)
+    while missing > 0:
+        for i in by_remainder:
+            if missing and kept[i] < sizes[i]:
+                kept[i] += 1
+                missing -= 1
+    for i in reversed(by_remainder):  # only where floating point put an integer just above itself
+        if missing < 0 and kept[i] > 0:
+            kept[i] -= 1
+            missing += 1
     return kept
 
 
-def refuse_if_over(fixed: int, budget: int, weights: int, sparsity: float, what: str) -> None:
-    """Raise InfeasibleError where *fixed* weights that must stay exceed the *budget*, naming the largest sparsity that
-    still works and the remedy."""
-    if fixed > budget:
-        best = int(Fraction(weights - fixed, weights) * 10000) / 10000
+def budget_beside(fixed: Mapping[str, int], weights: int, sparsity: float) -> int:
+    """What is left for the other layers when the *fixed* ones keep what they keep.
+
+    Raises InfeasibleError where that is negative, naming the largest sparsity that still works.
+    """
+    budget = kept_total(weights, sparsity)
+    held = sum(fixed.values())
+    if held > budget:
+        best = int(Fraction(weights - held, weights) * 10000) / 10000
         raise InfeasibleError(
-            f"sparsity {percent(sparsity)} leaves {budget} of {weights} weights, but {what} keeps {fixed} on its own. "
-            f"The largest sparsity that works here is {percent(best)}."
+            f"sparsity {percent(sparsity)} leaves {budget} of {weights} weights, but the fixed share of "
+            f"{', '.join(fixed)} alone is {held}. The largest sparsity that works here is {percent(best)}."
         )
+    return budget - held
 
 
 def check_counts(counts: Mapping[str, int], sizes: Mapping[str, int]) -> None:

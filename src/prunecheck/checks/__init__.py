@@ -1,0 +1,21 @@
+"""The checks, one corruption per file. Importing this package registers them all."""
+
+from prunecheck.checks import (
+    corrupted_data,
+    half_dataset,
+    identity,
+    layerwise_rearrange,
+    layerwise_weight_shuffle,
+    random_labels,
+    random_pixels,
+)
+
+__all__ = [
+    "corrupted_data",
+    "half_dataset",
+    "identity",
+    "layerwise_rearrange",
+    "layerwise_weight_shuffle",
+    "random_labels",
+    "random_pixels",
+]

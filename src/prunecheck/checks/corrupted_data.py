@@ -1,0 +1,26 @@
+"""Corrupted data (Su et al. 2020): random labels and random pixels together, the paper's own data check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prunecheck.checks.random_labels import redrawn
+from prunecheck.checks.random_pixels import scrambled
+from prunecheck.core.seeds import Rng
+from prunecheck.plugins import check
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@check(
+    at="batches",
+    destroys="everything the data could tell: labels and spatial structure",
+    keeps="each image's histogram, the number of classes, everything the ticket trains on",
+    paper="Su et al. 2020",
+    aliases=("corrupt_data", "corrupted"),
+)
+def corrupted_data(batches: tuple[Tensor, Tensor], classes: int, rng: Rng) -> tuple[Tensor, Tensor]:
+    """Prune (and pretrain) on scrambled images with random labels."""
+    inputs, targets = batches
+    return scrambled(inputs, rng), redrawn(targets, classes, rng)
