@@ -1,0 +1,32 @@
+"""The small nets: what they are made of."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from prunecheck.models.small import convnet, lenet_300_100
+
+
+def test_convnet_has_three_normalised_convolutions_without_bias() -> None:
+    model = convnet(num_classes=10, in_channels=1, width=16)
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    assert [(c.in_channels, c.out_channels) for c in convolutions] == [(1, 16), (16, 32), (32, 64)]
+    assert all(c.bias is None for c in convolutions)
+    assert [m.num_features for m in model.modules() if isinstance(m, nn.BatchNorm2d)] == [16, 32, 64]
+
+
+def test_convnet_sees_the_whole_image() -> None:
+    """The average over the map lets every pixel matter, the ones in the last corner too."""
+    torch.manual_seed(0)
+    model = convnet(num_classes=10, in_channels=1, image_size=16).eval()
+    images = torch.randn(1, 1, 16, 16, requires_grad=True)
+    model(images).sum().backward()
+    assert images.grad is not None
+    assert images.grad[0, 0, 8:, 8:].abs().sum() > 0
+
+
+def test_lenet_takes_the_flattened_image() -> None:
+    model = lenet_300_100(num_classes=10, in_channels=3, image_size=8)
+    shapes = [tuple(m.weight.shape) for m in model.modules() if isinstance(m, nn.Linear)]
+    assert shapes == [(300, 192), (100, 300), (10, 100)]
