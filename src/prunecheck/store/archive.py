@@ -82,10 +82,11 @@ def _members(file: BinaryIO, path: Path) -> Iterator[tuple[str, bytes]]:
     """Names and contents. Only plain files, and never more bytes than the archive itself has."""
     length = os.fstat(file.fileno()).st_size
     while True:
-        try:
-            header = tarfile.TarInfo.frombuf(file.read(_BLOCK), "utf-8", "replace")
-        except tarfile.EOFHeaderError:
+        block = file.read(_BLOCK)
+        if block == bytes(_BLOCK):
             return
+        try:
+            header = tarfile.TarInfo.frombuf(block, "utf-8", "replace")
         except tarfile.HeaderError as error:
             raise _refusal(path, "the next member", str(error)) from error
         if header.type != tarfile.REGTYPE or header.linkname:

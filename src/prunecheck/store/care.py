@@ -51,7 +51,7 @@ class Sizes:
 def verify(store: Store) -> Report:
     """Hash every file of every artefact again; move the damaged ones to quarantine/ (kept there, not deleted)."""
     size, sound, damaged = 0, 0, []
-    for key in store.keys():
+    for key in list(store.keys()):
         size += _bytes_of(store.folder(key))
         if store.quarantine(key):
             damaged.append(key)
@@ -67,7 +67,7 @@ def gc(store: Store, keep: Callable[[str], bool] | Collection[str], dry_run: boo
     the store, because what that step commits would not be in *keep*.
     """
     kept = keep if callable(keep) else frozenset(keep).__contains__
-    artefacts = tuple(key for key in store.keys() if not kept(key))
+    artefacts = tuple(key for key in list(store.keys()) if not kept(key))
     partials = tuple(key for key in _partials(store) if not kept(key) or store.has(key))
     places = [store.folder(key) for key in artefacts] + [store.partial_path(key) for key in partials]
     garbage = Garbage(artefacts, partials, sum(map(_bytes_of, places)))
