@@ -1,0 +1,82 @@
+"""Images from memory to batches: one padded uint8 table in channels-last order, gathered by row.
+
+A pixel (all its channels) is one row of the table, so a random crop and flip of a whole batch is one ``index_select``;
+the result is channels-last without a copy. Order and augmentation come from the study's own streams, one per epoch:
+an epoch's batches are a pure function of (seed, phase, epoch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prunecheck.core.seeds import stream
+from prunecheck.training.recipe import Recipe
+
+
+class Feed:
+    """Images and targets on a device. ``inputs``: uint8 [N, C, H, W]; ``mean``/``std``: per channel, in units of 1."""
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        *,
+        pad: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        self.samples, self.channels, self.height, self.width = inputs.shape
+        self.pad = pad
+        self.targets = targets.to(device)
+        self._rows, self._columns = self.height + 2 * pad, self.width + 2 * pad
+        table = torch.zeros((self.samples, self._rows, self._columns, self.channels), dtype=torch.uint8)
+        table[:, pad : pad + self.height, pad : pad + self.width] = inputs.permute(0, 2, 3, 1)
+        self._table = table.reshape(-1, self.channels).to(device)
+        self._scale = torch.tensor([1 / (255 * s) for s in std], device=device)
+        self._shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=device)
+        row = torch.arange(self.height).reshape(1, -1, 1) * self._columns
+        column = torch.arange(self.width).reshape(1, 1, -1)
+        self._straight = (row + column).to(device)
+        self._mirrored = (row + column.flip(2)).to(device)
+
+    def batch(self, samples: Tensor, down: Tensor, right: Tensor, flips: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Samples (indices [B]) cropped at (down, right) of the padded image, mirrored where *flips* is True."""
+        corner = (samples * self._rows + down) * self._columns + right
+        grid = self._straight if flips is None else torch.where(flips.reshape(-1, 1, 1), self._mirrored, self._straight)
+        index = (corner.reshape(-1, 1, 1) + grid).reshape(-1)
+        pixels = self._table.index_select(0, index).to(torch.float32)
+        pixels.mul_(self._scale).add_(self._shift)
+        images = pixels.reshape(len(samples), self.height, self.width, self.channels).permute(0, 3, 1, 2)
+        return images, self.targets.index_select(0, samples)
+
+    def epoch(self, recipe: Recipe, seed: int, phase: str, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The shuffled, augmented batches of one epoch."""
+        device = self.targets.device
+        order = torch.from_numpy(stream(seed, phase, "order", epoch).permutation(self.samples)).to(device)
+        augment = stream(seed, phase, "augment", epoch)
+        down, right = (
+            torch.from_numpy(augment.integers(0, 2 * self.pad + 1, self.samples)).to(device) for _ in range(2)
+        )
+        flips = torch.from_numpy(augment.random(self.samples) < 0.5).to(device) if recipe.flip else None
+        steps = recipe.steps_per_epoch(self.samples)
+        for step in range(steps):
+            start = step * recipe.batch_size
+            stop = self.samples if step == steps - 1 else start + recipe.batch_size
+            part = slice(start, stop)
+            yield self.batch(order[part], down[part], right[part], None if flips is None else flips[part])
+
+    def plain(self, size: int = 500) -> Iterator[tuple[Tensor, Tensor]]:
+        """All samples in order, centred, without augmentation."""
+        for start in range(0, self.samples, size):
+            yield self.select(np.arange(start, min(start + size, self.samples)))
+
+    def select(self, samples: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Chosen samples, centred, without augmentation."""
+        index = torch.from_numpy(samples).to(self.targets.device)
+        middle = torch.full_like(index, self.pad)
+        return self.batch(index, middle, middle, None)

@@ -1,0 +1,131 @@
+"""The training loop, on one screen.
+
+Masks are explicit: pruned weights start at 0 and their gradients are zeroed before every step, so weight, gradient and
+momentum of a pruned position are exactly 0 throughout, and a kept weight that passes through 0 stays kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunecheck.core.seeds import torch_stream
+from prunecheck.training.evaluate import evaluate
+from prunecheck.training.feed import Feed
+from prunecheck.training.recipe import Recipe
+from prunecheck.training.task import Task
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is recorded of every epoch. Accuracies are fractions; ``train`` values are running means of the epoch."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    test_accuracy: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class Run:
+    """One training under way: what the loop needs besides the model, and what a checkpoint must hold."""
+
+    model: nn.Module
+    optimiser: torch.optim.SGD
+    history: list[Epoch]
+
+
+def start(model: nn.Module, recipe: Recipe) -> Run:
+    optimiser = torch.optim.SGD(
+        model.parameters(),
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.nesterov,
+        fused=True,
+    )
+    return Run(model, optimiser, [])
+
+
+def train(
+    run: Run,
+    train_feed: Feed,
+    test_feed: Feed,
+    recipe: Recipe,
+    task: Task,
+    *,
+    masks: Mapping[str, Tensor] | None,
+    seed: int,
+    phase: str,
+    first: int,
+    last: int,
+    after_epoch: Callable[[Run], None] = lambda _: None,
+) -> bool:
+    """Train epochs ``first <= epoch < last`` of the recipe's schedule in place; True if every loss was finite.
+
+    *phase* names the stream of order and augmentation. A run that diverges stops at the end of that epoch.
+    """
+    model, optimiser = run.model, run.optimiser
+    held = HeldMasks(model, masks or {})
+    held.apply()
+    steps = recipe.steps_per_epoch(train_feed.samples)
+    for epoch in range(first + len(run.history), last):
+        model.train()
+        loss_sum, credit = torch.zeros(()), torch.zeros((), dtype=torch.int64)
+        with torch_stream(seed, phase, "layers", epoch):
+            for step, (inputs, targets) in enumerate(train_feed.epoch(recipe, seed, phase, epoch)):
+                optimiser.param_groups[0]["lr"] = recipe.lr_at(epoch, step, steps)
+                optimiser.zero_grad(set_to_none=True)
+                outputs = model(inputs)
+                loss = task.loss(outputs, targets)
+                loss.backward()  # type: ignore[no-untyped-call]
+                held.zero_pruned_gradients()
+                optimiser.step()
+                loss_sum += loss.detach() * len(targets)
+                credit += task.credit(outputs.detach(), targets)
+        mean_loss = float(loss_sum) / train_feed.samples
+        finite = math.isfinite(mean_loss)
+        if not finite:
+            held.apply()
+        accuracy = evaluate(model, test_feed, task)
+        run.history.append(Epoch(epoch, mean_loss, int(credit) / train_feed.samples, accuracy))
+        if not finite:
+            return False
+        after_epoch(run)
+    return True
+
+
+class HeldMasks:
+    """Keeps pruned weights at 0: one fused multiplication of the gradients a step."""
+
+    def __init__(self, model: nn.Module, masks: Mapping[str, Tensor]) -> None:
+        self._weights = [model.get_parameter(name) for name in masks]
+        self._masks = [mask.to(weight.device) for mask, weight in zip(masks.values(), self._weights, strict=True)]
+        # same strides as the weights, else the fused multiplication falls back to one tensor at a time
+        self._factors = [
+            torch.empty_like(weight, requires_grad=False).copy_(mask)
+            for mask, weight in zip(self._masks, self._weights, strict=True)
+        ]
+
+    @torch.no_grad()
+    def apply(self) -> None:
+        """Set every pruned weight to 0, also where it is not finite."""
+        for weight, mask in zip(self._weights, self._masks, strict=True):
+            weight.masked_fill_(~mask, 0)
+
+    def zero_pruned_gradients(self) -> None:
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        if len(gradients) == len(self._factors) and gradients:
+            torch._foreach_mul_(gradients, self._factors)
+        else:
+            for weight, factor in zip(self._weights, self._factors, strict=True):
+                if weight.grad is not None:
+                    weight.grad.mul_(factor)

@@ -1,0 +1,66 @@
+"""What a method scores on: a few class-balanced batches, a private copy of the model, and the loss over both."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from prunecheck.core.errors import DataError, ModelError
+from prunecheck.core.seeds import Rng
+from prunecheck.training.task import Task
+
+Batch = tuple[Tensor, Tensor]
+
+
+def balanced_samples(targets: np.ndarray, per_class: int, batches: int, rng: Rng) -> list[np.ndarray]:
+    """Indices of *batches* disjoint draws of *per_class* samples a class, sorted by class as in the official code.
+
+    Raises DataError naming the class that has too few (the official sampler also fails with exactly enough).
+    """
+    draws: list[list[np.ndarray]] = [[] for _ in range(batches)]
+    for label in np.unique(targets):
+        members = np.flatnonzero(targets == label)
+        if len(members) < per_class * batches:
+            raise DataError(
+                f"scoring needs {per_class * batches} samples of every class, class {label} has {len(members)}. "
+                f"Lower scoring.samples_per_class."
+            )
+        chosen = rng.choice(members, per_class * batches, replace=False)
+        for i, part in enumerate(np.split(chosen, batches)):
+            draws[i].append(part)
+    return [np.concatenate(parts) for parts in draws]
+
+
+def scoring_copy(model: nn.Module) -> nn.Module:
+    """A copy in training mode whose normalisation uses batch statistics and keeps none, so that scoring cannot leak
+    into the network that is trained. Raises ModelError where the model cannot be copied."""
+    try:
+        twin = copy.deepcopy(model)
+    except Exception as error:
+        raise ModelError(f"{type(model).__name__} cannot be copied for scoring: {error}") from error
+    twin.train()
+    for module in twin.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.track_running_stats = False
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+    return twin
+
+
+class ScoringLoss:
+    """``loss(weights, temperature=1)``: the task's mean loss, summed over the scoring batches, as a function of the
+    prunable weights alone. Outputs are divided by the temperature. Twice differentiable."""
+
+    def __init__(self, model: nn.Module, batches: Sequence[Batch], task: Task) -> None:
+        self._model, self._batches, self._task = model, batches, task
+
+    def __call__(self, weights: Mapping[str, Tensor], temperature: float = 1.0) -> Tensor:
+        terms = []
+        for inputs, targets in self._batches:
+            outputs = functional_call(self._model, dict(weights), (inputs,))
+            terms.append(self._task.loss(outputs / temperature if temperature != 1 else outputs, targets))
+        return torch.stack(terms).sum()
