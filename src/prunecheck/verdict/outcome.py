@@ -13,7 +13,11 @@ MethodAnswer = Literal["PASSES", "FAILS", "INCONCLUSIVE", "UNINFORMATIVE"]
 
 @dataclass(frozen=True)
 class Cell:
-    """One method x check x sparsity. ``low``/``high``: the two one-sided 95 % bounds of the mean drop (90 % CI)."""
+    """One method x check x sparsity. ``low``/``high``: the two one-sided 95 % bounds of the mean drop (90 % CI).
+
+    The bounds hold over all looks together, so DEPENDS is ``low > margin`` and DOES NOT DEPEND ``high < margin``.
+    Infinite before the first look. A mean over several sparsities has NaN for its ``sparsity``.
+    """
 
     sparsity: float
     verdict: Answer
@@ -63,6 +67,8 @@ class MethodVerdict:
     sentence: str
     failed_checks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    role: Literal["reference", "positive"] | None = None
+    """'reference' for the random ticket, 'positive' for the positive control: not methods on trial"""
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,7 @@ class StudyVerdict:
     alpha: float
     looks: tuple[int, ...]
     dense_accuracy: float | None
+    """mean over the dense runs, a fraction"""
     n_test: int
     methods: tuple[MethodVerdict, ...]
     checks: tuple[CheckVerdict, ...]
