@@ -15,14 +15,16 @@ from prunecheck.core.words import percent
 
 class Counts(dict[str, int]):
     """``{layer name: kept weights}``. ``cut`` is the score that separates kept from pruned in all layers alike, where
-    there is one: it lets the selection skip a second partition and decides nothing."""
+    there is one: it lets the selection skip a second partition and decides nothing. ``tied``: kept weights that were
+    preferred to others of the same score by the order of layers and positions."""
 
     cut: float | None = None
+    tied: int = 0
 
 
 def removed_share(sparsity: float) -> Fraction:
     """The sparsity as the decimal it was written as: 0.9 is 9/10, not 0.90000000000000002."""
-    return Fraction(repr(sparsity))
+    return Fraction(repr(float(sparsity)))
 
 
 def kept_total(n: int, sparsity: float) -> int:

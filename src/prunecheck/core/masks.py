@@ -47,15 +47,19 @@ def global_counts(scores: Mapping[str, Tensor], kept: int) -> Counts:
     """How many weights each layer keeps when the *kept* largest scores of the whole network stay."""
     if kept <= 0:
         return Counts(dict.fromkeys(scores, 0))
+    if len({score.dtype for score in scores.values()}) > 1:  # else a narrower layer would round the cut
+        scores = {name: score.double() for name, score in scores.items()}
     cut = global_cut(scores, kept)
     above = {n: int((s > cut).sum()) for n, s in scores.items()}
-    ties_left = kept - sum(above.values())
+    at = {n: int((s == cut).sum()) for n, s in scores.items()}
+    missing = ties_left = kept - sum(above.values())
     counts = Counts()
-    for name, score in scores.items():
-        ties = min(ties_left, int((score == cut).sum())) if ties_left else 0
+    for name in scores:
+        ties = min(ties_left, at[name])
         counts[name] = above[name] + ties
         ties_left -= ties
     counts.cut = cut
+    counts.tied = missing if sum(at.values()) > missing else 0
     return counts
 
 
@@ -73,13 +77,13 @@ def keep_top(scores: Mapping[str, Tensor], counts: Mapping[str, int]) -> Selecti
     Ties go to the earlier position in the flattened tensor. ``counts.cut``, where given, is tried first as a layer's
     threshold and used only if it yields the exact count.
     """
-    hint = counts.cut if isinstance(counts, Counts) else None
+    known = counts if isinstance(counts, Counts) else Counts()
     masks: Masks = {}
     tied = 0
     for name, score in scores.items():
-        masks[name], ties = _top_of_layer(score, counts[name], hint)
+        masks[name], ties = _top_of_layer(score, counts[name], known.cut)
         tied += ties
-    return Selection(masks, tied)
+    return Selection(masks, max(tied, known.tied))
 
 
 def _top_of_layer(score: Tensor, kept: int, hint: float | None) -> tuple[Tensor, int]:

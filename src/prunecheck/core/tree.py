@@ -13,8 +13,18 @@ Tree = dict[str, Tensor]
 
 
 def to_bytes(tree: Mapping[str, Tensor]) -> bytes:
-    """safetensors bytes. No metadata goes in: with it, equal tensors would give different bytes."""
-    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tree.items()})
+    """safetensors bytes. No metadata goes in: with it, equal tensors would give different bytes.
+
+    Tensors that share memory (tied weights) are written out each.
+    """
+    plain: Tree = {}
+    seen: set[int] = set()
+    for name, tensor in tree.items():
+        flat = tensor.detach().cpu().contiguous()
+        storage = flat.untyped_storage().data_ptr()
+        plain[name] = flat.clone() if storage in seen else flat  # safetensors refuses shared memory
+        seen.add(storage)
+    return save(plain)
 
 
 def from_bytes(data: bytes) -> Tree:

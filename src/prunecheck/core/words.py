@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable
 
 from prunecheck.core.errors import StudyError
@@ -39,11 +38,13 @@ def parse_sparsity(value: object) -> float:
         except ValueError:
             raise StudyError(f'{printable(value)!r} is not a sparsity. Write 0.98 or "98%".') from None
         value = round(number / 100, 12) if text.endswith("%") else number
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
         raise StudyError(f'{printable(str(value))} is not a sparsity. Write 0.98 or "98%".')
     if not 0 < value < 1:
         hint = f" Did you mean {value / 100:g}?" if 1 < value < 100 else ""
-        raise StudyError(f"sparsity {value:g} is outside (0, 1): it is the fraction of weights removed.{hint}")
+        raise StudyError(
+            f"sparsity {printable(str(value), 12)} is outside (0, 1): it is the fraction of weights removed.{hint}"
+        )
     return float(value)
 
 
