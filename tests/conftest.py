@@ -1,0 +1,23 @@
+"""What every test may rely on: plug-ins registered by one test are gone in the next."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS
+
+
+@pytest.fixture(autouse=True)
+def _registries_as_they_were() -> Iterator[None]:
+    registries = (METHODS, ALLOCATIONS, CHECKS)
+    for registry in registries:
+        registry.names()  # loads the built-ins, so that what is put back is complete
+    before = [dict(registry._plugins) for registry in registries]
+    yield
+    for registry, plugins in zip(registries, before, strict=True):
+        registry._plugins = plugins
+    for name in [name for name in sys.modules if name.startswith("prunecheck_plugin_")]:
+        del sys.modules[name]

@@ -1,0 +1,78 @@
+"""Kept counts of the published codes' selection rules. The numbers come from running those codes, or the line of
+theirs that counts, on the scores 1..n and on ties; ``torch`` is what torch.nn.utils.prune keeps."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from prunecheck.core.counts import kept_total
+from prunecheck.core.errors import StudyError
+from prunecheck.core.masks import global_counts, keep_top, threshold
+from prunecheck.core.presets import PRESETS, preset_named, rule_for
+
+
+def one_to(n: int) -> list[float]:
+    return [float(i) for i in range(1, n + 1)]
+
+
+CASES = [
+    (one_to(10), 0.75),
+    (one_to(1000), 0.9),
+    (one_to(1000), 0.98),
+    ([5.0] * 10, 0.5),
+    ([1.0] * 8 + [2.0] * 4, 0.5),
+    (one_to(25), 0.8),
+]
+KEPT = {
+    ("official", "snip"): [2, 99, 20, 10, 12, 4],
+    ("official", "grasp"): [4, 101, 21, 10, 12, 6],
+    ("official", "lottery_ticket"): [2, 99, 19, 0, 4, 4],
+    ("official", "lr_rewinding"): [2, 99, 19, 0, 4, 4],
+    ("snip", "snip"): [2, 99, 20, 10, 12, 4],
+    ("grasp", "grasp"): [4, 101, 21, 10, 12, 6],
+    ("synflow", "anything"): [3, 100, 20, 0, 4, 5],
+    ("open_lth", "anything"): [1, 99, 19, 0, 4, 4],
+    ("torch", "anything"): [2, 100, 20, 5, 6, 5],
+    (None, "anything"): [2, 100, 20, 5, 6, 5],
+}
+
+
+def kept_under(preset: str | None, method: str, scores: list[float], sparsity: float) -> int:
+    tree = {"w": torch.tensor(scores)}
+    rule = rule_for(preset, method)
+    if rule is None:
+        counts = global_counts(tree, kept_total(len(scores), sparsity))
+        return int(keep_top(tree, counts).masks["w"].sum())
+    cut = sorted(scores)[rule.rank(len(scores), sparsity)]
+    return int(threshold(tree, cut, strict=rule.strict)["w"].sum())
+
+
+@pytest.mark.parametrize(("preset", "method"), KEPT)
+def test_kept_counts_of_the_published_codes(preset: str | None, method: str) -> None:
+    assert [kept_under(preset, method, scores, sparsity) for scores, sparsity in CASES] == KEPT[preset, method]
+
+
+def test_torch_prune_keeps_what_the_table_says() -> None:
+    from torch.nn.utils.prune import L1Unstructured
+
+    for (scores, sparsity), kept in zip(CASES, KEPT["torch", "anything"], strict=True):
+        mask = L1Unstructured(sparsity).compute_mask(torch.tensor(scores), torch.ones(len(scores)))
+        assert int(mask.sum()) == kept
+
+
+def test_the_iterative_chain_of_open_lth_on_its_resnet20() -> None:
+    """20 % of the survivors a level, the survivors' scores distinct."""
+    rule = rule_for("open_lth", "magnitude")
+    assert rule is not None
+    left, chain = 270_896, []
+    for _ in range(6):
+        left -= rule.rank(left, 0.2) + 1  # strict: the cut itself goes too
+        chain.append(left)
+    assert chain == [216715, 173371, 138695, 110955, 88763, 71009]
+
+
+def test_every_preset_has_a_source_and_its_own_name() -> None:
+    assert all(preset.name == name and preset.source for name, preset in PRESETS.items())
+    with pytest.raises(StudyError, match=r"'oficial' is not a preset\. Did you mean 'official'"):
+        preset_named("oficial")
