@@ -1,0 +1,118 @@
+"""The page: one HTML file that needs nothing else, with its own style and script allowed by hash and nothing more."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from prunecheck.report import figures, views
+from prunecheck.report.evidence import Evidence
+from prunecheck.report.strips import ruler
+from prunecheck.report.summary import arms, order
+from prunecheck.report.tables import csv_columns
+from prunecheck.report.wording import MEANINGS, STYLES, SYMBOLS, clean, name
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def page(evidence: Evidence) -> str:
+    """The whole report as HTML. Equal evidence gives equal bytes; every text is cleaned and escaped on its way in."""
+    environment = _environment()
+    style, script = _asset("page.css"), _asset("page.js")
+    return environment.get_template("page.html.j2").render(
+        style=_markup(style),
+        script=_markup(script),
+        policy=policy(style, script),
+        data=_markup(_json(evidence)),
+        **_content(evidence),
+    )
+
+
+def policy(style: str, script: str) -> str:
+    """The content security policy: these two blocks, inline images, nothing else from anywhere."""
+    return (
+        f"default-src 'none'; style-src '{_sha256(style)}'; script-src '{_sha256(script)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _content(evidence: Evidence) -> dict[str, object]:
+    verdict, known, lines = evidence.verdict, order(evidence), arms(evidence)
+    checks = views.check_views(verdict, known)
+    return {
+        "evidence": evidence,
+        "verdict": verdict,
+        "question": views.question(evidence, known),
+        "facts": views.facts(evidence, known),
+        "procedure": views.procedure(verdict),
+        "tally": views.tally(verdict),
+        "answers": {m.method: m for m in verdict.methods},
+        "columns": views.matrix_checks(verdict, known),
+        "methods": views.matrix_methods(verdict, known),
+        "checks": checks,
+        "judged": [m for m in known.methods if any(key[0] == m for key in checks)],
+        "ruler": ruler(views.axis(verdict)),
+        "meanings": MEANINGS,
+        "accuracy": figures.accuracy(lines, known, verdict.dense_accuracy),
+        "accuracy_table": views.accuracy_table(lines),
+        "shares": figures.keep_shares(evidence, known),
+        "layer_tables": views.layer_tables(evidence, known),
+        "overlaps": views.overlap_table(evidence, known),
+        "curves": figures.curves(evidence, known),
+        "health": views.health_table(lines),
+        "health_sentence": views.health_sentence(lines),
+        "cost": views.cost_items(evidence.cost),
+        "raw": views.raw_table(evidence, csv_columns(evidence.rows)),
+    }
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("prunecheck.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters |= {"name": name, "svg": _markup, "minus": lambda text: str(text).replace("-", "−")}
+    environment.filters |= {"symbol": SYMBOLS.__getitem__, "css": STYLES.__getitem__, "label": _label}
+    return environment
+
+
+def _finalize(value: object) -> object:
+    """Every text that enters the page passes here, just before it is escaped."""
+    return clean(value) if type(value) is str else value
+
+
+def _markup(text: str) -> object:
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def _label(text: str) -> object:
+    """A name that may break after its underscores; the breaks are not copied with it."""
+    from markupsafe import Markup, escape
+
+    return Markup("_<wbr>").join(escape(part) for part in name(text).split("_"))
+
+
+def _asset(file: str) -> str:
+    return (files("prunecheck.report") / "templates" / file).read_text(encoding="utf-8")
+
+
+def _sha256(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _json(evidence: Evidence) -> str:
+    """The verdict for machines; no character of it can end the block it stands in."""
+    text = json.dumps(evidence.verdict.to_dict(), sort_keys=True, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

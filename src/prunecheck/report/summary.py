@@ -1,0 +1,114 @@
+"""Rows -> arms: one line a method x check x sparsity, seeds taken together. Orders are those of the verdict."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from prunecheck.report.evidence import CLEAN, REFERENCES, Curve, Evidence, LayerTable, MaskOverlap, Row
+
+
+@dataclass(frozen=True)
+class Arm:
+    """All seeds of one method x check x sparsity. Accuracies are fractions; spreads are the extreme seeds."""
+
+    method: str
+    check: str
+    sparsity: float
+    n: int
+    mean: float
+    low: float
+    high: float
+    collapsed: int
+    diverged: int
+    dead_layers: str
+    effective_sparsity: float | None
+
+
+@dataclass(frozen=True)
+class Order:
+    """The one order of methods, checks (without the clean arm) and sparsities, used in every table and figure."""
+
+    methods: tuple[str, ...]
+    checks: tuple[str, ...]
+    sparsities: tuple[float, ...]
+
+    def place(self, method: str, check: str, sparsity: float) -> tuple[int, int, float]:
+        """A sorting key; what the order does not know comes last."""
+        where = self.checks.index(check) if check in self.checks else (-1 if check == CLEAN else len(self.checks))
+        which = self.methods.index(method) if method in self.methods else len(self.methods)
+        return which, where, sparsity
+
+
+def order(evidence: Evidence) -> Order:
+    """Methods and checks as the verdict lists them, then those that only the rows or the masks know, by name."""
+    verdict = evidence.verdict
+    methods = [m.method for m in verdict.methods] + [c.method for c in verdict.checks]
+    checks = [c.check for c in verdict.checks]
+    others: list[LayerTable | Curve | MaskOverlap] = [*evidence.layers, *evidence.curves, *evidence.overlaps]
+    methods += sorted({str(row["method"]) for row in evidence.rows} | {o.method for o in others} - {*REFERENCES})
+    checks += sorted(({str(row["check"]) for row in evidence.rows} | {o.check for o in others}) - {CLEAN})
+    sparsities = {row["sparsity"] for row in evidence.rows if is_number(row["sparsity"])}
+    return Order(tuple(dict.fromkeys(methods)), tuple(dict.fromkeys(checks)), tuple(sorted(sparsities)))
+
+
+def arms(evidence: Evidence) -> tuple[Arm, ...]:
+    """Every arm with at least one finite accuracy, in the report's order. Rows without a sparsity are left out."""
+    groups: dict[tuple[str, str, float], list[Row]] = {}
+    for row in evidence.rows:
+        if is_number(row["sparsity"]) and is_number(row["accuracy"]):
+            groups.setdefault((str(row["method"]), str(row["check"]), float(row["sparsity"])), []).append(row)
+    known = order(evidence)
+    return tuple(_arm(key, groups[key]) for key in sorted(groups, key=lambda key: (known.place(*key), key)))
+
+
+def _arm(key: tuple[str, str, float], rows: Sequence[Row]) -> Arm:
+    accuracies = [float(row["accuracy"]) for row in rows]
+    effective = [float(row["effective_sparsity"]) for row in rows if is_number(row.get("effective_sparsity"))]
+    return Arm(
+        *key,
+        n=len(rows),
+        mean=mean(accuracies),
+        low=min(accuracies),
+        high=max(accuracies),
+        collapsed=sum(row.get("collapsed") is True for row in rows),
+        diverged=sum(row.get("diverged") is True for row in rows),
+        dead_layers=_dead_layers(rows),
+        effective_sparsity=mean(effective) if effective else None,
+    )
+
+
+def _dead_layers(rows: Sequence[Row]) -> str:
+    """``0``, ``2``, or ``1 to 3`` dead layers over the seeds; empty where nobody counted."""
+    counts = []
+    for row in rows:
+        dead = row.get("dead_layers")
+        if isinstance(dead, (list, tuple)):
+            counts.append(len(dead))
+        elif is_number(dead):
+            counts.append(int(dead))
+    if not counts:
+        return ""
+    return str(min(counts)) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+
+
+def seeds(rows: Iterable[Row]) -> list[object]:
+    """The different seeds, in natural order."""
+    return sorted({row["seed"] for row in rows}, key=natural)
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def natural(value: object) -> tuple[tuple[int, float, str], ...]:
+    """A sorting key under which seed 10 comes after seed 9, whether numbers or text."""
+    parts = re.split(r"(\d+)", str(value))
+    return tuple((1, float(part), "") if part.isdecimal() else (0, 0.0, part) for part in parts)

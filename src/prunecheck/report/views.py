@@ -1,0 +1,313 @@
+"""What the page says, section by section, as strings and small records; the template only places them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from prunecheck.core.words import percent
+from prunecheck.report.evidence import CLEAN, REFERENCES, Evidence, LayerTable
+from prunecheck.report.scales import Effects, effects_axis
+from prunecheck.report.strips import strip
+from prunecheck.report.summary import Arm, Order, is_number, natural, seeds
+from prunecheck.report.wording import (
+    count,
+    effect,
+    fraction,
+    headline,
+    listing,
+    number,
+    probability,
+    share,
+    signed,
+    sparsity_name,
+    whole,
+)
+from prunecheck.verdict.outcome import Cell, CheckVerdict, StudyVerdict
+
+RAW_ROWS = 500
+TABLE_ROWS = 400
+LISTED_SEEDS = 20
+OFF_MATRIX = ("identity", "planted")
+CONTROL_NAMES = {
+    "positive": "positive control",
+    "aa": "A/A control",
+    "identity": "identity control",
+    "planted": "planted effect",
+}
+
+
+@dataclass(frozen=True)
+class CellView:
+    """One line of the opened evidence of a check."""
+
+    label: str
+    cell: Cell
+    drawing: str
+    effect: str
+    numbers: tuple[tuple[str, str], ...]
+    seeds: str
+
+
+@dataclass(frozen=True)
+class CheckView:
+    """One method x check: its place in the matrix and what opens below it."""
+
+    anchor: str
+    check: CheckVerdict
+    role: str
+    effect: str
+    drawing: str
+    cells: tuple[CellView, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table ready to print. ``left_out``: rows beyond the cap, which results.csv has."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left_out: int = 0
+
+    @property
+    def text(self) -> tuple[bool, ...]:
+        """Which columns hold words (set left), judged by their first filled cell; the others hold numbers."""
+        firsts = [next((row[i] for row in self.rows if row[i] not in ("", "n/a")), "") for i in range(len(self.heads))]
+        return tuple(not re.match(r"[+\-<]?\s?\d", first) for first in firsts)
+
+
+def question(evidence: Evidence, known: Order) -> str:
+    """What was asked: the study's own sentence, or the one every such study asks."""
+    if evidence.question.strip():
+        return evidence.question
+    methods, checks = count(len(known.methods), "pruning method"), count(len(known.checks), "check")
+    return f"Which of {methods} lose accuracy when {checks} destroy what they could have used?"
+
+
+def facts(evidence: Evidence, known: Order) -> list[tuple[str, str]]:
+    """The frame of the study in a handful of numbers."""
+    verdict = evidence.verdict
+    said = [("margin", f"{verdict.margin:g} points"), ("seeds", whole(len(seeds(evidence.rows))))]
+    said.append(("sparsities", ", ".join(percent(s) for s in known.sparsities[:6]) or "n/a"))
+    said.append(("trained arms", whole(len(evidence.rows))))
+    said.append(("test samples", whole(verdict.n_test)))
+    if verdict.dense_accuracy is not None:
+        said.append(("dense accuracy", share(verdict.dense_accuracy)))
+    said.append(("error rate", f"{100 * verdict.alpha:g}% a side"))
+    return said
+
+
+def procedure(verdict: StudyVerdict) -> str:
+    """How the margin was set and what the error rate promises, in one paragraph."""
+    looks = listing([str(n) for n in verdict.looks])
+    when = f" Answers were sought after {looks} seeds." if verdict.looks else ""
+    return (
+        f"A drop counts when it exceeds {verdict.margin:g} points ({verdict.margin_rule.rstrip('.')}).{when} "
+        f"If the true drop were exactly the margin, at most {100 * verdict.alpha:g}% of such answers would be "
+        "wrong in either direction."
+    )
+
+
+def tally(verdict: StudyVerdict) -> str:
+    """One sentence over all methods, for the description of the page."""
+    parts = []
+    for answer, verb in (
+        ("PASSES", "pass"),
+        ("FAILS", "fail"),
+        ("INCONCLUSIVE", "stay open"),
+        ("UNINFORMATIVE", "cannot be judged"),
+    ):
+        n = sum(m.verdict == answer for m in verdict.methods)
+        if n:
+            parts.append(f"{whole(n)} {verb}")
+    return f"Of {count(len(verdict.methods), 'method')}, {listing(parts)}." if parts else ""
+
+
+def axis(verdict: StudyVerdict) -> Effects:
+    """The one axis of every strip: it holds all drops, bounds and differences of the study."""
+    values: list[float] = []
+    for check in verdict.checks:
+        for cell in [*check.cells, *([check.pooled] if check.pooled else [])]:
+            values += [cell.mean_drop, cell.low, cell.high, *cell.differences.values()]
+    return effects_axis(verdict.margin, values)
+
+
+def check_views(verdict: StudyVerdict, known: Order) -> dict[tuple[str, str], CheckView]:
+    """(method, check) -> its view, in the report's order. Anchors are numbers, never names."""
+    scale = axis(verdict)
+    ordered = sorted(verdict.checks, key=lambda c: known.place(c.method, c.check, 0.0))
+    return {(c.method, c.check): _check_view(i, c, scale) for i, c in enumerate(ordered)}
+
+
+def _check_view(i: int, check: CheckVerdict, scale: Effects) -> CheckView:
+    head = headline(check)
+    cells = [_cell_view(cell, scale) for cell in check.cells]
+    if check.pooled is not None and len(check.cells) > 1:
+        cells.append(_cell_view(check.pooled, scale, "mean"))
+    role = CONTROL_NAMES[check.control] if check.control else ""
+    return CheckView(f"check-{i}", check, role, effect(head), strip(head, scale) if head else "", tuple(cells))
+
+
+def _cell_view(cell: Cell, scale: Effects, label: str = "") -> CellView:
+    numbers = (
+        ("p, depends", probability(cell.p_depends)),
+        ("p, does not", probability(cell.p_not)),
+        ("sd of differences", number(cell.sd)),
+        ("borrowed sd", f"{number(cell.borrowed_sd)} (d0 {number(cell.d0, 1)})"),
+        ("noise floor", number(cell.floor_sd)),
+        ("break-even margin", number(cell.break_even)),
+        ("clean wins", share(cell.win_share, 0)),
+        ("seeds needed", "n/a" if cell.seeds_needed is None else whole(cell.seeds_needed)),
+    )
+    names = sorted(cell.differences, key=natural)
+    listed = [f"{seed}: {signed(cell.differences[seed])}" for seed in names[:LISTED_SEEDS]]
+    if len(names) > LISTED_SEEDS:
+        listed.append(f"… and {whole(len(names) - LISTED_SEEDS)} more")
+    where = label or sparsity_name(cell.sparsity)
+    return CellView(where, cell, strip(cell, scale), effect(cell), numbers, ", ".join(listed))
+
+
+def matrix_checks(verdict: StudyVerdict, known: Order) -> list[str]:
+    """The columns of the matrix: every check but those only controls use."""
+    shown = {c.check for c in verdict.checks if c.control not in OFF_MATRIX}
+    return [c for c in known.checks if c in shown]
+
+
+def matrix_methods(verdict: StudyVerdict, known: Order) -> list[str]:
+    """The rows of the matrix: every method that was judged or has a column's check."""
+    shown = {c.method for c in verdict.checks if c.control not in OFF_MATRIX} | {m.method for m in verdict.methods}
+    return [m for m in known.methods if m in shown]
+
+
+def accuracy_table(arms: Sequence[Arm]) -> Table:
+    rows = [
+        (a.method, a.check, percent(a.sparsity), share(a.mean, 2), share(a.low, 2), share(a.high, 2), whole(a.n))
+        for a in arms
+    ]
+    heads = ("method", "check", "sparsity", "mean accuracy", "lowest", "highest", "seeds")
+    return _capped(heads, rows)
+
+
+def health_table(arms: Sequence[Arm]) -> Table | None:
+    """Collapse, dead layers and effective sparsity; None where the rows say nothing of them."""
+    if not any(a.collapsed or a.diverged or a.dead_layers or a.effective_sparsity is not None for a in arms):
+        return None
+    rows = [
+        (
+            a.method,
+            a.check,
+            percent(a.sparsity),
+            "n/a" if a.effective_sparsity is None else share(a.effective_sparsity, 2),
+            a.dead_layers or "n/a",
+            f"{whole(a.collapsed)} of {whole(a.n)}",
+            f"{whole(a.diverged)} of {whole(a.n)}",
+        )
+        for a in arms
+    ]
+    heads = ("method", "check", "sparsity", "effective sparsity", "dead layers", "collapsed", "diverged")
+    return _capped(heads, rows)
+
+
+def health_sentence(arms: Sequence[Arm]) -> str:
+    """How many trainings collapsed or diverged."""
+    total = sum(a.n for a in arms)
+    collapsed, diverged = sum(a.collapsed for a in arms), sum(a.diverged for a in arms)
+    return f"Of {count(total, 'trained arm')}, {whole(collapsed)} collapsed to chance and {whole(diverged)} diverged."
+
+
+def layer_tables(evidence: Evidence, known: Order) -> list[tuple[str, Table]]:
+    """Per sparsity: a row a layer, a column an allocation, kept share and kept weights in each cell."""
+    tables = [t for t in evidence.layers if t.names and (t.check == CLEAN or t.method in REFERENCES)]
+    methods = [m for m in (*known.methods, *REFERENCES) if any(t.method == m for t in tables)]
+    views = []
+    for sparsity in sorted({t.sparsity for t in tables}):
+        here = {t.method: t for t in tables if t.sparsity == sparsity}
+        shown = [here[m] for m in dict.fromkeys(methods) if m in here]
+        longest = max(shown, key=lambda t: len(t.names))
+        rows = [
+            (layer, whole(longest.weights[i]), *[_layer_cell(t, i) for t in shown])
+            for i, layer in enumerate(longest.names)
+        ]
+        heads = ("layer", "weights", *[t.method for t in shown])
+        views.append((percent(sparsity), _capped(heads, rows)))
+    return views
+
+
+def _layer_cell(table: LayerTable, i: int) -> str:
+    if i >= len(table.names):
+        return ""
+    return f"{fraction(table.shares()[i])} ({whole(table.kept[i])})"
+
+
+def overlap_table(evidence: Evidence, known: Order) -> Table | None:
+    """The mask tier: overlap with the clean mask beside the overlap of chance."""
+    if not evidence.overlaps:
+        return None
+    ordered = sorted(evidence.overlaps, key=lambda o: known.place(o.method, o.check, o.sparsity))
+    rows = []
+    for o in ordered:
+        above = (o.iou - o.chance_iou) / (1 - o.chance_iou) if o.chance_iou < 1 else 0.0
+        correlation = number(o.counts_correlation)
+        rows.append(
+            (
+                o.method,
+                o.check,
+                percent(o.sparsity),
+                number(o.iou, 3),
+                number(o.chance_iou, 3),
+                share(above, 0),
+                correlation,
+                o.note,
+            )
+        )
+    heads = ("method", "check", "sparsity", "overlap (IoU)", "by chance", "above chance", "counts correlation", "note")
+    return _capped(heads, [tuple(r) for r in rows])
+
+
+def cost_items(cost: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Cost as words: whole numbers with commas, seconds as time."""
+    items = []
+    for key, value in cost.items():
+        if key == "seconds" and isinstance(value, (int, float)):
+            items.append(("time", duration(value)))
+        elif isinstance(value, int) and not isinstance(value, bool):
+            items.append((key.replace("_", " "), whole(value)))
+        elif isinstance(value, float):
+            items.append((key.replace("_", " "), f"{value:g}"))
+        else:
+            items.append((key.replace("_", " "), str(value)))
+    return items
+
+
+def duration(seconds: float) -> str:
+    """``5025 -> '1 h 24 min'``."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f"{seconds:.3g} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{whole(hours)} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def raw_table(evidence: Evidence, columns: Iterable[str]) -> Table:
+    """The first rows of results.csv as they are."""
+    heads = tuple(columns)
+    rows = [tuple(raw_text(row.get(head)) for head in heads) for row in evidence.rows[:RAW_ROWS]]
+    return Table(heads, tuple(rows), len(evidence.rows) - len(rows))
+
+
+def raw_text(value: object) -> str:
+    """One value of a row as text; the same in the page and in the CSV, but for the CSV's guards."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if is_number(value) and isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, (list, tuple)):
+        return ";".join(str(v) for v in value)
+    return str(value)
+
+
+def _capped(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+    return Table(heads, tuple(rows[:TABLE_ROWS]), max(0, len(rows) - TABLE_ROWS))
