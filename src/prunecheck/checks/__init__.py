@@ -6,6 +6,7 @@ from prunecheck.checks import (
     identity,
     layerwise_rearrange,
     layerwise_weight_shuffle,
+    planted,
     random_labels,
     random_pixels,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "identity",
     "layerwise_rearrange",
     "layerwise_weight_shuffle",
+    "planted",
     "random_labels",
     "random_pixels",
 ]

@@ -1,0 +1,52 @@
+"""Touch a ticket once: scores, masks or start weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prunecheck.core import tree
+from prunecheck.core.layers import weights_of
+from prunecheck.core.seeds import stream, torch_stream
+from prunecheck.plugins import CHECKS
+from prunecheck.plugins.guards import ask, proved, same_layout
+from prunecheck.stages.context import Context, as_json, build, layers_for
+from prunecheck.stages.mask_facts import mask_facts
+from prunecheck.study.step import Step
+
+
+def run(step: Step, context: Context) -> dict[str, bytes]:
+    """Artefact: the joint's corrupted value (``scores``, ``masks``, or for weights the whole ``start`` state) and
+    ``result.json``."""
+    params = step.params
+    check = CHECKS.get(params["check"]["name"])
+    at = params["check"]["at"]
+    images = context.images(params)
+    shape = images.num_classes, images.train_inputs.shape[1], images.train_inputs.shape[-1]
+    layers = layers_for(params["model"], shape)
+    offer: dict[str, Any] = {
+        "layers": layers,
+        "classes": images.num_classes,
+        "rng": stream(params["seed"], "check", params["check"]["label"], at, *params["purpose"]),
+    }
+    state: tree.Tree = {}
+    if at != "scores":
+        offer["masks"] = context.tree(step.inputs["masks"], "masks")
+    if at == "scores":
+        offer["scores"] = context.tree(step.inputs["scores"], "scores")
+    if at == "weights":
+        model = context.model(params)
+        if "start" in step.inputs:
+            model.load_state_dict(context.tree(step.inputs["start"], params["file"]))
+        state = tree.clone(model.state_dict())
+        offer["weights"] = {n: w * offer["masks"][n].to(w.device) for n, w in weights_of(model, layers).items()}
+    if "initial" in check.asks:
+        with torch_stream(params["seed"], "check", params["check"]["label"], "initial"):
+            offer["initial"] = weights_of(build(params["model"], shape), layers)
+    answer = same_layout(f"check {check.name!r}", at, ask(check, offer, params["check"]["options"]), layers)
+    proved(check, offer[at], answer, offer.get("masks") if at == "weights" else None)
+    facts: dict[str, Any] = {}
+    if at == "masks":
+        facts = mask_facts(answer, layers, params["model"], shape)
+    if at == "weights":
+        answer, at = state | answer, "start"
+    return {f"{at}.safetensors": tree.to_bytes(answer), "result.json": as_json(facts)}

@@ -1,0 +1,55 @@
+"""Which weights stay."""
+
+from __future__ import annotations
+
+from prunecheck.core import tree
+from prunecheck.core.masks import Selection
+from prunecheck.plugins import ALLOCATIONS, METHODS
+from prunecheck.stages.context import Context, as_json, layers_for
+from prunecheck.stages.mask_facts import mask_facts
+from prunecheck.stages.scored import NEEDS_BATCHES, asked, scoring_batches, task_of, weights_and_model
+from prunecheck.stages.select import allocate, family_of, select
+from prunecheck.study.step import Step
+
+
+def run(step: Step, context: Context) -> dict[str, bytes]:
+    """Artefact: ``masks`` (bool, True = keep) and ``result.json`` with the counts, ties, empty layers and how many
+    kept weights lie on a path from input to output."""
+    params = step.params
+    method = METHODS.get(params["method"]["name"])
+    allocation = ALLOCATIONS.get(params["allocate"]["name"])
+    shape = tuple(params["shape"])
+    layers = layers_for(params["model"], shape)
+    family, preset = family_of(params["model"]), params.get("preset")
+    options = params["allocate"]["options"]
+    previous = context.tree(step.inputs["previous"], "masks") if "previous" in step.inputs else None
+    if method.gives == "scores":
+        scores = context.tree(step.inputs["scores"], "scores")
+        chosen = select(
+            allocation,
+            layers,
+            scores,
+            params["sparsity"],
+            method=method.name,
+            family=family,
+            options=options,
+            preset=preset,
+            previous=previous,
+        )
+    else:
+        counts = allocate(allocation, layers, params["sparsity"], family=family, options=options, preset=preset)
+        masks = asked(
+            method,
+            weights_and_model(context, params, step.inputs),
+            scoring_batches(context, params) if NEEDS_BATCHES & set(method.asks) else [],
+            task_of(params),
+            masks=previous,
+            counts=counts,
+            sparsity=params["sparsity"],
+            options=params["method"]["options"],
+            seed=params["seed"],
+            label=params["label"],
+        )
+        chosen = Selection(masks, 0)
+    facts = mask_facts(chosen.masks, layers, params["model"], shape) | {"tied": chosen.tied}
+    return {"masks.safetensors": tree.to_bytes(chosen.masks), "result.json": as_json(facts)}

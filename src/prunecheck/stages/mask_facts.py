@@ -1,0 +1,73 @@
+"""What is known of a mask before anything is trained: counts, empty layers, and what is really connected."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunecheck.core.layers import Layer, total
+from prunecheck.core.masks import counts_of
+from prunecheck.core.seeds import torch_stream
+from prunecheck.stages.context import build
+
+
+def mask_facts(
+    masks: Mapping[str, Tensor], layers: tuple[Layer, ...], model: str, shape: tuple[int, int, int]
+) -> dict[str, Any]:
+    """``counts`` in layer order, ``kept`` of ``weights``, ``empty_layers`` (collapse), ``dead_units`` (outputs of a
+    layer with no connected weight) and ``effective_kept``: weights on a path from input to output (None where the
+    network's operations do not allow to tell)."""
+    counts = counts_of(masks)
+    with torch_stream(0, "skeleton"):
+        net = build(model, shape)
+    connected = connected_weights(net, masks, (shape[1], shape[2], shape[2]))
+    return {
+        "counts": [[layer.name, layer.size, counts[layer.name]] for layer in layers],
+        "kept": sum(counts.values()),
+        "weights": total(layers),
+        "empty_layers": [name for name, kept in counts.items() if kept == 0],
+        "effective_kept": None if connected is None else sum(counts_of(connected).values()),
+        "dead_units": None if connected is None else _dead_units(connected),
+    }
+
+
+def connected_weights(
+    model: nn.Module, masks: Mapping[str, Tensor], image: tuple[int, ...]
+) -> dict[str, Tensor] | None:
+    """The kept weights that lie on a path from input to output (Vysogorets & Kempe 2023), as masks.
+
+    All weights are set to their mask (scaled to keep sums finite), biases to 0, normalisation to the identity; with
+    an input of ones every activation counts paths, and so does every gradient. None for networks in which signals are
+    not sums of non-negative terms.
+    """
+    net = copy.deepcopy(model).double().eval()
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.reset_running_stats()
+        for name, parameter in net.named_parameters():
+            if name in masks:
+                fan_in = max(1, parameter[0].numel())
+                parameter.copy_(masks[name] / fan_in**0.5)
+            else:
+                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+    parameters = [net.get_parameter(name) for name in masks]
+    try:
+        paths = net(torch.ones((1, *image), dtype=torch.float64)).sum()
+        gradients = torch.autograd.grad(paths, parameters, allow_unused=True)
+    except (RuntimeError, TypeError, AttributeError):
+        return None
+    if not bool(torch.isfinite(paths)) or any(g is not None and not bool(torch.isfinite(g).all()) for g in gradients):
+        return None
+    return {
+        name: mask & (torch.zeros_like(mask) if g is None else g > 0)
+        for (name, mask), g in zip(masks.items(), gradients, strict=True)
+    }
+
+
+def _dead_units(connected: Mapping[str, Tensor]) -> int:
+    return sum(int((~mask.reshape(len(mask), -1).any(dim=1)).sum()) for mask in connected.values())

@@ -1,0 +1,66 @@
+"""A step of the plan: what is computed, from what, and therefore what it is called."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from importlib.metadata import version
+from typing import Any, Literal
+
+SCHEMA = 1
+"""raised when the meaning of any artefact changes"""
+
+Kind = Literal["pretrain", "score", "mask", "corrupt", "train", "compare"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """``params``: plain JSON values. ``inputs``: role -> key of the step it comes from. ``title``, ``cost_class`` and
+    ``cost_units`` (about how many images are processed) are for people and estimates; they are not part of the key."""
+
+    kind: Kind
+    params: Mapping[str, Any]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+    cost_class: str = ""
+    cost_units: float = 1.0
+
+    @cached_property
+    def key(self) -> str:
+        """sha256 of everything the artefact depends on, upstream keys and the machine's numerics included."""
+        return hashlib.sha256(canonical(self.identity).encode()).hexdigest()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "kind": self.kind,
+            "params": dict(self.params),
+            "inputs": dict(self.inputs),
+            "numerics": numerics(),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "params": dict(self.params),
+            "inputs": dict(self.inputs),
+            "title": self.title,
+            "cost_class": self.cost_class,
+            "cost_units": self.cost_units,
+        }
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys, no spaces, no NaN: equal values give equal text on every machine."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+@lru_cache
+def numerics() -> dict[str, Any]:
+    """What bit-equality is not promised across: part of every key. One torch thread a worker, always."""
+    return {"torch": version("torch"), "numpy": version("numpy"), "machine": platform.machine(), "threads": 1}

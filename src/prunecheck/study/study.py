@@ -1,0 +1,190 @@
+"""The study: methods x checks x sparsities x seeds on a model and a data set. Its fields are the study file's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from prunecheck.core.words import parse_sparsity
+from prunecheck.data import DataSpec
+from prunecheck.training.recipe import RECIPES, Recipe, usual_recipe
+
+Sparsity = Annotated[float, BeforeValidator(parse_sparsity)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@=,:()-]{0,63}$")]
+
+
+class Part(BaseModel):
+    """Base of all parts of a study: unknown keys are errors, nothing changes after it was checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+
+
+class DataChoice(Part):
+    """``data = "cifar10"`` or a table. ``size``: side in pixels after area down-sampling."""
+
+    name: str
+    root: str | None = None
+    size: int | None = Field(None, ge=4, le=1024)
+    train_size: int | None = Field(None, ge=2)
+    test_size: int | None = Field(None, ge=2)
+
+    def spec(self) -> DataSpec:
+        return DataSpec(self.name, self.root, self.size, self.train_size, self.test_size)
+
+
+class MethodChoice(Part):
+    """``"snip"`` or a table: a name, a label for the tables, and other choices than the method's own."""
+
+    name: str
+    label: Name = ""
+    allocate: str | None = None
+    rewind: Literal["init", "epoch", "nothing"] | None = None
+    rewind_epoch: int | None = Field(None, ge=0)
+    retrain: Literal["full", "rest"] | None = None
+    rounds: int | None = Field(None, ge=1, le=100)
+    options: dict[str, Any] = {}
+
+
+class CheckChoice(Part):
+    """``"random_labels"`` or a table with the check's own options."""
+
+    name: str
+    label: Name = ""
+    options: dict[str, Any] = {}
+
+
+class TrainingChoice(Part):
+    """A named recipe and the fields that differ from it."""
+
+    recipe: str | None = None
+    epochs: int | None = Field(None, ge=1, le=100_000)
+    batch_size: int | None = Field(None, ge=2)
+    lr: float | None = Field(None, gt=0, allow_inf_nan=False)
+    schedule: Literal["step", "linear"] | None = None
+    drops: tuple[float, ...] | None = None
+    gamma: float | None = Field(None, gt=0, le=1)
+    warmup: float | None = Field(None, ge=0, allow_inf_nan=False)
+    momentum: float | None = Field(None, ge=0, lt=1)
+    nesterov: bool | None = None
+    weight_decay: float | None = Field(None, ge=0, allow_inf_nan=False)
+    pad: int | None = Field(None, ge=0, le=64)
+    flip: bool | None = None
+    rewind_epoch: int | None = Field(None, ge=0)
+
+    @field_validator("drops", mode="before")
+    @classmethod
+    def _list(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    def recipe_for(self, data: str) -> Recipe:
+        """The named recipe (or the data set's usual one) with this study's changes; when only ``epochs`` changes, the
+        rewind epoch keeps its share of the schedule."""
+        base = RECIPES[self.recipe or usual_recipe(data)]
+        changes = {k: v for k, v in self.model_dump(exclude={"recipe"}).items() if v is not None}
+        if "epochs" in changes and "rewind_epoch" not in changes:
+            changes["rewind_epoch"] = round(base.rewind_epoch * changes["epochs"] / base.epochs)
+        return replace(base, **changes)
+
+
+class ScoringChoice(Part):
+    """How much data a method scores on: ``batches`` draws of ``samples_per_class`` images of every class."""
+
+    samples_per_class: int = Field(10, ge=1)
+    batches: int = Field(1, ge=1)
+
+
+Control = Literal["identity", "aa", "positive", "planted"]
+
+
+class Study(Part):
+    """Everything a study asks for, checked field by field. Build it from a file with ``load_study``."""
+
+    name: Name = "study"
+    question: str = ""
+    model: str
+    data: DataChoice
+    methods: tuple[MethodChoice, ...] = Field(min_length=1)
+    checks: tuple[CheckChoice, ...] = Field(min_length=1)
+    sparsities: tuple[Sparsity, ...] = Field(min_length=1)
+    seeds: int | tuple[int, ...] | Literal["auto"] = 3
+    max_seeds: int = Field(10, ge=3, le=1000)
+    margin: float | None = Field(None, gt=0, le=100)
+    controls: tuple[Control, ...] = ("identity", "aa")
+    preset: str | None = None
+    task: str = "classification"
+    training: TrainingChoice = TrainingChoice()
+    scoring: ScoringChoice = ScoringChoice()
+    plugins: tuple[str, ...] = ()
+    device: str = "cpu"
+    folder: Path = Field(default=Path(), exclude=True)
+    """where relative paths of the study file start"""
+
+    @field_validator("methods", "checks", "sparsities", "plugins", "controls", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _data(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("methods", "checks", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        return tuple({"name": v} if isinstance(v, str) else v for v in value) if isinstance(value, tuple) else value
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _seeds(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("seeds")
+    @classmethod
+    def _sensible_seeds(cls, value: int | tuple[int, ...] | str) -> int | tuple[int, ...] | str:
+        if isinstance(value, int) and not 1 <= value <= 1000:
+            raise ValueError(f'seeds = {value} must lie between 1 and 1000, be a list of seeds, or "auto"')
+        if isinstance(value, tuple):
+            if not value:
+                raise ValueError("seeds is empty: give at least one")
+            if any(seed < 0 for seed in value):
+                raise ValueError("a seed is negative")
+        return value
+
+    @model_validator(mode="after")
+    def _no_twins(self) -> Study:
+        for field, values in (
+            ("sparsities", list(self.sparsities)),
+            ("seeds", list(self.seeds) if isinstance(self.seeds, tuple) else []),
+            ("methods", [m.label or m.name for m in self.methods]),
+            ("checks", [c.label or c.name for c in self.checks]),
+            ("controls", list(self.controls)),
+        ):
+            twice = [v for i, v in enumerate(values) if v in values[:i]]
+            if twice:
+                hint = "; give one of them a label" if field in ("methods", "checks") else ""
+                raise ValueError(f"{field}: {twice[0]!r} stands there twice{hint}")
+        return self
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.training.recipe_for(self.data.name)
+
+    @property
+    def plugin_files(self) -> tuple[Path, ...]:
+        return tuple((self.folder / plugin).resolve() for plugin in self.plugins)
+
+    def first_seeds(self) -> tuple[int, ...]:
+        """The seeds every arm starts with: all of them, or the first look of an adaptive study."""
+        if isinstance(self.seeds, tuple):
+            return self.seeds
+        return tuple(range(3 if self.seeds == "auto" else self.seeds))
+
+
+def located(study: Study) -> DataSpec:
+    """The study's data with its root relative to the study file."""
+    spec = study.data.spec()
+    return replace(spec, root=str(study.folder / Path(spec.root).expanduser())) if spec.root else spec
