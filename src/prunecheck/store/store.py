@@ -168,9 +168,10 @@ class Store:
 
     def drop(self, key: str) -> None:
         """Remove artefact *key* and its partial state. Nothing there is fine."""
-        with self.writing():
-            grave = self.scratch()
-            if self.has(key) and durable.move(self.folder(key), grave):
+        if self.has(key):
+            with self.writing():
+                grave = self.scratch()
+                durable.move(self.folder(key), grave)  # at once, so that nobody reads half of it
                 durable.remove(grave)
         self.clear_partial(key)
 
@@ -296,7 +297,7 @@ def _check_format(path: Path) -> None:
         number = json.loads(durable.read_file(path, limit=4096) or b"")["format"]
     except (ValueError, TypeError, LookupError, RecursionError):
         number = None
-    if not isinstance(number, int) or number < 1:
+    if type(number) is not int or number < 1:
         raise StoreError(f'{path} is damaged. If this folder is a store, put {{"format": {manifest.FORMAT}}} in it.')
     if number > manifest.FORMAT:
         raise StoreError(
