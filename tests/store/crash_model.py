@@ -100,9 +100,7 @@ class Recorder:
             self.nodes[new / path.relative_to(old)] = self.nodes.pop(path)
 
 
-def crash_states(
-    log: list[Change | str], states: int, rng: random.Random
-) -> Iterator[tuple[list[Change], set[str]]]:
+def crash_states(log: list[Change | str], states: int, rng: random.Random) -> Iterator[tuple[list[Change], set[str]]]:
     """*states* of the disk: the changes that reached it, and the keys acknowledged before the cut.
 
     First the two extremes (nothing unconfirmed, everything) at every prefix, then random parts at random prefixes.

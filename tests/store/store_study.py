@@ -27,7 +27,7 @@ def content(upstream: bytes, step: int) -> dict[str, bytes]:
     return {"result.bin": seed * 40, "facts.json": b'{"step": %d}' % step}
 
 
-def run_study(root: Path, steps: int, acknowledge: Callable[[str], None] = lambda key: None) -> bytes:
+def run_study(root: Path, steps: int, acknowledge: Callable[[str], None] = lambda _key: None) -> bytes:
     """Run what is missing; returns the last step's result. Calls *acknowledge* after each commit."""
     store, upstream = Store.open(root), b"start"
     for step in range(steps):
@@ -56,6 +56,10 @@ def objects(root: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in found}
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def assert_recovers(root: Path, steps: int, acknowledged: set[str], expected: dict[str, bytes]) -> None:
     """After any fault: nothing damaged, nothing acknowledged is lost, and a rerun ends with the expected bytes."""
     store = Store.open(root)
@@ -64,10 +68,10 @@ def assert_recovers(root: Path, steps: int, acknowledged: set[str], expected: di
     again: list[str] = []
     run_study(root, steps, again.append)
     assert not acknowledged & set(again), "a committed step ran again"
-    gc(store, keep=lambda key: True, dry_run=False)  # the partial state of a step killed right after its commit
+    gc(store, keep=lambda _key: True, dry_run=False)  # the partial state of a step killed right after its commit
     assert objects(root) == expected
-    assert os.listdir(root / "tmp") == []
-    assert os.listdir(root / "quarantine") == []
+    assert names_in(root / "tmp") == []
+    assert names_in(root / "quarantine") == []
 
 
 def in_child(work: Callable[[], None]) -> int:

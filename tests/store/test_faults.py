@@ -13,9 +13,10 @@ import time
 from pathlib import Path
 
 import pytest
+from store_study import KILLED, assert_recovers, in_child, key_of, names_in, objects, run_study, start_child, wait_for
+
 from prunecheck.core.errors import StoreError, StudyError
 from prunecheck.store import Store, durable, faults, verify
-from store_study import KILLED, assert_recovers, in_child, key_of, objects, run_study, start_child, wait_for
 
 FEW, MANY = 3, 40
 
@@ -25,6 +26,14 @@ def undisturbed(place: Path, steps: int) -> dict[str, bytes]:
     return objects(place / "undisturbed")
 
 
+def failure_of(root: Path, steps: int, acknowledged: set[str]) -> str | None:
+    try:
+        run_study(root, steps, acknowledged.add)
+    except StoreError as error:
+        return str(error)
+    return None
+
+
 def break_every_operation(place: Path, mode: str, once: bool, steps: int, monkeypatch: pytest.MonkeyPatch) -> int:
     expected = undisturbed(place, steps)
     for at in range(1, 100_000):
@@ -32,26 +41,19 @@ def break_every_operation(place: Path, mode: str, once: bool, steps: int, monkey
         fault = faults.Fault(at, mode, once)
         with monkeypatch.context() as patch:
             patch.setattr(faults, "armed", fault)
-            try:
-                run_study(root, steps, acknowledged.add)
-                failed = False
-            except StoreError as error:
-                failed = True
-                assert "the same command resumes" in str(error)
-                assert "\n" not in str(error)
+            failure = failure_of(root, steps, acknowledged)
+        assert failure is None or ("the same command resumes" in failure and "\n" not in failure)
         assert_recovers(root, steps, acknowledged, expected)
         durable.remove(root)
         if fault.count < at:
-            assert not failed
+            assert failure is None
             return at - 1
     raise AssertionError("never got through")
 
 
 @pytest.mark.parametrize("once", [True, False], ids=["once", "permanent"])
 @pytest.mark.parametrize("mode", ["enospc", "eio", "torn"])
-def test_an_error_at_every_operation(
-    mode: str, once: bool, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_at_every_operation(mode: str, once: bool, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert break_every_operation(place, mode, once, FEW, monkeypatch) > 60
 
 
@@ -153,7 +155,7 @@ def test_a_file_size_limit_ends_in_one_sentence(place: Path) -> None:
     assert "size limit" in (place / "message").read_text()
     store = Store.open(root)
     assert list(store.keys()) == []
-    assert os.listdir(root / "tmp") == []
+    assert names_in(root / "tmp") == []
     store.commit(key_of("big"), files)
     assert store.read(key_of("big"), "big.bin") == files["big.bin"]
 
@@ -167,7 +169,9 @@ def test_parse() -> None:
 
 @pytest.mark.parametrize("text", ["x", "3", "3:", "3:fire", "x:eio", "3:eio:twice", "-1:eio", "٣:eio", "3:eio:once:"])
 def test_parse_refuses(text: str) -> None:
-    with pytest.raises(StudyError, match=r"PRUNECHECK_FAULT=.*: write N:kill\|enospc\|eio\|torn\[:once\], for example 3:eio:once\.$"):
+    with pytest.raises(
+        StudyError, match=r"PRUNECHECK_FAULT=.*: write N:kill\|enospc\|eio\|torn\[:once\], for example 3:eio:once\.$"
+    ):
         faults.parse(text)
 
 
@@ -206,3 +210,11 @@ def test_other_modes_store_nothing_of_a_write(place: Path) -> None:
         faults.Fault(1, "enospc", once=True).strike("write", os.write, handle, b"12345678")
     os.close(handle)
     assert (place / "file").read_bytes() == b""
+
+
+def test_kill_is_the_one_nobody_can_catch(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = []
+    monkeypatch.setattr(os, "kill", lambda *how: killed.append(how))
+    with pytest.raises(OSError):
+        faults.Fault(1, "kill", once=True).strike("fsync", os.fsync, -1)
+    assert killed == [(os.getpid(), signal.SIGKILL)]

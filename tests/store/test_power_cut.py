@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from crash_model import Change, Recorder, crash_states, materialise
+from store_study import assert_recovers, key_of, objects, run_study
+
 from prunecheck.core.errors import StoreError
 from prunecheck.store import Store, durable, verify
-from store_study import assert_recovers, key_of, objects, run_study
 
 Log = list[Change | str]
 
@@ -55,11 +56,7 @@ def test_a_thousand_power_cuts(place: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def forgets(log: Log, what: str) -> Log:
     """The log of a store that forgets one kind of fsync."""
     folders = {c.target for c in log if isinstance(c, Change) and c.kind == "link" and c.is_folder} | {0}
-    return [
-        c
-        for c in log
-        if isinstance(c, str) or c.kind != "sync" or (c.node in folders) is not (what == "folders")
-    ]
+    return [c for c in log if isinstance(c, str) or c.kind != "sync" or (c.node in folders) is not (what == "folders")]
 
 
 @pytest.mark.parametrize("what", ["files", "folders"])

@@ -1,0 +1,150 @@
+"""Whatever happens to a stored file, it is noticed, set aside and made again; and all of a store can be verified."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from store_study import key_of, names_in, objects
+
+from prunecheck.store import Damaged, Store, verify
+
+Harm = Callable[[Path, Path], None]
+
+
+def flip_a_bit(path: Path, _other: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+def truncate(path: Path, _other: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def zero(path: Path, _other: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def swap(path: Path, other: Path) -> None:
+    mine, yours = path.read_bytes(), other.read_bytes()
+    path.write_bytes(yours)
+    other.write_bytes(mine)
+
+
+def delete(path: Path, _other: Path) -> None:
+    path.unlink()
+
+
+def lengthen(path: Path, _other: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\n")
+
+
+def link(path: Path, _other: Path) -> None:
+    aside = path.parent.parent.parent.parent / "aside"
+    path.rename(aside)
+    path.symlink_to(aside)
+
+
+def turn_into_a_folder(path: Path, _other: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def make_a_pipe(path: Path, _other: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+HARMS = [flip_a_bit, truncate, zero, swap, delete, lengthen, link, turn_into_a_folder, make_a_pipe]
+
+
+def filled(root: Path, artefacts: int) -> tuple[Store, dict[str, dict[str, bytes]]]:
+    store, content = Store.open(root), {}
+    for number in range(artefacts):
+        data = key_of(f"data {number}").encode()
+        content[key_of(f"{number}")] = {"masks.bin": data * 9, "facts.json": data[:10], "z": data[:1] + bytes([number])}
+    for key, files in content.items():
+        store.commit(key, files)
+    return store, content
+
+
+def read_all(store: Store, key: str) -> dict[str, bytes]:
+    return {name: store.read(key, name) for name in store.names(key)}
+
+
+def harm_every_file(place: Path, harm: Harm, artefacts: int) -> int:
+    store, content = filled(place / "store", artefacts)
+    sound, keys, harmed = objects(store.root), sorted(content), 0
+    for number, key in enumerate(keys):
+        for name in ("manifest.json", *content[key]):
+            other = keys[number - 1]
+            harm(store.folder(key) / name, store.folder(other) / name)
+            with pytest.raises(Damaged):
+                read_all(store, key)
+            assert not store.has(key)
+            store.commit(key, content[key])
+            if harm is swap:
+                with pytest.raises(Damaged):
+                    read_all(store, other)
+                store.commit(other, content[other])
+            harmed += 1
+            assert len(names_in(store.root / "quarantine")) == harmed * (2 if harm is swap else 1)
+    assert objects(store.root) == sound
+    return harmed
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_every_harm_to_every_file_is_noticed(harm: Harm, place: Path) -> None:
+    assert harm_every_file(place, harm, artefacts=15) == 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", HARMS)
+def test_every_harm_to_500_files_is_noticed(harm: Harm, place: Path) -> None:
+    assert harm_every_file(place, harm, artefacts=125) == 500
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_verify_finds_every_harm_at_once(harm: Harm, place: Path) -> None:
+    store, content = filled(place / "store", 12)
+    keys = sorted(content)
+    victims = {keys[1]: "manifest.json", keys[5]: "masks.bin", keys[9]: "z"}
+    for key, name in victims.items():
+        if harm is swap:
+            flip_a_bit(store.folder(key) / name, place)
+        else:
+            harm(store.folder(key) / name, place)
+    report = verify(store)
+    assert report.damaged == tuple(victims)
+    assert not report.ok
+    assert report.artefacts == 12
+    assert list(store.keys()) == [key for key in keys if key not in victims]
+    assert len(names_in(store.root / "quarantine")) == 3
+    again = verify(store)
+    assert again.ok
+    assert again.artefacts == 9
+
+
+def test_swapped_artefacts_are_noticed(place: Path) -> None:
+    store, content = filled(place / "store", 2)
+    one, two = (store.folder(key) for key in content)
+    shutil.move(one, place / "aside")
+    shutil.move(two, one)
+    shutil.move(place / "aside", two)
+    assert set(verify(store).damaged) == set(content)
+
+
+def test_every_bit_of_a_small_artefact(place: Path) -> None:
+    store, content = filled(place / "store", 1)
+    (key,) = content
+    path = store.folder(key) / "facts.json"
+    sound = path.read_bytes()
+    for bit in range(8 * len(sound)):
+        path.write_bytes(bytes(b ^ (1 << bit % 8) if i == bit // 8 else b for i, b in enumerate(sound)))
+        with pytest.raises(Damaged):
+            store.read(key, "facts.json")
+        store.commit(key, content[key])

@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+from store_study import key_of, names_in, objects
+
+from prunecheck.core.errors import StoreError
+from prunecheck.store import Claim, Damaged, Missing, Store, durable, faults, verify
+
+KEY, OTHER = key_of("one"), key_of("two")
+FILES = {"b.json": b"{}", "a.bin": bytes(5000)}
+
+
+def everything(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*")}
+
+
+# --- open
+
+
+def test_open_writes_nothing_until_the_first_commit(place: Path) -> None:
+    store = Store.open(place / "deep" / "store")
+    assert not store.has(KEY)
+    assert list(store.keys()) == []
+    assert store.missing([KEY]) == {KEY}
+    assert store.load_partial(KEY) is None
+    assert names_in(place) == []
+    store.commit(KEY, FILES)
+    assert Store.open(place / "deep" / "store").has(KEY)
+
+
+def test_what_stands_in_a_store(store: Store) -> None:
+    store.commit(KEY, FILES)
+    folder = f"objects/{KEY[:2]}"
+    assert everything(store.root) == {
+        "format.json", "CACHEDIR.TAG", ".gitignore", "lock", "claims", "partial", "quarantine", "tmp",
+        "objects", folder, f"{folder}/{KEY}", f"{folder}/{KEY}/manifest.json",
+        f"{folder}/{KEY}/a.bin", f"{folder}/{KEY}/b.json",
+    }  # fmt: skip
+    assert (store.root / ".gitignore").read_text() == "*\n"
+    assert (store.root / "CACHEDIR.TAG").read_bytes().startswith(b"Signature: 8a477f597d28d172789f06886806bc55\n")
+    assert (store.root / "format.json").read_text() == '{"format": 1}\n'
+
+
+def test_labels_are_left_as_they_are(store: Store) -> None:
+    store.commit(KEY, FILES)
+    (store.root / ".gitignore").write_text("# mine\n")
+    Store.open(store.root).commit(OTHER, FILES)
+    assert (store.root / ".gitignore").read_text() == "# mine\n"
+
+
+def test_open_takes_an_empty_folder_and_a_half_made_store(place: Path) -> None:
+    (place / "store" / "tmp").mkdir(parents=True)
+    (place / "store" / "lock").touch()
+    Store.open(place / "store").commit(KEY, FILES)
+    assert Store.open(place / "store").has(KEY)
+
+
+def test_open_refuses_a_folder_with_other_things(place: Path) -> None:
+    (place / "thesis.tex").write_text("dear")
+    (place / "zebra").mkdir()
+    with pytest.raises(
+        StoreError, match=r"is not a store and not empty \(it has 'thesis.tex'\)\. Give a new or empty folder\.$"
+    ):
+        Store.open(place)
+    assert names_in(place) == ["thesis.tex", "zebra"]
+
+
+def test_open_refuses_a_file(place: Path) -> None:
+    (place / "file").write_text("dear")
+    with pytest.raises(StoreError, match=r"file is a file\. Give a folder for the store, new or empty\.$"):
+        Store.open(place / "file")
+
+
+def test_open_refuses_a_newer_format(store: Store) -> None:
+    store.commit(KEY, FILES)
+    (store.root / "format.json").write_text('{"format": 2}')
+    with pytest.raises(
+        StoreError,
+        match=r"newer prunecheck \(format 2, this one reads up to 1\)\. Upgrade prunecheck or choose another store\.$",
+    ) as caught:
+        Store.open(store.root)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "{}", '{"format": "1"}', '{"format": 0}', '{"format": null}', '{"format": 1.5}',
+             '{"format": true}', "[" * 4000, " " * 5000 + '{"format": 1}', '"format"']
+)  # fmt: skip
+def test_open_refuses_a_damaged_format(text: str, store: Store) -> None:
+    store.commit(KEY, FILES)
+    (store.root / "format.json").write_text(text)
+    with pytest.raises(
+        StoreError, match=r'format.json is damaged\. If this folder is a store, put \{"format": 1\} in it\.$'
+    ):
+        Store.open(store.root)
+
+
+def test_a_store_of_format_1_stays_readable(place: Path) -> None:
+    """The fixture was written by the first release; it must be read, or refused in one sentence, for ever."""
+    shutil.copytree(Path(__file__).parent / "format_1", place / "store")
+    store = Store.open(place / "store")
+    key = key_of("fixture")
+    assert list(store.keys()) == [key]
+    assert {name: store.read(key, name) for name in store.names(key)} == {"a.bin": b"\x00\x01", "b.json": b"{}\n"}
+    assert store.load_partial(key_of("fixture partial")) == b"half"
+    assert verify(store).ok
+
+
+def test_the_root_may_be_a_link_and_start_with_a_tilde(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "big").mkdir()
+    (place / "link").symlink_to("big")
+    monkeypatch.setenv("HOME", str(place))
+    Store.open(Path("~/link")).commit(KEY, FILES)
+    assert Store.open(place / "big").has(KEY)
+
+
+# --- commit and read
+
+
+def test_what_is_committed_can_be_read(store: Store) -> None:
+    assert not store.has(KEY)
+    store.commit(KEY, FILES)
+    assert store.has(KEY)
+    assert store.names(KEY) == ("a.bin", "b.json")
+    assert {name: store.read(KEY, name) for name in store.names(KEY)} == FILES
+    assert store.entries(KEY)["a.bin"].size == 5000
+    assert store.fault_of(KEY) is None
+
+
+def test_an_artefact_may_be_empty(store: Store) -> None:
+    store.commit(KEY, {})
+    assert store.names(KEY) == ()
+    assert store.has(KEY)
+
+
+def test_the_first_writer_wins(store: Store) -> None:
+    store.commit(KEY, {"a": b"1"})
+    store.commit(KEY, {"a": b"2", "b": b"3"})
+    assert store.names(KEY) == ("a",)
+    assert store.read(KEY, "a") == b"1"
+    assert names_in(store.root / "tmp") == []
+
+
+def test_the_first_writer_wins_a_close_race(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.commit(KEY, {"a": b"1"})
+    monkeypatch.setattr(Store, "has", lambda *_: False)
+    store.commit(KEY, {"a": b"2"})
+    monkeypatch.undo()
+    assert store.read(KEY, "a") == b"1"
+    assert names_in(store.root / "tmp") == []
+
+
+def test_a_second_commit_makes_sure_of_the_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.commit(KEY, FILES)
+    synced = []
+    monkeypatch.setattr(durable, "sync_folder", synced.append)
+    store.commit(KEY, FILES)
+    assert synced == [store.folder(KEY).parent]
+
+
+def test_the_same_content_gives_the_same_bytes(place: Path) -> None:
+    for name, files in [("one", FILES), ("two", dict(reversed(FILES.items())))]:
+        Store.open(place / name).commit(KEY, files)
+    assert objects(place / "one") == objects(place / "two")
+
+
+def test_a_wrong_name_is_told_the_right_one(store: Store) -> None:
+    store.commit(KEY, FILES)
+    with pytest.raises(
+        StoreError, match=rf"'a.bim' is not a file of artefact {KEY[:12]}…\. Did you mean 'a.bin'\?"
+    ) as caught:
+        store.read(KEY, "a.bim")
+    assert not isinstance(caught.value, Damaged)
+    assert store.has(KEY)
+
+
+def test_an_absent_artefact_is_missing(store: Store) -> None:
+    for look in (store.names, store.entries, lambda key: store.read(key, "a")):
+        with pytest.raises(Missing, match=f"^artefact {KEY[:12]}… is not in the store\\.$"):
+            look(KEY)
+    assert not store.root.exists()
+
+
+def test_a_damaged_artefact_is_set_aside_and_can_be_made_again(store: Store) -> None:
+    store.commit(KEY, FILES)
+    (store.folder(KEY) / "a.bin").write_bytes(b"rot")
+    assert store.read(KEY, "b.json") == b"{}"
+    with pytest.raises(
+        Damaged, match=rf"^artefact {KEY[:12]}… is damaged \(a.bin\); it was moved to {store.root}/quarantine\.$"
+    ):
+        store.read(KEY, "a.bin")
+    assert not store.has(KEY)
+    (kept,) = (store.root / "quarantine").iterdir()
+    assert kept.name.startswith(f"{KEY}-")
+    assert (kept / "a.bin").read_bytes() == b"rot"
+    store.commit(KEY, FILES)
+    assert store.read(KEY, "a.bin") == FILES["a.bin"]
+
+
+def test_a_damaged_manifest_is_found_whatever_is_read(store: Store) -> None:
+    store.commit(KEY, FILES)
+    (store.folder(KEY) / "manifest.json").unlink()
+    assert store.fault_of(KEY) == "manifest.json"
+    with pytest.raises(Damaged, match=r"is damaged \(its manifest\)"):
+        store.names(KEY)
+    assert not store.has(KEY)
+
+
+def test_commit_replaces_an_artefact_without_manifest(store: Store) -> None:
+    store.folder(KEY).mkdir(parents=True)
+    (store.root / "format.json").write_text('{"format": 1}')
+    store.commit(KEY, FILES)
+    assert store.read(KEY, "b.json") == b"{}"
+    assert len(names_in(store.root / "quarantine")) == 1
+
+
+def test_an_artefact_repaired_meanwhile_is_left_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.commit(KEY, FILES)
+    real, answers = durable.read_file, iter([None])
+    monkeypatch.setattr(
+        durable, "read_file", lambda path, limit: next(answers, None) if path.name == "a.bin" else real(path, limit)
+    )
+    with pytest.raises(Damaged):
+        store.read(KEY, "a.bin")
+    assert store.has(KEY)
+
+
+def test_quarantine_takes_only_what_is_damaged(store: Store) -> None:
+    store.commit(KEY, FILES)
+    assert store.quarantine(KEY) is False
+    assert store.quarantine(OTHER) is False
+    (store.folder(KEY) / "b.json").unlink()
+    assert store.fault_of(KEY) == "b.json"
+    assert store.quarantine(KEY) is True
+    assert not store.has(KEY)
+
+
+def test_drop(store: Store) -> None:
+    store.commit(KEY, FILES)
+    store.commit(OTHER, FILES)
+    store.save_partial(KEY, b"half")
+    store.drop(KEY)
+    store.drop(KEY)
+    assert list(store.keys()) == [OTHER]
+    assert store.load_partial(KEY) is None
+    assert names_in(store.root / "tmp") == []
+
+
+def test_drop_of_what_somebody_else_dropped_meanwhile(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.commit(OTHER, FILES)
+    monkeypatch.setattr(Store, "has", lambda *_: True)
+    store.drop(KEY)
+    assert names_in(store.root / "tmp") == []
+
+
+# --- keys
+
+
+def test_keys_and_missing(store: Store) -> None:
+    committed = sorted(key_of(f"{i}") for i in range(40))
+    for key in committed:
+        store.commit(key, {})
+    absent = {key_of(f"absent {i}") for i in range(40)}
+    assert list(store.keys()) == committed
+    assert store.missing(iter([*committed, *absent, *absent])) == absent
+    assert store.missing(committed) == set()
+    assert store.missing([]) == set()
+
+
+def test_keys_skips_what_is_no_artefact(store: Store) -> None:
+    store.commit(KEY, FILES)
+    (store.root / "objects" / KEY[:2] / "notes").mkdir()
+    (store.root / "objects" / "zz" / KEY).mkdir(parents=True)
+    (store.root / "objects" / ".DS_Store").write_bytes(b"")
+    assert list(store.keys()) == [KEY]
+
+
+def test_missing_lists_a_folder_once_however_many_keys(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.commit(KEY, FILES)
+    keys = {key_of(f"{i}") for i in range(100_000)}
+    listed = []
+    real = durable.folder_names
+    monkeypatch.setattr(durable, "folder_names", lambda path: listed.append(path) or real(path))
+    assert store.missing({*keys, KEY}) == keys - {KEY}
+    assert len(listed) == 256
+
+
+# --- claims
+
+
+def test_a_claim_keeps_others_out(store: Store) -> None:
+    with store.claim(KEY) as claim:
+        assert isinstance(claim, Claim)
+        assert Store.open(store.root).try_claim(KEY) is None
+        with store.claim(OTHER):
+            pass
+    again = store.try_claim(KEY)
+    assert again is not None
+    again.release()
+    assert names_in(store.root / "claims") == []
+
+
+def test_a_claim_is_freed_by_an_exception(store: Store) -> None:
+    with pytest.raises(KeyboardInterrupt), store.claim(KEY):
+        raise KeyboardInterrupt
+    with store.claim(KEY):
+        pass
+
+
+# --- scratch
+
+
+def test_a_new_process_sweeps_what_a_killed_one_left(store: Store) -> None:
+    store.commit(KEY, FILES)
+    (store.root / "tmp" / "litter").mkdir()
+    (store.root / "tmp" / "litter" / "file").write_bytes(b"1")
+    (store.root / "tmp" / ".x.tmp").write_bytes(b"1")
+    Store.open(store.root).commit(OTHER, FILES)
+    assert names_in(store.root / "tmp") == []
+
+
+def test_nobody_sweeps_while_somebody_writes(store: Store) -> None:
+    with store.writing():
+        (store.root / "tmp" / "work").write_bytes(b"1")
+        other = Store.open(store.root)
+        other.sweep()
+        other.commit(KEY, FILES)
+        assert names_in(store.root / "tmp") == ["work"]
+    store.sweep()
+    assert names_in(store.root / "tmp") == []
+
+
+def test_the_lock_is_freed_when_writing_fails(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.commit(KEY, FILES)
+    before = len(names_in(Path("/proc/self/fd")))
+    with monkeypatch.context() as patch:
+        patch.setattr(faults, "armed", faults.Fault(4, "eio", once=False))
+        with pytest.raises(StoreError):
+            store.commit(OTHER, FILES)
+    assert len(names_in(Path("/proc/self/fd"))) == before
+    handle = durable.lock(store.root / "lock", wait=False)
+    assert handle is not None
+    durable.unlock(handle)
+
+
+def test_labels_are_looked_after_once_per_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.commit(KEY, FILES)
+    swept = []
+    monkeypatch.setattr(Store, "sweep", lambda self: swept.append(self))
+    monkeypatch.setattr(durable, "write_file", lambda *args, **_: swept.append(args))
+    store.commit(OTHER, FILES)
+    assert swept == []
+
+
+# --- the rest
+
+
+def test_a_store_can_be_sent_to_another_process(store: Store) -> None:
+    store.commit(KEY, FILES)
+    twin = pickle.loads(pickle.dumps(store))
+    assert twin == store
+    assert twin.read(KEY, "b.json") == b"{}"
+    assert repr(store) == f"Store(root={store.root!r})"
+
+
+def test_free_bytes(store: Store) -> None:
+    assert store.free_bytes() > 0
