@@ -12,6 +12,9 @@ official numbers to the last weight.
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 
 from prunecheck.core.counts import Counts, budget_beside, round_to
@@ -43,10 +46,10 @@ def smart_ratio(layers: tuple[Layer, ...], sparsity: float, family: str, linear:
     free = [(layer, share) for layer, share in zip(layers, shares, strict=True) if layer.name not in fixed]
     sizes = [layer.size for layer, _ in free]
     if budget > sum(sizes):
-        least = 1 - (sum(sizes) + sum(fixed.values())) / weights
+        least = math.ceil(Fraction(weights - sum(sizes) - sum(fixed.values()), weights) * 10000) / 10000
         raise InfeasibleError(
             f"sparsity {percent(sparsity)} is too low for linear = {linear:g}: every other layer is whole already "
-            f"at {percent(round(least, 4))}."
+            f"at {percent(least)}."
         )
     scale = budget / sum(share * size for (_, share), size in zip(free, sizes, strict=True))
     wanted = [scale * share * size for (_, share), size in zip(free, sizes, strict=True)]

@@ -21,10 +21,10 @@ def uniform_plus(layers: tuple[Layer, ...], sparsity: float, last: float = 0.2) 
     fixed: dict[str, int] = {}
     if layers[0].kind == "conv":
         fixed[layers[0].name] = layers[0].size
-    share = 1 - sparsity
-    if layers[-1].kind == "linear" and share < last:
+    weights, whole = total(layers), sum(fixed.values())
+    if layers[-1].kind == "linear" and kept_total(weights, sparsity) - whole < last * (weights - whole):
         fixed[layers[-1].name] = int(last * layers[-1].size)
-    budget = budget_beside(fixed, total(layers), sparsity)
+    budget = budget_beside(fixed, weights, sparsity)
     free = [layer for layer in layers if layer.name not in fixed]
     kept = apportion([1.0] * len(free), [layer.size for layer in free], budget)
     counts = fixed | {layer.name: k for layer, k in zip(free, kept, strict=True)}
