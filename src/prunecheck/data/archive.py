@@ -1,0 +1,90 @@
+"""Files in a folder, a zip or a tar.gz, read by name without unpacking anything to disk."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prunecheck.core.errors import DataError
+from prunecheck.core.words import printable
+
+BLOCK = 2**20
+LARGEST_MEMBER = 2**30
+"""Bytes above which a member of an archive is refused: a small archive can claim to hold anything."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """``names``: slash-separated paths below the top folder, sorted; ``read(name)``: the bytes of one."""
+
+    names: tuple[str, ...]
+    read: Callable[[str], bytes]
+
+
+@contextmanager
+def open_tree(place: Path, top: str) -> Iterator[Tree]:
+    """The files of the folder *place*, or of the zip *place* without its folder *top*. Raises DataError if torn."""
+    if place.is_dir():
+        names = sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
+        yield Tree(tuple(names), lambda name: (place / name).read_bytes())
+        return
+    try:
+        archive = zipfile.ZipFile(place)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"{place} is not a zip archive, or torn: {error}.") from error
+    with archive:
+        members = {n.removeprefix(f"{top}/"): n for n in archive.namelist() if not n.endswith("/")}
+        yield Tree(tuple(sorted(members)), lambda name: _member(archive, members[name], place))
+
+
+def read_members(place: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """The named files of the folder or tar.gz *place*; in an archive the folders above them do not matter.
+
+    Raises DataError where one is missing, not a plain file, over 1 GiB, or the archive is torn.
+    """
+    found = _from_folder(place, names) if place.is_dir() else _from_tar(place, set(names))
+    absent = [name for name in names if name not in found]
+    if absent:
+        raise DataError(f"{place} has no {absent[0]!r}: download it again.")
+    return found
+
+
+def _from_folder(place: Path, names: Sequence[str]) -> dict[str, bytes]:
+    try:
+        return {name: (place / name).read_bytes() for name in names if (place / name).exists()}
+    except OSError as error:
+        raise DataError(f"{place} cannot be read: {error}.") from error
+
+
+def _from_tar(place: Path, names: set[str]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    try:
+        with gzip.open(place) as stream, tarfile.open(fileobj=stream) as archive:
+            for member in archive:
+                name = Path(member.name).name
+                if member.size > LARGEST_MEMBER:
+                    raise DataError(f"{place}: {printable(member.name)!r} claims {member.size} bytes: refused.")
+                content = archive.extractfile(member) if name in names and member.isfile() else None
+                if content is not None:
+                    found[name] = content.read()
+            # the checksum stands at the very end, behind what tarfile cares for
+            while stream.read(BLOCK):
+                pass
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        raise DataError(f"{place} is not a tar.gz archive, or torn: {error}.") from error
+    return found
+
+
+def _member(archive: zipfile.ZipFile, name: str, place: Path) -> bytes:
+    try:
+        if archive.getinfo(name).file_size > LARGEST_MEMBER:
+            raise DataError(f"{place}: {printable(name)!r} claims over {LARGEST_MEMBER} bytes: refused.")
+        return archive.read(name)
+    except (KeyError, OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{place}: {printable(name)!r} cannot be read: {error}.") from error

@@ -1,0 +1,112 @@
+"""From a spec to tensors: read, choose, shrink, check."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+
+from prunecheck.core.errors import DataError
+from prunecheck.data.bundle import ImageData, Images, Labels, shared_images
+from prunecheck.data.catalogue import entry
+from prunecheck.data.shrink import shrink
+from prunecheck.data.source import Source, Split
+from prunecheck.data.spec import DataShape, DataSpec
+from prunecheck.data.subset import balanced
+
+
+class Reader(Protocol):
+    """What the module behind a data set offers. All raise DataError."""
+
+    files: Callable[[DataSpec], Mapping[str, Path]]
+    """every file the content depends on, under a name that does not depend on the machine"""
+    read: Callable[[DataSpec], Source]
+    shape: Callable[[DataSpec], DataShape]
+    """only where the catalogue cannot know: what lies there, in full size"""
+
+
+def reader_of(spec: DataSpec) -> Reader:
+    """The module that reads the data set. Raises DataError for an unknown name."""
+    return cast(Reader, importlib.import_module(entry(spec.name).reader))
+
+
+def load(spec: DataSpec) -> ImageData:
+    """The whole data set in memory, the same to the last pixel every time. Raises DataError, see ``ImageData``."""
+    known = entry(spec.name)
+    shape = describe(spec)
+    source = reader_of(spec).read(spec)
+    train_inputs, train_targets = _take(source.train, spec.train_size, "train_size", shape)
+    test_inputs, test_targets = _take(source.test, spec.test_size, "test_size", shape)
+    mean, std = known.mean, known.std
+    if mean is None or std is None:
+        mean, std = channel_statistics(train_inputs)
+    shared = shared_images(train_inputs, test_inputs)
+    overlap = (f"{shared} of {len(test_inputs)} test images are in train too, pixel for pixel.",) if shared else ()
+    return ImageData(
+        train_inputs=train_inputs,
+        train_targets=train_targets,
+        test_inputs=test_inputs,
+        test_targets=test_targets,
+        num_classes=shape.num_classes,
+        mean=mean,
+        std=std,
+        class_names=source.class_names,
+        notes=overlap,
+    )
+
+
+def describe(spec: DataSpec) -> DataShape:
+    """The shape ``load`` will give, from the catalogue or a listing. Raises DataError for sizes that cannot be had."""
+    known = entry(spec.name)
+    if known.num_classes and known.size and known.n_train and known.n_test:
+        full = DataShape(known.num_classes, known.channels, known.size, known.n_train, known.n_test)
+    else:
+        full = reader_of(spec).shape(spec)
+    if spec.size is not None and spec.size > full.size:
+        raise DataError(
+            f"data {spec.name!r}: size={spec.size} is over the {full.size} pixels of its images; "
+            "they are only ever made smaller."
+        )
+    _check_part(spec, "train_size", spec.train_size, full.n_train, full.num_classes)
+    _check_part(spec, "test_size", spec.test_size, full.n_test, 1)
+    return DataShape(
+        num_classes=full.num_classes,
+        channels=full.channels,
+        size=spec.size or full.size,
+        n_train=spec.train_size or full.n_train,
+        n_test=spec.test_size or full.n_test,
+    )
+
+
+def check(spec: DataSpec) -> None:
+    """Fast preflight: the name is known, the files are there, the sizes can be had. Raises DataError saying where."""
+    reader_of(spec).files(spec)
+    describe(spec)
+
+
+def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of ``[N, C, H, W]``, as fractions of 1; a constant channel has 1."""
+    means, deviations = [], []
+    for channel in range(images.shape[1]):
+        counts = np.bincount(images[:, channel].ravel(), minlength=256)
+        values = np.arange(256) / 255
+        mean = float(counts @ values / counts.sum())
+        deviation = float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum()))
+        means.append(mean)
+        deviations.append(deviation or 1.0)
+    return tuple(means), tuple(deviations)
+
+
+def _take(split: Split, n: int | None, what: str, shape: DataShape) -> tuple[Images, Labels]:
+    every = np.arange(len(split.targets), dtype=np.int64)
+    positions = every if n is None else balanced(split.targets, n, shape.num_classes, what)
+    images = shrink(split.images(positions), shape.size)
+    return np.ascontiguousarray(images), split.targets[positions]
+
+
+def _check_part(spec: DataSpec, field: str, wanted: int | None, there: int, least: int) -> None:
+    if wanted is not None and not least <= wanted <= there:
+        raise DataError(f"data {spec.name!r}: {field}={wanted} is not in {least}..{there}.")
