@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prunecheck.core.errors import DataError
 from prunecheck.data.batch_reader import Call, array_of, read_batch
@@ -79,10 +82,20 @@ def test_a_torn_batch_is_refused(keep: int) -> None:
         read_batch(python_batch(images(2), labels(2))[:keep], "data_batch_1")
 
 
-@pytest.mark.parametrize("content", [b"]q\x01.", b"K\x01.", b"u.", b"K\x01K\x02.", b"(K\x01u.", b"h\x05.", b"K\x01b."])
+@pytest.mark.parametrize(
+    "content", [b"]q\x01.", b"K\x01.", b"u.", b"K\x01K\x02.", b"(K\x01u.", b"h\x05.", b"K\x01b.", b"K\x01s."]
+)
 def test_what_is_not_a_dictionary_is_refused(content: bytes) -> None:
     with pytest.raises(DataError, match="is not a CIFAR batch, or torn"):
         read_batch(b"\x80\x02" + content, "data_batch_1")
+
+
+@given(st.integers(0, 400), st.binary(min_size=1, max_size=4))
+def test_a_mangled_batch_is_read_or_refused_but_never_breaks_the_reader(position: int, noise: bytes) -> None:
+    content = python_batch(images(1), labels(1))
+    with contextlib.suppress(DataError):
+        batch = read_batch(content[:position] + noise + content[position + len(noise) :], "batch")
+        array_of(batch.get("data"), "batch")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prunecheck.core.errors import DataError
-from prunecheck.data import DataSpec, fingerprint, fingerprints
+from prunecheck.data import DataSpec, bundled, fingerprint, fingerprints
 from tests.data.makers import images, png, write_files
 
 
@@ -50,3 +50,9 @@ def test_missing_files_and_impossible_requests_are_refused(tmp_path: Path) -> No
         fingerprint(DataSpec("cifar10", root=str(tmp_path)))
     with pytest.raises(DataError, match="size=9 is over"):
         fingerprint(DataSpec("digits", size=9))
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundled, "files", lambda _spec: {"gone": tmp_path / "gone"})
+    with pytest.raises(DataError, match=r"data 'digits' cannot be read: .*gone"):
+        fingerprint(DataSpec("digits"))
