@@ -10,7 +10,7 @@ import numpy as np
 from prunecheck.verdict.layout import Layout, Slot, differences, guards
 from prunecheck.verdict.procedure import p_check_depends, p_check_fails
 from prunecheck.verdict.roles import role
-from prunecheck.verdict.spending import Looks, p_above, p_above_latest, p_below, take_looks
+from prunecheck.verdict.spending import Looks, hint_above, p_above, p_below, take_looks
 from prunecheck.verdict.variance import Array, Noise
 
 Place = tuple[int, int]
@@ -20,13 +20,13 @@ Place = tuple[int, int]
 @dataclass(frozen=True)
 class CellEvidence:
     """Arrays (sparsities, checks), NaN where a cell is not judged: sequential p for "above the margin", "below it"
-    and "below minus the margin"; ``latest``: the plain p for "above" at the latest look."""
+    and "below minus the margin"; ``hints``: the smallest plain p for "above" at any look."""
 
     looks: Looks
     above: Array
     below: Array
     helps: Array
-    latest: Array
+    hints: Array
 
     def without(self, strata: Collection[int]) -> CellEvidence:
         """The same with some sparsities struck out."""
@@ -36,7 +36,7 @@ class CellEvidence:
             above=np.where(out, np.nan, self.above),
             below=np.where(out, np.nan, self.below),
             helps=np.where(out, np.nan, self.helps),
-            latest=np.where(out, np.nan, self.latest),
+            hints=np.where(out, np.nan, self.hints),
         )
 
 
@@ -63,11 +63,11 @@ def weigh_cells(layout: Layout, margin: float) -> CellEvidence:
         above=np.where(there, p_above(looks, margin), np.nan),
         below=np.where(there, p_below(looks, margin), np.nan),
         helps=np.where(there, p_below(looks, -margin), np.nan),
-        latest=np.where(there, p_above_latest(looks, margin), np.nan),
+        hints=np.where(there, hint_above(looks, margin), np.nan),
     )
     for place, slot in layout.slots.items():
-        if slot.judged and slot.gate.state in ("all or none", "unstable"):
-            found.latest[place] = slot.gate.p
+        if slot.judged and slot.gate.harm:
+            found.hints[place] = 0.0
         if slot.judged and slot.gate.state == "all or none":
             found.above[place] = min(1.0, slot.gate.p * layout.settings.alpha / _alpha_of_latest_look(layout, slot))
             found.below[place] = found.helps[place] = 1.0
@@ -121,7 +121,7 @@ def weigh_checks(layout: Layout, cells: CellEvidence, pools: Sequence[tuple[int,
         looks,
         tuple(pools),
         depends=np.nan_to_num(p_check_depends(cells.above, above), nan=1.0),
-        fails=p_check_fails(below, cells.latest),
+        fails=p_check_fails(below, cells.hints),
         above=above,
         below=below,
     )

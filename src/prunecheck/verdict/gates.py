@@ -22,10 +22,12 @@ SAME_MASK = 0.99
 
 
 class Gate(NamedTuple):
-    """What stands before the mean. ``p``: one-sided Fisher p that corruption makes collapse more likely."""
+    """What stands before the mean. ``p``: Fisher p of "all or none". ``harm``: more corrupted runs collapsed than
+    clean ones, too few to prove anything but enough to forbid "nothing is lost"."""
 
     state: State
     p: float = 1.0
+    harm: bool = False
     reason: str = ""
 
 
@@ -61,17 +63,14 @@ def collapse_gate(n: int, clean: int, corrupted: int, both: int) -> Gate:
     count = f"{corrupted} of {n} corrupted and {clean} of {n} clean runs collapsed"
     if 2 * both >= n:
         return Gate("collapsed", reason=f"{count}: nobody learned, so nobody can tell")
-    p = fisher(clean, corrupted, n)
     if corrupted == n and clean == 0 and n > MIN_SEEDS:
-        return Gate("all or none", p, count)
-    return Gate("unstable", p, f"{count}: unstable")
+        return Gate("all or none", p_all_or_none(n), harm=True, reason=count)
+    return Gate("unstable", harm=corrupted > clean, reason=f"{count}: unstable")
 
 
-def fisher(clean: int, corrupted: int, n: int) -> float:
-    """One-sided exact p that the corrupted arm collapses no more often, two arms of *n* runs (Fisher 1935)."""
-    total = clean + corrupted
-    ways = math.comb(2 * n, total)
-    return sum(math.comb(n, k) * math.comb(n, total - k) for k in range(corrupted, min(n, total) + 1)) / ways
+def p_all_or_none(n: int) -> float:
+    """One-sided exact p of n collapsed runs in one arm and none of n in the other (Fisher 1935)."""
+    return 1 / math.comb(2 * n, n)
 
 
 def _unequal_budget(check: str, pairs: Iterable[Pair]) -> str:

@@ -14,7 +14,7 @@ from prunecheck.verdict.variance import Array
 Flags = NDArray[np.bool_]
 
 HINT = 0.20
-"""A single sparsity with plain p this small for "hurts" forbids the verdict that, on average, nothing is lost."""
+"""A single sparsity whose plain p for "hurts" was this small at any look forbids "on average, nothing is lost"."""
 
 
 def holm(p: Array) -> Array:
@@ -43,12 +43,13 @@ def p_check_depends(cells: Array, mean: Array) -> Array:
     return np.minimum(smallest * members(cells), 1.0)
 
 
-def p_check_fails(mean: Array, latest: Array) -> Array:
+def p_check_fails(mean: Array, hints: Array) -> Array:
     """p that a check does not matter: that of the mean for "below the margin", unless one sparsity hints otherwise.
 
-    *latest*: plain p for "above the margin" at the latest look of every cell (..., sparsities, checks).
+    *hints*: smallest plain p for "above the margin" of every cell at any look (..., sparsities, checks). At any look,
+    not only at the latest: otherwise a hint could be waited out.
     """
-    hint = (np.nan_to_num(latest, nan=1.0) <= HINT).any(axis=-2)
+    hint = (np.nan_to_num(hints, nan=1.0) <= HINT).any(axis=-2)
     return np.where(hint, 1.0, mean)
 
 

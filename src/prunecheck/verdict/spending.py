@@ -38,9 +38,10 @@ def look(differences: Array, before: int, guard: Array | float = 0.0, cap: float
 
 
 def stack(schedule: Sequence[Look], seen: Sequence[Noise]) -> Looks:
-    """The looks taken so far, as one."""
+    """The looks taken so far, as one; those of *schedule* still to come are NaN."""
     alpha = np.array([one.alpha for one in schedule])
-    return Looks(alpha, Noise(*(np.stack(parts) for parts in zip(*seen, strict=True))))
+    to_come = [Noise(*(np.full_like(part, np.nan) for part in seen[0]))] * (len(schedule) - len(seen))
+    return Looks(alpha, Noise(*(np.stack(parts) for parts in zip(*seen, *to_come, strict=True))))
 
 
 def take_looks(differences: Array, schedule: Sequence[Look], guard: Array | float = 0.0, cap: float = 4.0) -> Looks:
@@ -60,9 +61,9 @@ def p_below(looks: Looks, margin: float) -> Array:
     return _spent(looks, _p_each(looks, margin, side=-1))
 
 
-def p_above_latest(looks: Looks, margin: float) -> Array:
-    """Plain p for "the drop exceeds *margin*" at the latest look of each cell; 1 where none was taken."""
-    return np.nan_to_num(latest(_p_each(looks, margin)), nan=1.0)
+def hint_above(looks: Looks, margin: float) -> Array:
+    """Smallest plain p for "the drop exceeds *margin*" of any look so far, (..., cells); 1 where none was taken."""
+    return np.asarray(np.nan_to_num(_p_each(looks, margin), nan=1.0).min(axis=0), dtype=np.float64)
 
 
 def bounds(looks: Looks, share: float = 1.0) -> tuple[Array, Array]:
