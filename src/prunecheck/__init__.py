@@ -1,1 +1,63 @@
-"""Placebo-controlled trials for pruning methods."""
+"""Placebo-controlled trials for pruning methods.
+
+``prunecheck.run(study)`` runs a study; ``mask`` and ``random_ticket`` give masks for any module; ``verdict`` judges
+anybody's numbers; ``method`` and ``check`` make a plug-in of a function.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+try:
+    __version__ = version("prunecheck")
+except PackageNotFoundError:  # run from a source tree that was never installed
+    __version__ = "0.0.0"
+
+# The rooms `report`, `run` and `verdict` share their names with the functions below. Importing a room binds its name
+# here once, so the rooms come first and the functions stay (docs/decisions/0002).
+import prunecheck.report
+import prunecheck.run
+import prunecheck.verdict  # noqa: F401
+from prunecheck.api import counts, mask, permuted, plan, random_ticket, report, run, verdict
+from prunecheck.core.errors import PrunecheckError, StudyError
+
+if TYPE_CHECKING:
+    from prunecheck.plugins import allocation, check, method
+    from prunecheck.study import Study, load_study
+
+_LATER = {
+    **dict.fromkeys(("allocation", "check", "method"), "prunecheck.plugins"),
+    **dict.fromkeys(("Study", "load_study"), "prunecheck.study"),
+}
+
+__all__ = [
+    "PrunecheckError",
+    "Study",
+    "StudyError",
+    "__version__",
+    "allocation",
+    "check",
+    "counts",
+    "load_study",
+    "mask",
+    "method",
+    "permuted",
+    "plan",
+    "random_ticket",
+    "report",
+    "run",
+    "verdict",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Names that cost time are imported when first used: the desk answers without waiting."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'prunecheck' has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

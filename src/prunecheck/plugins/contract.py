@@ -141,6 +141,8 @@ def read_signature(
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise PluginError(f"{kind} {name}: *{parameter.name} is not allowed; ask for what you need by name.")
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise PluginError(f"{kind} {name}: {parameter.name} is positional-only; drop the / after it.")
         if parameter.name in offers:
             asks.append(parameter.name)
         elif parameter.default is not parameter.empty:

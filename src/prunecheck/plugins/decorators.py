@@ -19,7 +19,7 @@ from prunecheck.plugins.contract import (
     Method,
     read_signature,
 )
-from prunecheck.plugins.registry import ALLOCATIONS, CHECKS, METHODS, code_of, origin_of
+from prunecheck.plugins.registry import ALLOCATIONS, CHECKS, METHODS, applying_module, code_of, origin_of
 
 Function = Callable[..., Any]
 
@@ -63,6 +63,7 @@ def method(function: Function | None = None, /, **choices: Any) -> Any:
     """
 
     def lift(fn: Function) -> Method:
+        where = applying_module()
         name = choices.pop("name", "") or fn.__name__
         gives = choices.get("gives", "scores")
         asks, options = read_signature(fn, METHOD_OFFERS, "method", name)
@@ -76,7 +77,9 @@ def method(function: Function | None = None, /, **choices: Any) -> Any:
             raise PluginError(f"method {name}: nothing was trained, so rewind must be 'init'.")
         summary = _summary(fn, choices.pop("summary", ""))
         return METHODS.add(
-            Method(name, fn, asks, options, summary=summary, code=code_of(fn), origin=origin_of(fn), **choices)
+            Method(
+                name, fn, asks, options, summary=summary, code=code_of(fn, where), origin=origin_of(where), **choices
+            )
         )
 
     return lift(function) if function is not None else lift
@@ -102,11 +105,14 @@ def allocation(function: Function | None = None, /, **choices: Any) -> Any:
     """Register a function ``(layers, sparsity, scores, ...) -> {layer name: kept weights}`` with the exact total."""
 
     def lift(fn: Function) -> Allocation:
+        where = applying_module()
         name = choices.pop("name", "") or fn.__name__
         asks, options = read_signature(fn, ALLOCATION_OFFERS, "allocation", name)
         summary = _summary(fn, choices.pop("summary", ""))
         return ALLOCATIONS.add(
-            Allocation(name, fn, asks, options, summary=summary, code=code_of(fn), origin=origin_of(fn), **choices)
+            Allocation(
+                name, fn, asks, options, summary=summary, code=code_of(fn, where), origin=origin_of(where), **choices
+            )
         )
 
     return lift(function) if function is not None else lift
@@ -131,6 +137,7 @@ def check(
     """
 
     def lift(fn: Function) -> Check:
+        where = applying_module()
         title = name or fn.__name__
         _one_of(title, "at", at, JOINTS)
         _one_of(title, "preserves", preserves, ("shapes", "counts", "values"))
@@ -154,8 +161,8 @@ def check(
                 paper,
                 aliases,
                 version,
-                code_of(fn),
-                origin_of(fn),
+                code_of(fn, where),
+                origin_of(where),
             )
         )
 

@@ -104,9 +104,8 @@ def proved(check: Check, before: Any, after: Any, masks: Mapping[str, Tensor] | 
     for ``preserves="values"``. Raises PluginError.
     """
     who = f"check {check.name!r}"
-    old = list(before.values()) if isinstance(before, Mapping) else list(before)
-    new = list(after.values()) if isinstance(after, Mapping) else list(after)
-    changed = any(x.shape != y.shape or not torch.equal(x, y) for x, y in zip(old, new, strict=True))
+    parts = list(before) if isinstance(before, Mapping) else range(len(before))
+    changed = any(before[i].shape != after[i].shape or not torch.equal(before[i], after[i]) for i in parts)
     if check.changes and not changed:
         raise PluginError(f"{who} left every tensor at {check.at!r} unchanged: it tests nothing here.")
     if not check.changes and changed:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import CodeType
 from typing import Any, Generic, TypeVar
 
 from prunecheck.core.errors import PluginError
@@ -68,7 +69,14 @@ class Registry(Generic[P]):
         self._loaded = True
         importlib.import_module(self._package)
         for point in entry_points(group=self._group):
-            point.load()
+            try:
+                point.load()
+            except Exception as error:
+                self._loaded = False
+                raise PluginError(
+                    f"installed plug-in {point.name} ({point.value}): "
+                    f"{type(error).__name__}: {printable(str(error), 200)}"
+                ) from error
 
 
 METHODS: Registry[Method] = Registry("method", "prunecheck.methods", "prunecheck.methods")
@@ -76,31 +84,49 @@ ALLOCATIONS: Registry[Allocation] = Registry("allocation", "prunecheck.allocatio
 CHECKS: Registry[Check] = Registry("check", "prunecheck.checks", "prunecheck.checks")
 
 
-def origin_of(function: Callable[..., Any]) -> str:
-    module = function.__module__
-    return "built-in" if module.split(".")[0] == "prunecheck" else _origins.get(module, module)
-
-
 _origins: dict[str, str] = {}
 
 
-def code_of(function: Callable[..., Any]) -> str:
-    """Fingerprint of the file a user's plug-in stands in, blind to comments, docstrings and layout; empty for
-    built-ins, which carry a version instead."""
-    if origin_of(function) == "built-in":
+def applying_module() -> str:
+    """The name of the module in which a decorator is being applied. Not the function's own module: a user may make a
+    method of a function of ours."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("prunecheck.plugins."):
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", "__main__"))
+
+
+def origin_of(module: str) -> str:
+    return "built-in" if module.split(".")[0] == "prunecheck" else _origins.get(module, module)
+
+
+def code_of(function: Callable[..., Any], module: str) -> str:
+    """Fingerprint of the file a user's plug-in stands in, blind to comments, docstrings and layout; of the function
+    alone where there is no file (a notebook); empty for built-ins, which carry a version instead."""
+    if origin_of(module) == "built-in":
         return ""
-    source = sys.modules.get(function.__module__)
-    path = getattr(source, "__file__", None)
+    path = getattr(sys.modules.get(module), "__file__", None)
     if path is None:
-        return hashlib.sha256(
-            repr(function.__code__.co_code).encode() + repr(function.__code__.co_consts).encode()
-        ).hexdigest()
+        parts = "\n".join(_parts_of(function.__code__, function.__doc__))
+        return hashlib.sha256(parts.encode()).hexdigest()
     if path not in _code:
-        _code[path] = fingerprint_source(Path(path).read_text(encoding="utf-8"))
+        _code[path] = fingerprint_source(Path(path).read_bytes())
     return _code[path]
 
 
-def fingerprint_source(text: str) -> str:
+def _parts_of(code: CodeType, doc: str | None = None) -> Iterator[str]:
+    yield f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {code.co_freevars}"
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _parts_of(constant)  # its repr holds an address
+        elif isinstance(constant, frozenset):
+            yield repr(sorted(map(repr, constant)))
+        elif constant != doc:
+            yield repr(constant)
+
+
+def fingerprint_source(text: str | bytes) -> str:
+    """sha256 over the syntax tree of a Python file, docstrings left out."""
     tree = ast.parse(text)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -131,15 +157,17 @@ def load_file(path: Path) -> None:
         raise PluginError(f"plug-in file {printable(str(path))} is not a Python file (.py).")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    _origins[name] = path.name
+    if name not in _origins:  # two files of one name are told apart by their folders
+        _origins[name] = str(path) if path.name in _origins.values() else path.name
+    _code.pop(str(path), None)
     try:
         spec.loader.exec_module(module)
-    except PluginError:
+    except BaseException as error:
         sys.modules.pop(name)
-        raise
-    except Exception as error:
-        sys.modules.pop(name)
-        line = error.lineno if isinstance(error, SyntaxError) else _line_in(error, path)
+        if isinstance(error, PluginError) or not isinstance(error, Exception):
+            raise
+        here = isinstance(error, SyntaxError) and error.filename == str(path)
+        line = error.lineno if isinstance(error, SyntaxError) and here else _line_in(error, path)
         where = f", line {line}" if line else ""
         raise PluginError(
             f"plug-in {path.name}{where}: {type(error).__name__}: {printable(str(error), 200)}"

@@ -31,7 +31,7 @@ def overlap(clean: tree.Tree, corrupted: tree.Tree) -> dict[str, Any]:
     return {
         "iou": both / (kept - both) if kept > both else 1.0,
         "chance_iou": by_chance / (kept - by_chance) if kept > by_chance else 1.0,
-        "counts_correlation": None if steady else round(float(np.atleast_2d(np.corrcoef(*shares))[0, 1]), 12),
+        "counts_correlation": None if steady else round(float(np.asarray(np.corrcoef(np.array(shares)))[0, 1]), 12),
         "kept_clean": sum(a.values()),
         "kept_corrupted": sum(b.values()),
         "moved": sum(a.values()) - both,

@@ -18,7 +18,7 @@ from prunecheck.stages.context import build
 def mask_facts(
     masks: Mapping[str, Tensor], layers: tuple[Layer, ...], model: str, shape: tuple[int, int, int]
 ) -> dict[str, Any]:
-    """``counts`` in layer order, ``kept`` of ``weights``, ``empty_layers`` (collapse), ``dead_units`` (outputs of a
+    """``layers``: (name, kind, shape, kept) in module order; ``kept`` of ``weights``, ``empty_layers`` (collapse), ``dead_units`` (outputs of a
     layer with no connected weight) and ``effective_kept``: weights on a path from input to output (None where the
     network's operations do not allow to tell)."""
     counts = counts_of(masks)
@@ -26,7 +26,7 @@ def mask_facts(
         net = build(model, shape)
     connected = connected_weights(net, masks, (shape[1], shape[2], shape[2]))
     return {
-        "counts": [[layer.name, layer.size, counts[layer.name]] for layer in layers],
+        "layers": [[layer.name, layer.kind, list(layer.shape), counts[layer.name]] for layer in layers],
         "kept": sum(counts.values()),
         "weights": total(layers),
         "empty_layers": [name for name, kept in counts.items() if kept == 0],

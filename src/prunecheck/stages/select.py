@@ -54,6 +54,7 @@ def select(
     previous: Mapping[str, Tensor] | None = None,
 ) -> Selection:
     """The mask of the best scores. Weights an earlier round pruned stay pruned, whatever they score."""
+    scores = {layer.name: scores[layer.name] for layer in layers}  # ties go to the earlier layer of the network
     if previous is not None:
         scores = {name: s.masked_fill(~previous[name], -torch.inf) for name, s in scores.items()}
     rule = rule_for(preset, method)

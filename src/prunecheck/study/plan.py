@@ -166,7 +166,8 @@ class _Planner:
         for entrant, _, chosen in wanted.values():
             clean.setdefault(entrant.label, (entrant, set()))[1].update(chosen)
         if self.train_tickets:
-            for seed in sorted({s for _, every in clean.values() for s in every}):
+            pretrained = [every for entrant, every in clean.values() if entrant.method.when == "trained"]
+            for seed in sorted(set(first).union(*pretrained)):
                 self.out.arms.append(Arm(DENSE, CLEAN, None, seed, self.pretrain(seed, None)))
         for sparsity in study.sparsities:
             for entrant, every in clean.values():

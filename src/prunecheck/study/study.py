@@ -122,25 +122,23 @@ class Study(Part):
     folder: Path = Field(default=Path(), exclude=True)
     """where relative paths of the study file start"""
 
-    @field_validator("methods", "checks", "sparsities", "plugins", "controls", mode="before")
+    @field_validator("sparsities", "plugins", "controls", "seeds", mode="before")
     @classmethod
     def _as_tuple(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("methods", "checks", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        """A bare name is short for a table with that name."""
+        if not isinstance(value, (list, tuple)):
+            return value
+        return tuple({"name": choice} if isinstance(choice, str) else choice for choice in value)
 
     @field_validator("data", mode="before")
     @classmethod
     def _data(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
-
-    @field_validator("methods", "checks", mode="before")
-    @classmethod
-    def _named(cls, value: object) -> object:
-        return tuple({"name": v} if isinstance(v, str) else v for v in value) if isinstance(value, tuple) else value
-
-    @field_validator("seeds", mode="before")
-    @classmethod
-    def _seeds(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
 
     @field_validator("seeds")
     @classmethod

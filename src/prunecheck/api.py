@@ -1,0 +1,199 @@
+"""The Python front door: the same words as at the desk. Import its names from ``prunecheck``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from prunecheck.core.errors import StudyError
+
+Source: TypeAlias = "str | Path | Mapping[str, Any] | Study"
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from torch import Tensor, nn
+
+    from prunecheck.run.study_run import Place, Results
+    from prunecheck.study import Plan, Study
+    from prunecheck.verdict import StudyVerdict
+
+
+def plan(study: Source, overrides: Iterable[str] = ()) -> Plan:
+    """What a study will do: its steps, which of them are shared, its arms. Trains nothing, needs no torch."""
+    from prunecheck.study import load_study, make_plan
+
+    return make_plan(load_study(study, overrides))
+
+
+def run(
+    study: Source,
+    *,
+    overrides: Iterable[str] = (),
+    store: str | Path | None = None,
+    folder: str | Path | None = None,
+    workers: int | None = None,
+    console: Console | None = None,
+    command: str = "",
+) -> Results:
+    """Run a study (a file, a mapping or a Study) and return its results; resumes whatever was interrupted.
+
+    ``store``: where artefacts are kept (default: $PRUNECHECK_HOME or the user's cache). ``folder``: where results go
+    (default: ``runs/<name>``). ``workers``: processes of one thread each (default: one per core). Raises StudyError
+    before anything is trained or written, StepError when steps failed, StoreError when the disk refuses.
+    """
+    from prunecheck.run.progress import Progress
+    from prunecheck.run.study_run import run_study
+    from prunecheck.study import load_study
+
+    checked = load_study(study, overrides)
+    return run_study(checked, _place(checked, store, folder), workers or usable_cores(), Progress(console), command)
+
+
+def report(
+    study: Source, *, overrides: Iterable[str] = (), store: str | Path | None = None, folder: str | Path | None = None
+) -> Results:
+    """The results of a study from what is in the store; trains nothing."""
+    from prunecheck.run.study_run import report_study
+    from prunecheck.study import load_study
+
+    checked = load_study(study, overrides)
+    return report_study(checked, _place(checked, store, folder))
+
+
+def verdict(source: str | Path | Iterable[Mapping[str, Any]], margin: float | None = None) -> StudyVerdict:
+    """Judge anybody's numbers: a CSV file or a list of dicts with the columns ``method, check, sparsity, seed,
+    accuracy, n_test``. See ``prunecheck.verdict.verdict`` of the verdict room; raises StudyError."""
+    from prunecheck.verdict import verdict as judged
+
+    return judged(source, margin)
+
+
+def mask(
+    method: str,
+    model: nn.Module,
+    data: tuple[Tensor, Tensor] | Sequence[tuple[Tensor, Tensor]] | None,
+    sparsity: float | str,
+    *,
+    seed: int = 0,
+    preset: str | None = None,
+    task: str = "classification",
+) -> dict[str, Tensor]:
+    """The mask of any method that needs no training, on any module, dtype and device; the model is left untouched.
+
+    ``data``: one batch ``(inputs, targets)`` or several, ready to be fed to the model; None for methods that use none.
+    Returns ``{parameter name: bool tensor}`` on the model's device, True = keep, exactly ``round(n * (1 - sparsity))``
+    True values unless a preset counts otherwise. Raises StudyError for unknown names and methods that need training,
+    ModelError, PluginError, InfeasibleError.
+    """
+    from prunecheck.core.layers import layers_of
+    from prunecheck.core.presets import preset_named
+    from prunecheck.core.words import parse_sparsity
+    from prunecheck.plugins import ALLOCATIONS, METHODS
+    from prunecheck.stages.scored import asked
+    from prunecheck.stages.select import allocate, family_of, select
+    from prunecheck.training.task import task_named
+
+    target, plugin = parse_sparsity(sparsity), METHODS.get(method)
+    if plugin.when == "trained":
+        raise StudyError(
+            f"{plugin.name!r} prunes a trained network, so it needs a study, not one call. See prunecheck.run."
+        )
+    if preset is not None:
+        preset_named(preset)
+    needs = {"batches", "loss"} & set(plugin.asks)
+    batches = _batches(data)
+    if needs and not batches:
+        raise StudyError(f"{plugin.name!r} scores on data: give it (inputs, targets).")
+    layers, allocation = layers_of(model), ALLOCATIONS.get(plugin.allocate)
+    family = family_of(type(model).__name__)
+    options: dict[str, Any] = dict(allocation.options)
+    counts = None
+    if plugin.gives == "masks":
+        counts = allocate(allocation, layers, target, family=family, options=options, preset=preset)
+    answer = asked(
+        plugin,
+        model,
+        batches,
+        task_named(task),
+        counts=counts,
+        sparsity=target,
+        options=plugin.options,
+        seed=seed,
+        label=plugin.name,
+    )
+    if plugin.gives == "scores":
+        answer = select(
+            allocation, layers, answer, target, method=plugin.name, family=family, options=options, preset=preset
+        ).masks
+    return {name: chosen.to(model.get_parameter(name).device) for name, chosen in answer.items()}
+
+
+def random_ticket(model: nn.Module, sparsity: float | str, seed: int = 0) -> dict[str, Tensor]:
+    """A smart-ratio random mask for any module: ``{parameter name: bool tensor}``, True = keep, exact counts."""
+    return mask("random_ticket", model, None, sparsity, seed=seed)
+
+
+def counts(
+    model: nn.Module | str,
+    sparsity: float | str,
+    *,
+    allocate: str = "smart_ratio",
+    classes: int = 10,
+    channels: int = 3,
+    image_size: int = 32,
+    preset: str | None = None,
+) -> list[tuple[str, int, int]]:
+    """``(layer, weights, kept)`` of a module or a named model under an allocation that needs no scores."""
+    from prunecheck.core.layers import layers_of
+    from prunecheck.core.presets import preset_named
+    from prunecheck.core.seeds import torch_stream
+    from prunecheck.core.words import parse_sparsity
+    from prunecheck.plugins import ALLOCATIONS
+    from prunecheck.stages import select
+    from prunecheck.stages.context import build
+
+    target, allocation = parse_sparsity(sparsity), ALLOCATIONS.get(allocate)
+    if allocation.needs_scores:
+        free = [a.name for a in ALLOCATIONS if not a.needs_scores]
+        raise StudyError(f"{allocation.name!r} needs scores; without data there are: {', '.join(free)}.")
+    if preset is not None:
+        preset_named(preset)
+    if isinstance(model, str):
+        with torch_stream(0, "skeleton"):
+            net, family = build(model, (classes, channels, image_size)), select.family_of(model)
+    else:
+        net, family = model, select.family_of(type(model).__name__)
+    layers = layers_of(net)
+    kept = select.allocate(allocation, layers, target, family=family, options=allocation.options, preset=preset)
+    return [(layer.name, layer.size, kept[layer.name]) for layer in layers]
+
+
+def permuted(mask: Tensor, rng: Any) -> Tensor:
+    """The same number of kept weights at uniformly random other positions (for plug-ins)."""
+    from prunecheck.core.masks import permuted as _permuted
+
+    return _permuted(mask, rng)
+
+
+def usable_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _place(study: Study, store: str | Path | None, folder: str | Path | None) -> Place:
+    from prunecheck.run.places import default_store
+    from prunecheck.run.study_run import Place
+    from prunecheck.store import Store
+
+    root = Path(store) if store is not None else default_store()
+    return Place(Store.open(root), Path(folder) if folder is not None else Path("runs") / study.name)
+
+
+def _batches(data: Any) -> list[tuple[Tensor, Tensor]]:
+    if data is None:
+        return []
+    if isinstance(data, (tuple, list)) and len(data) == 2 and hasattr(data[0], "shape"):
+        return [(data[0], data[1])]
+    return [(inputs, targets) for inputs, targets in data]

@@ -1,0 +1,1 @@
+"""The hands: drive a plan through an executor, look at the verdict, go on where it is open, write the results."""

@@ -1,0 +1,230 @@
+"""Drive steps through workers: inputs first, long chains first, failures contained."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from prunecheck.core.errors import PrunecheckError, StoreError
+from prunecheck.core.words import printable
+from prunecheck.run.worker import Bench, do, settle, settle_pool
+from prunecheck.store import Damaged, Store
+from prunecheck.study.step import Step
+
+MAX_DEATHS = 2
+"""a step whose worker died this often is given up"""
+
+
+@dataclass(frozen=True)
+class Failure:
+    step: Step
+    reason: str
+
+
+@dataclass
+class Outcome:
+    """What became of the steps that were needed."""
+
+    done: list[Step] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+Watcher = Callable[[Step, float], None]
+
+
+def needed(steps: Mapping[str, Step], targets: set[str], store: Store) -> dict[str, Step]:
+    """The steps that must run so that every target exists: nothing upstream of what is already there."""
+    wanted: set[str] = set()
+    todo = list(targets)
+    while todo:
+        absent = store.missing([key for key in todo if key not in wanted])
+        wanted |= absent
+        todo = [parent for key in absent for parent in steps[key].inputs.values()]
+    return {key: step for key, step in steps.items() if key in wanted}
+
+
+def execute(
+    steps: Mapping[str, Step],
+    bench: Bench,
+    workers: int,
+    seconds: Callable[[Step], float],
+    watch: Watcher = lambda _step, _seconds: None,
+) -> Outcome:
+    """Run *steps* (inputs that are not among them must be in the store) on *workers* processes, or in this one.
+
+    A step that fails takes only what depends on it along. KeyboardInterrupt passes through once running steps were
+    told to stop; everything committed stays.
+    """
+    queue = _Queue(steps, seconds)
+    outcome = Outcome()
+    if workers <= 1:
+        with _one_thread():
+            settle(bench)
+            while (step := queue.take()) is not None:
+                try:
+                    _finish(queue, outcome, step, do(step.to_dict()), watch)
+                except Exception as error:
+                    _fail(queue, outcome, step, error)
+        return outcome
+    deaths: dict[str, int] = {}
+    while queue.open:
+        lost = _run_pool(queue, outcome, bench, workers, watch)
+        for step in lost:
+            deaths[step.key] = deaths.get(step.key, 0) + 1
+            if deaths[step.key] >= MAX_DEATHS:
+                queue.drop(step)
+                outcome.failures.append(Failure(step, "its worker process died twice (killed, or out of memory)"))
+            else:
+                queue.put_back(step)
+    return outcome
+
+
+def _run_pool(queue: _Queue, outcome: Outcome, bench: Bench, workers: int, watch: Watcher) -> list[Step]:
+    """Feed a pool until nothing is left or it breaks; returns the steps that were running when it broke."""
+    running: dict[Future[float], Step] = {}
+    with _quiet_children():
+        pool = ProcessPoolExecutor(workers, mp_context=_processes(), initializer=settle_pool, initargs=(bench,))
+        try:
+            while True:
+                while len(running) < workers and (step := queue.take()) is not None:
+                    running[pool.submit(do, step.to_dict())] = step
+                if not running:
+                    return []
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    step = running[future]
+                    error = future.exception()
+                    if isinstance(error, BrokenProcessPool):
+                        return list(running.values())
+                    del running[future]
+                    if error is None:
+                        _finish(queue, outcome, step, future.result(), watch)
+                    else:
+                        _fail(queue, outcome, step, error)
+        except BrokenProcessPool:
+            return list(running.values())
+        except BaseException:
+            _stop(pool)
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _finish(queue: _Queue, outcome: Outcome, step: Step, seconds: float, watch: Watcher) -> None:
+    queue.done(step)
+    outcome.done.append(step)
+    outcome.seconds += seconds
+    watch(step, seconds)
+
+
+def _fail(queue: _Queue, outcome: Outcome, step: Step, error: BaseException) -> None:
+    """A full or broken disk ends the run; anything else only this step and what needs it."""
+    if isinstance(error, StoreError) and not isinstance(error, Damaged):
+        raise error
+    reason = (
+        str(error) if isinstance(error, PrunecheckError) else f"{type(error).__name__}: {printable(str(error), 200)}"
+    )
+    queue.drop(step)
+    outcome.failures.append(Failure(step, reason))
+
+
+class _Queue:
+    """Ready steps, the longest remaining chain first."""
+
+    def __init__(self, steps: Mapping[str, Step], seconds: Callable[[Step], float]) -> None:
+        self._steps = dict(steps)
+        self._waiting = {k: {p for p in s.inputs.values() if p in steps} for k, s in steps.items()}
+        self._children: dict[str, list[str]] = {key: [] for key in steps}
+        for key, parents in self._waiting.items():
+            for parent in parents:
+                self._children[parent].append(key)
+        self._length: dict[str, float] = {}
+        for key in reversed(list(steps)):
+            below = max((self._length[child] for child in self._children[key]), default=0.0)
+            self._length[key] = seconds(steps[key]) + below
+        self._ready = {key for key, parents in self._waiting.items() if not parents}
+        self.open = len(steps)
+
+    def take(self) -> Step | None:
+        if not self._ready:
+            return None
+        key = max(self._ready, key=lambda k: (self._length[k], k))
+        self._ready.remove(key)
+        return self._steps[key]
+
+    def put_back(self, step: Step) -> None:
+        self._ready.add(step.key)
+
+    def done(self, step: Step) -> None:
+        self.open -= 1
+        for child in self._children[step.key]:
+            self._waiting[child].discard(step.key)
+            if not self._waiting[child]:
+                self._ready.add(child)
+
+    def drop(self, step: Step) -> None:
+        """Give up a step and all that needs it."""
+        doomed = {step.key}
+        todo = [step.key]
+        while todo:
+            for child in self._children[todo.pop()]:
+                if child not in doomed:
+                    doomed.add(child)
+                    todo.append(child)
+        self.open -= len(doomed)
+        self._ready -= doomed
+
+
+def _processes() -> multiprocessing.context.BaseContext:
+    """Fork from a server that imported torch once and never ran an operation; spawn where there is no such thing."""
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["prunecheck.stages"])
+    return context
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    for process in list((getattr(pool, "_processes", None) or {}).values()):
+        process.terminate()
+
+
+@contextmanager
+def _quiet_children() -> Iterator[None]:
+    """Children start with one thread each, whatever library asks, and do not run the caller's script again (a script
+    that calls ``prunecheck.run`` needs no ``if __name__ == "__main__"``)."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    main = sys.modules["__main__"].__dict__
+    hidden: dict[str, object] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(hidden)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """In this process too a step runs on one thread; afterwards the caller has his threads back."""
+    import torch
+
+    threads = torch.get_num_threads()
+    strict = torch.are_deterministic_algorithms_enabled()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(strict)

@@ -1,0 +1,49 @@
+"""How long steps take: as timed in this store, or roughly from the size of the network. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prunecheck.models import MODELS
+from prunecheck.store import Store, Timings
+from prunecheck.study.step import Step
+
+ROUGH_OPERATIONS_PER_SECOND = 25e9
+ROUGH_SECONDS = {"score": 1.0, "mask": 0.1, "corrupt": 0.1, "compare": 0.05}
+
+
+class Estimate:
+    """Seconds of a step on one worker."""
+
+    def __init__(self, store: Store) -> None:
+        self._known = Timings(store).all_typical()
+
+    def seconds(self, step: Step) -> float:
+        known = self._known.get(step.cost_class)
+        if known is not None:
+            return known * max(step.cost_units, 1.0)
+        if step.kind in ROUGH_SECONDS:
+            return ROUGH_SECONDS[step.kind]
+        model, _, size = step.cost_class.split("/")[1].partition("@")
+        entry = MODELS.get(model)
+        flops = 1e6 * (entry.mflops * (int(size) / entry.image_size) ** 2 if entry else 500.0)
+        return step.cost_units * flops / ROUGH_OPERATIONS_PER_SECOND
+
+    def is_measured(self, steps: Iterable[Step]) -> bool:
+        """Whether every training among *steps* has been timed before."""
+        return all(step.cost_class in self._known for step in steps if step.kind in ("pretrain", "train"))
+
+    def total(self, steps: Iterable[Step]) -> float:
+        return sum(self.seconds(step) for step in steps)
+
+
+def spoken(seconds: float) -> str:
+    """``95 -> '1 min 35 s'``; two units at most."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{round(whole / 60)} min"
+    if whole < 36 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole / 86400:.1f} days"

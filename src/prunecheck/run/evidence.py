@@ -1,0 +1,40 @@
+"""What a report says of its own making: cost and provenance. Nothing here depends on when or how fast it ran, so that
+equal results give equal pages."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+
+from prunecheck import __version__
+from prunecheck.study.plan import Plan
+from prunecheck.study.step import canonical, numerics
+from prunecheck.study.study import Study
+
+
+def cost_of(plan: Plan) -> dict[str, object]:
+    """How many trainings the study needed and how many it shared."""
+    kinds = Counter(step.kind for step in plan.steps.values())
+    return {
+        "arms": len(plan.arms),
+        "trainings": plan.trainings,
+        "trainings without sharing": plan.trainings_requested,
+        "trainings shared": plan.trainings_requested - plan.trainings,
+        "steps": len(plan.steps),
+        **{f"{kind} steps": count for kind, count in sorted(kinds.items())},
+    }
+
+
+def provenance_of(study: Study, plan: Plan) -> dict[str, str]:
+    """Versions and hashes: what must be equal for the results to be equal to the bit."""
+    machine = numerics()
+    every = hashlib.sha256(canonical(sorted(plan.steps)).encode()).hexdigest()
+    fingerprint = next((str(s.params["data"]["fingerprint"]) for s in plan.steps.values() if "data" in s.params), "")
+    return {
+        "prunecheck": __version__,
+        "torch": str(machine["torch"]),
+        "numpy": str(machine["numpy"]),
+        "machine": f"{machine['machine']}, {study.device}, one thread a worker",
+        "data fingerprint": fingerprint[:16],
+        "plan": every[:16],
+    }

@@ -1,0 +1,190 @@
+"""Run a study: train what is missing, look at the verdict, add seeds where it is open, write the results.
+
+The dense runs come first and fix the margin before any corrupted arm is looked at. ``report`` walks the same looks
+without training anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prunecheck import data
+from prunecheck.core.errors import StepError, StudyError
+from prunecheck.report import Evidence, write
+from prunecheck.run.engine import Failure, Outcome, execute, needed
+from prunecheck.run.estimate import Estimate
+from prunecheck.run.evidence import cost_of, provenance_of
+from prunecheck.run.margin_file import fixed_margin
+from prunecheck.run.progress import Progress
+from prunecheck.run.results import Facts, Row, curves, layer_tables, overlaps, present, rows
+from prunecheck.run.worker import Bench
+from prunecheck.store import Store
+from prunecheck.study.plan import DENSE, Plan, make_plan
+from prunecheck.study.step import Step
+from prunecheck.study.study import Study, located
+from prunecheck.study.text import to_toml
+from prunecheck.verdict import Settings, StudyVerdict, judge, next_look, open_checks, read_rows
+
+Seeds = Mapping[tuple[str, str], tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a study lives: ``store`` holds artefacts and is shared between studies, ``folder`` gets the results."""
+
+    store: Store
+    folder: Path
+
+
+@dataclass
+class Results:
+    """A finished (or, where steps failed, as far as possible finished) study."""
+
+    study: Study
+    verdict: StudyVerdict
+    rows: list[Row]
+    page: Path
+    plan: Plan
+    ran: list[Step] = field(default_factory=list)
+    seconds: float = 0.0
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def trained(self) -> int:
+        """Trainings run this time."""
+        return sum(step.kind in ("pretrain", "train") for step in self.ran)
+
+    @property
+    def shared(self) -> int:
+        """Trainings asked for by more than one arm, and done once."""
+        return self.plan.trainings_requested - self.plan.trainings
+
+
+def run_study(study: Study, place: Place, workers: int, progress: Progress, command: str = "") -> Results:
+    """Train what is missing and judge. Raises StepError where steps failed, once everything else is done and the
+    results of what is there are written."""
+    from prunecheck.run.preflight import preflight
+
+    preflight(study)
+    estimate = Estimate(place.store)
+
+    def settle(plan: Plan, targets: set[str]) -> Outcome:
+        steps = needed(plan.steps, targets, place.store)
+        bench = Bench(place.store.root, located(study).root, study.plugin_files)
+        with progress.phase(steps.values(), estimate.seconds, workers) as tick:
+            return execute(steps, bench, workers, estimate.seconds, tick)
+
+    results = _look_until_settled(study, place, settle, command)
+    if results.failures:
+        raise StepError(_failed(results.failures, results.page))
+    return results
+
+
+def report_study(study: Study, place: Place, command: str = "") -> Results:
+    """The same results from what the store holds; trains nothing. Raises StudyError where there is nothing yet."""
+    return _look_until_settled(study, place, lambda _plan, _targets: Outcome(), command)
+
+
+def _look_until_settled(
+    study: Study, place: Place, settle: Callable[[Plan, set[str]], Outcome], command: str
+) -> Results:
+    settings = settings_of(study)
+    seeds: dict[tuple[str, str], tuple[int, ...]] = {}
+    ran: list[Step] = []
+    failures: list[Failure] = []
+    seconds = 0.0
+    while True:
+        plan = make_plan(study, seeds)
+        dense = {arm.train for arm in plan.arms if arm.method == DENSE}
+        every = {key for arm in plan.arms for key in (arm.train, arm.mask, arm.compare) if key}
+        for targets in (dense, every):
+            outcome = settle(plan, targets)
+            ran += outcome.done
+            failures += outcome.failures
+            seconds += outcome.seconds
+            if targets is dense:
+                settings = _with_margin(study, place, plan, settings)
+        facts = Facts(place.store)
+        found = rows(present(plan, place.store), facts)
+        verdict = judge(read_rows(found), study=study.name, settings=settings)
+        more = {} if failures or len(found) < len(plan.arms) else _more_seeds(study, verdict, seeds, settings)
+        if not more:
+            evidence = _evidence(study, place, plan, verdict, found, facts, command)
+            return Results(study, verdict, found, write(evidence, place.folder), plan, ran, seconds, failures)
+        seeds.update(more)
+
+
+def settings_of(study: Study) -> Settings:
+    """The statistics' part of a study."""
+    fixed = study.seeds != "auto"
+    return Settings(
+        margin=study.margin,
+        fixed_n=fixed,
+        max_seeds=max(len(study.first_seeds()), 3) if fixed else study.max_seeds,
+        chance=_chance(study),
+    )
+
+
+def _chance(study: Study) -> float:
+    """Accuracy of always guessing the commonest class of the test set."""
+    import numpy as np
+
+    targets = data.load(located(study)).test_targets
+    return float(np.bincount(targets).max() / len(targets))
+
+
+def _with_margin(study: Study, place: Place, plan: Plan, settings: Settings) -> Settings:
+    first = set(study.first_seeds())
+    arms = [arm for arm in present(plan, place.store) if arm.method == DENSE and arm.seed in first]
+    if not arms:
+        raise StudyError(f"study {study.name!r} has no results in {place.store.root} yet: run it first.")
+    facts = Facts(place.store)
+    found = rows(arms, facts)
+    return fixed_margin(place.folder, [row["accuracy"] for row in found], found[0]["n_test"], settings)
+
+
+def _more_seeds(study: Study, verdict: StudyVerdict, seeds: Seeds, settings: Settings) -> Seeds:
+    """The seeds to add at the next look, only where the verdict is open."""
+    if study.seeds != "auto":
+        return {}
+    more = {}
+    for pair in sorted(open_checks(verdict)):
+        have = seeds.get(pair, study.first_seeds())
+        look = next_look(len(have), settings)
+        if look is not None and look > len(have):
+            more[pair] = tuple(range(look))
+    return more
+
+
+def _evidence(
+    study: Study,
+    place: Place,
+    plan: Plan,
+    verdict: StudyVerdict,
+    found: list[Row],
+    facts: Facts,
+    command: str,
+) -> Evidence:
+    arms = present(plan, place.store)
+    return Evidence(
+        name=study.name,
+        rows=found,
+        verdict=verdict,
+        question=study.question,
+        study_toml=to_toml(study),
+        layers=layer_tables(study, arms, facts),
+        curves=curves(arms, facts),
+        overlaps=overlaps(arms, facts),
+        cost=cost_of(plan),
+        provenance=provenance_of(study, plan),
+        command=command,
+    )
+
+
+def _failed(failures: list[Failure], page: Path) -> str:
+    """At most four lines: how many, the first three, where the rest of the results are."""
+    lines = [f"{len(failures)} of the steps failed; the others are finished and in {page}."]
+    lines += [f"  {failure.step.title}: {failure.reason}" for failure in failures[:3]]
+    return "\n".join(lines)

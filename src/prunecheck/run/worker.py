@@ -1,0 +1,66 @@
+"""What a worker process does: one step at a time, with one torch thread, so that the number of workers changes no
+bit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prunecheck.plugins import load_file
+from prunecheck.store import Store, Timings
+from prunecheck.study.step import Step
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything a worker needs to know beside its steps."""
+
+    store: Path
+    data_root: str | None
+    plugins: tuple[Path, ...]
+
+
+_context: Any = None
+
+
+def settle(bench: Bench) -> None:
+    """Prepare this process: one thread, the user's plug-ins, the store."""
+    global _context
+    import torch
+
+    from prunecheck.stages import Context
+
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    for plugin in bench.plugins:
+        load_file(plugin)
+    _context = Context(Store.open(bench.store), bench.data_root)
+
+
+def settle_pool(bench: Bench) -> None:
+    """As a member of a pool: the terminal's Ctrl-C is for the parent alone."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    settle(bench)
+
+
+def do(fields: Mapping[str, Any]) -> float:
+    """Perform a step unless its artefact exists (somebody else may have made it) and return the seconds it took."""
+    from prunecheck.stages import perform
+
+    assert _context is not None, "settle() comes first"
+    step = Step(**fields)
+    store: Store = _context.store
+    begun = time.monotonic()
+    with store.claim(step.key):
+        if store.has(step.key):
+            return 0.0
+        begun = time.monotonic()
+        perform(step, _context)
+    seconds = time.monotonic() - begun
+    Timings(store).record(step.cost_class, seconds / max(step.cost_units, 1.0), step.key)
+    return seconds
