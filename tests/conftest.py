@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS
+from prunecheck.plugins.registry import _origins
 
 
 @pytest.fixture(autouse=True)
@@ -19,5 +20,6 @@ def _registries_as_they_were() -> Iterator[None]:
     yield
     for registry, plugins in zip(registries, before, strict=True):
         registry._plugins = plugins
+    _origins.clear()
     for name in [name for name in sys.modules if name.startswith("prunecheck_plugin_")]:
         del sys.modules[name]

@@ -1,0 +1,27 @@
+"""The desk lists methods, checks, models and data without loading torch, which takes seconds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+ROOMS = ["plugins", "methods", "checks", "allocations", "data", "models", "study", "verdict", "cli"]
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if find_spec(f"prunecheck.{room}")])
+def test_importing_a_room_of_names_does_not_import_torch(room: str) -> None:
+    program = f"import sys, prunecheck.{room}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_listing_every_plugin_does_not_import_torch() -> None:
+    program = (
+        "import sys; from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS;"
+        "print(len(METHODS.names() + CHECKS.names() + ALLOCATIONS.names()) > 15, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
