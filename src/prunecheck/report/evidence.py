@@ -72,7 +72,7 @@ class Evidence:
     ``rows``: one mapping a trained arm with at least ``method, check, sparsity, seed, accuracy`` (fraction) and
     ``n_test``; ``check`` is ``"clean"`` for the intact arm. Optional keys: ``best_accuracy, train_accuracy, kept,
     weights, effective_sparsity, collapsed, dead_layers, diverged, epochs, key`` and any others, which only
-    the raw table and the CSV show.
+    the raw table and the CSV show. A dense run is a row with sparsity None.
     """
 
     name: str

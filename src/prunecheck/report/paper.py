@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prunecheck.core.errors import StoreError, StudyError
-from prunecheck.core.words import percent, unknown
+from prunecheck.core.words import percent, printable, unknown
 from prunecheck.report.citations import ENTRIES, keys, papers
 from prunecheck.report.evidence import CLEAN, REFERENCES, Evidence
 from prunecheck.report.folder import replace
@@ -60,6 +60,7 @@ def write_figures(evidence: Evidence, folder: Path, formats: Iterable[str] = ("p
     with rc_context(STYLE), warnings.catch_warnings():
         # A name in a script the font lacks is drawn as boxes; that is no reason to stop or to shout.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
         for title, draw in DRAWINGS.items():
             figure = draw(evidence)
             if figure is None:
@@ -77,13 +78,14 @@ def methods_paragraph(evidence: Evidence) -> str:
     checks = listing([tex(name(c).replace("_", " ")) for c in known.checks])
     looks = f" after {listing([str(look) for look in verdict.looks])} seeds" if verdict.looks else ""
     controls = listing([f"{c.role.replace('aa', 'A/A')}: {c.status}" for c in verdict.controls]) or "none"
+    rule = f" ({tex(verdict.margin_rule.strip().rstrip('.'))})" if verdict.margin_rule.strip() else ""
     alpha = f"{100 * verdict.alpha:g}\\%"
     return (
         f"We sanity-checked {methods} following \\citet{{su2020sanity}}, with the checks {checks}, at "
         f"{sparsities} sparsity and with {count(n, 'seed')}. Clean and corrupted arms of a seed share "
         "initialisation, data order and augmentation and are compared in pairs by their test accuracy after the "
         f"last epoch on {count(verdict.n_test, 'sample')}. A drop counts if it exceeds a margin of "
-        f"{verdict.margin:g} points ({tex(verdict.margin_rule)}). Every comparison is decided by two one-sided "
+        f"{verdict.margin:.3g} points{rule}. Every comparison is decided by two one-sided "
         f"tests at the margin \\citep{{schuirmann1987comparison,goeman2010three}} at {alpha} each{looks}, with "
         "variances moderated across the comparisons of one sparsity \\citep{smyth2004linear} and Holm's correction "
         f"over the checks of a method \\citep{{holm1979simple}}. Controls: {tex(controls)}.\n"
@@ -115,10 +117,10 @@ def _accuracy(evidence: Evidence) -> Any:
             ax.errorbar(places, [100 * a.mean for a in mine], yerr=bars, label=_plain(check), **_look(i))
         ax.set_title(_plain(method))
         ax.set_xticks(range(len(known.sparsities)), [percent(s) for s in known.sparsities])
+        ax.set_xlabel("sparsity")
         if evidence.verdict.dense_accuracy is not None:
             ax.axhline(100 * evidence.verdict.dense_accuracy, color="grey", linestyle=":", linewidth=1)
-    figure.supxlabel("sparsity")
-    figure.supylabel("test accuracy (%)")
+    figure.supylabel("test accuracy (%)", fontsize=8)
     _legend(figure, axes[0])
     return figure
 
@@ -148,11 +150,11 @@ def _keep_shares(evidence: Evidence) -> Any:
                     **(look if method in REFERENCES else _look(i + 1)),
                 )
         ax.set_title(f"{percent(sparsity)} sparsity")
+        ax.set_xlabel("layer, input to output")
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")
         ax.minorticks_off()
-    figure.supxlabel("layer, input to output")
-    figure.supylabel("weights kept (%)")
+    figure.supylabel("weights kept (%)", fontsize=8)
     _legend(figure, axes[0])
     return figure
 
@@ -181,7 +183,7 @@ def _effects(evidence: Evidence) -> Any:
     ticks = scale.ticks(apart=0.11)
     ax.set_xticks(ticks, [plain_tick(tick) for tick in ticks])
     ax.minorticks_off()
-    ax.set_xlabel(f"drop in accuracy (points); band: margin {verdict.margin:g}")
+    ax.set_xlabel(f"drop in accuracy (points); band: margin {verdict.margin:.3g}")
     return figure
 
 
@@ -221,7 +223,7 @@ def _look(i: int) -> dict[str, object]:
 
 def _plain(text: str) -> str:
     """A name as a label; a leading underscore would hide it from the legend."""
-    return name(text).replace("_", " ").strip() or "unnamed"
+    return printable(text, 32).replace("_", " ").strip() or "unnamed"
 
 
 def _save(figure: Any, folder: Path, title: str, form: str) -> Path:

@@ -44,19 +44,21 @@ class Order:
 
 
 def order(evidence: Evidence) -> Order:
-    """Methods and checks as the verdict lists them, then those that only the rows or the masks know, by name."""
+    """Methods and checks as the verdict lists them, yardsticks last, then those only rows or masks know, by name."""
     verdict = evidence.verdict
-    methods = [m.method for m in verdict.methods] + [c.method for c in verdict.checks]
+    methods = [m.method for m in sorted(verdict.methods, key=lambda m: m.role is not None)]
+    methods += [c.method for c in verdict.checks]
     checks = [c.check for c in verdict.checks]
     others: list[LayerTable | Curve | MaskOverlap] = [*evidence.layers, *evidence.curves, *evidence.overlaps]
-    methods += sorted({str(row["method"]) for row in evidence.rows} | {o.method for o in others} - {*REFERENCES})
-    checks += sorted(({str(row["check"]) for row in evidence.rows} | {o.check for o in others}) - {CLEAN})
-    sparsities = {row["sparsity"] for row in evidence.rows if is_number(row["sparsity"])}
+    pruned = [row for row in evidence.rows if is_number(row["sparsity"])]
+    methods += sorted({str(row["method"]) for row in pruned} | {o.method for o in others} - {*REFERENCES})
+    checks += sorted(({str(row["check"]) for row in pruned} | {o.check for o in others}) - {CLEAN})
+    sparsities = {float(row["sparsity"]) for row in pruned}
     return Order(tuple(dict.fromkeys(methods)), tuple(dict.fromkeys(checks)), tuple(sorted(sparsities)))
 
 
 def arms(evidence: Evidence) -> tuple[Arm, ...]:
-    """Every arm with at least one finite accuracy, in the report's order. Rows without a sparsity are left out."""
+    """Every arm with at least one finite accuracy, in the report's order. Dense runs have no sparsity and no arm."""
     groups: dict[tuple[str, str, float], list[Row]] = {}
     for row in evidence.rows:
         if is_number(row["sparsity"]) and is_number(row["accuracy"]):

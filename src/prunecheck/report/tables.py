@@ -80,15 +80,15 @@ def markdown(evidence: Evidence) -> str:
     parts = [f"# {_md(name(evidence.name))}", _md(views.question(evidence, known))]
     parts.append(" · ".join(f"{term} {_md(value)}" for term, value in views.facts(evidence, known)))
     if verdict.banner:
-        parts.append(f"> **No answer: the controls failed.** {_md(verdict.banner)}")
-    answers = [f"- **{_md(name(m.method))}: {m.verdict.lower()}.** {_md(m.sentence)}" for m in verdict.methods]
+        parts.append(f"> **A control failed.** {_md(verdict.banner)}")
+    answers = [f"- **{_md(name(m.method))}: {m.verdict.lower()}.** {_md(said)}" for m, said in views.answers(verdict)]
     parts += ["## The answer", "\n".join(answers), _md(views.procedure(verdict))]
     parts += [_md(note) for note in verdict.notes]
     if verdict.checks:
         parts += ["## Verdicts", _md_table(_marked(verdict)), "Mean drop in points and its 90% interval."]
         parts.append("\n".join(f"- {_md(c.sentence)}" for c in verdict.checks))
     controls = [f"- {c.status}: {_md(c.sentence)}" for c in verdict.controls]
-    parts += ["## Controls", "\n".join(controls) or "No controls were run."]
+    parts += ["## Controls", _md(views.controls_sentence(verdict)), "\n".join(controls)]
     lines = arms(evidence)
     if lines:
         shown = views.accuracy_table(lines)
@@ -147,7 +147,7 @@ def _latex_caption(evidence: Evidence) -> str:
     sparsities = ", ".join(percent(s) for s in order(evidence).sparsities)
     return (
         f"{tex(name(evidence.name))}: mean drop in accuracy (points) and 90\\% interval over sparsities "
-        f"{tex(sparsities)}; margin {verdict.margin:g}. $\\bullet$ depends, $\\circ$ does not depend, "
+        f"{tex(sparsities)}; margin {verdict.margin:.3g}. $\\bullet$ depends, $\\circ$ does not depend, "
         "? inconclusive, -- uninformative."
     )
 
@@ -182,8 +182,9 @@ def _md_table(rows: Sequence[Sequence[str]]) -> str:
 
 def _md(text: object) -> str:
     """*text* as Markdown prints it: no markup, no link, no mention, no new line."""
-    plain = line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("://", "&#58;//")
+    plain = line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    plain = plain.replace("#", "&#35;").replace("://", "&#58;//")
     plain = re.sub(r"([\\`*|~$])", r"\\\1", plain)
     plain = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", plain)
     plain = re.sub(r"\](?=[(:\[])", r"\\]", plain).replace("@", "@\N{ZERO WIDTH SPACE}")
-    return re.sub(r"^(\s*)([#+-]|\d+[.)])(?=\s|$)", r"\1\\\2", plain).replace("#", "&#35;")
+    return re.sub(r"^(\s*)([+-]|\d+[.)])(?=\s|$)", r"\1\\\2", plain)

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prunecheck.report.tables import verdict_table
+from prunecheck.report.views import answers, controls_sentence
 from prunecheck.report.wording import ASCII_SYMBOLS, STYLES, SYMBOLS, line, name
 from prunecheck.verdict.outcome import StudyVerdict
 
@@ -16,25 +17,31 @@ WIDTH = 100
 
 
 def print_verdict(verdict: StudyVerdict, console: Console) -> None:
-    """Banner, one sentence a method, the table methods x checks, the controls. 100 columns where nobody watches."""
-    width = console.width if console.is_terminal else WIDTH
-    _print(console, Text(f"{name(verdict.study)}: margin {verdict.margin:g} points", style="bold"), width)
+    """Banner, one sentence a method, the table methods x checks, controls that are not ok.
+
+    A *console* that is no terminal is widened to 100 columns, so that logs hold whole lines.
+    """
+    if not console.is_terminal:
+        console.width = max(console.width, WIDTH)
+    width = console.width
+    _print(console, Text(f"{name(verdict.study)}: margin {verdict.margin:.3g} points", style="bold"), width)
     if verdict.banner:
-        _print(console, Text("No answer: the controls failed. " + line(verdict.banner), style="bold red"), width)
-    for method in verdict.methods:
+        _print(console, Text("A control failed. " + line(verdict.banner), style="bold red"), width)
+    for method, said in answers(verdict):
         sentence = Text.assemble(
             (
                 f"{_symbol(console, method.verdict)} {name(method.method)}: {method.verdict.lower()}. ",
                 _style(method.verdict),
             ),
-            line(method.sentence),
+            line(said),
         )
         _print(console, sentence, width)
     if verdict.checks:
         console.print()
         console.print(_table(verdict, console, width), width=width)
         _print(console, Text("Mean drop in points [90% interval].", style="dim"), width)
-    for control in verdict.controls:
+    _print(console, Text(controls_sentence(verdict)), width)
+    for control in [c for c in verdict.controls if c.status != "ok"]:
         mark = _symbol(console, STATUS[control.status])
         _print(console, Text(f"{mark} control {control.status}: {line(control.sentence)}"), width)
     for note in verdict.notes:
@@ -46,12 +53,12 @@ def _table(verdict: StudyVerdict, console: Console, width: int) -> Table:
     matrix = verdict_table(verdict)
     needed = sum(max(len(row[i]) for row in matrix) + 4 for i in range(len(matrix[0])))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    answers: dict[str, str] = {c.verdict.lower(): c.verdict for c in verdict.checks}
+    words: dict[str, str] = {c.verdict.lower(): c.verdict for c in verdict.checks}
     heads = matrix[0] if needed <= width else ["method", "check", "verdict"]
     for head in heads:
         table.add_column(Text(head), overflow="fold")
     for method, *cells in matrix[1:]:
-        shown = [_cell(cell, answers, console) for cell in cells]
+        shown = [_cell(cell, words, console) for cell in cells]
         if needed <= width:
             table.add_row(Text(method), *shown)
             continue
@@ -61,11 +68,11 @@ def _table(verdict: StudyVerdict, console: Console, width: int) -> Table:
     return table
 
 
-def _cell(cell: str, answers: dict[str, str], console: Console) -> Text:
+def _cell(cell: str, words: dict[str, str], console: Console) -> Text:
     word, _, rest = cell.partition("  ")
     if not word:
         return Text("not run", style="dim")
-    answer = answers[word]
+    answer = words[word]
     padded = f"{_symbol(console, answer)} {word:<15}" if rest else f"{_symbol(console, answer)} {word}"
     return Text.assemble((padded, _style(answer)), f"  {rest}" if rest else "")
 

@@ -12,6 +12,7 @@ from prunecheck.report.scales import Effects, effects_axis
 from prunecheck.report.strips import strip
 from prunecheck.report.summary import Arm, Order, is_number, natural, seeds
 from prunecheck.report.wording import (
+    bare,
     count,
     effect,
     fraction,
@@ -24,7 +25,7 @@ from prunecheck.report.wording import (
     sparsity_name,
     whole,
 )
-from prunecheck.verdict.outcome import Cell, CheckVerdict, StudyVerdict
+from prunecheck.verdict.outcome import Cell, CheckVerdict, MethodVerdict, StudyVerdict
 
 RAW_ROWS = 500
 TABLE_ROWS = 400
@@ -57,6 +58,7 @@ class CheckView:
     anchor: str
     check: CheckVerdict
     role: str
+    sentence: str
     effect: str
     drawing: str
     cells: tuple[CellView, ...]
@@ -81,14 +83,20 @@ def question(evidence: Evidence, known: Order) -> str:
     """What was asked: the study's own sentence, or the one every such study asks."""
     if evidence.question.strip():
         return evidence.question
-    methods, checks = count(len(known.methods), "pruning method"), count(len(known.checks), "check")
+    tried = on_trial(evidence.verdict)
+    methods, checks = count(len(tried), "pruning method"), count(len(matrix_checks(evidence.verdict, known)), "check")
     return f"Which of {methods} lose accuracy when {checks} destroy what they could have used?"
+
+
+def on_trial(verdict: StudyVerdict) -> list[MethodVerdict]:
+    """The methods that are judged; the yardsticks only where there is nothing else."""
+    return [m for m in verdict.methods if m.role is None] or list(verdict.methods)
 
 
 def facts(evidence: Evidence, known: Order) -> list[tuple[str, str]]:
     """The frame of the study in a handful of numbers."""
     verdict = evidence.verdict
-    said = [("margin", f"{verdict.margin:g} points"), ("seeds", whole(len(seeds(evidence.rows))))]
+    said = [("margin", f"{verdict.margin:.3g} points"), ("seeds", whole(len(seeds(evidence.rows))))]
     said.append(("sparsities", ", ".join(percent(s) for s in known.sparsities[:6]) or "n/a"))
     said.append(("trained arms", whole(len(evidence.rows))))
     said.append(("test samples", whole(verdict.n_test)))
@@ -99,29 +107,41 @@ def facts(evidence: Evidence, known: Order) -> list[tuple[str, str]]:
 
 
 def procedure(verdict: StudyVerdict) -> str:
-    """How the margin was set and what the error rate promises, in one paragraph."""
-    looks = listing([str(n) for n in verdict.looks])
-    when = f" Answers were sought after {looks} seeds." if verdict.looks else ""
-    return (
-        f"A drop counts when it exceeds {verdict.margin:g} points ({verdict.margin_rule.rstrip('.')}).{when} "
-        f"If the true drop were exactly the margin, at most {100 * verdict.alpha:g}% of such answers would be "
-        "wrong in either direction."
-    )
+    """How the margin was set and what passing means, in one paragraph."""
+    rule = verdict.margin_rule.strip().rstrip(".")
+    parts = [f"A drop counts when it exceeds the margin of {verdict.margin:.3g} points.", f"{rule}." if rule else ""]
+    parts.append("A method passes when it depends on everything the checks destroy.")
+    return " ".join(filter(None, parts))
+
+
+def answers(verdict: StudyVerdict) -> list[tuple[MethodVerdict, str]]:
+    """Methods on trial first, then the yardsticks; each with its sentence, less the words the page says anyway."""
+    ordered = sorted(verdict.methods, key=lambda m: m.role is not None)
+    return [(m, bare(m.sentence, f"{m.method}: {m.verdict}. ")) for m in ordered]
 
 
 def tally(verdict: StudyVerdict) -> str:
     """One sentence over all methods, for the description of the page."""
     parts = []
+    tried = on_trial(verdict)
     for answer, verb in (
         ("PASSES", "pass"),
         ("FAILS", "fail"),
         ("INCONCLUSIVE", "stay open"),
         ("UNINFORMATIVE", "cannot be judged"),
     ):
-        n = sum(m.verdict == answer for m in verdict.methods)
+        n = sum(m.verdict == answer for m in tried)
         if n:
             parts.append(f"{whole(n)} {verb}")
-    return f"Of {count(len(verdict.methods), 'method')}, {listing(parts)}." if parts else ""
+    return f"Of {count(len(tried), 'method')}, {listing(parts)}." if parts else ""
+
+
+def controls_sentence(verdict: StudyVerdict) -> str:
+    """How many controls did what they should."""
+    ok = sum(c.status == "ok" for c in verdict.controls)
+    if not verdict.controls:
+        return "No controls were run: answers of “does not depend” are unguarded."
+    return f"{whole(ok)} of {count(len(verdict.controls), 'control')} ok."
 
 
 def axis(verdict: StudyVerdict) -> Effects:
@@ -146,7 +166,10 @@ def _check_view(i: int, check: CheckVerdict, scale: Effects) -> CheckView:
     if check.pooled is not None and len(check.cells) > 1:
         cells.append(_cell_view(check.pooled, scale, "mean"))
     role = CONTROL_NAMES[check.control] if check.control else ""
-    return CheckView(f"check-{i}", check, role, effect(head), strip(head, scale) if head else "", tuple(cells))
+    sentence = bare(check.sentence, f"{check.method} x {check.check}: ")
+    return CheckView(
+        f"check-{i}", check, role, sentence, effect(head), strip(head, scale) if head else "", tuple(cells)
+    )
 
 
 def _cell_view(cell: Cell, scale: Effects, label: str = "") -> CellView:

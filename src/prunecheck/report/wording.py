@@ -125,6 +125,11 @@ def sparsity_name(value: float) -> str:
     return percent(value) if math.isfinite(value) and 0 < value < 1 else "mean"
 
 
+def bare(sentence: str, opening: str) -> str:
+    """*sentence* without the words that stand beside it already."""
+    return sentence.removeprefix(opening)
+
+
 def headline(check: CheckVerdict) -> Cell | None:
     """The one cell that speaks for a check: the pooled one, or the only one there is."""
     if check.pooled is not None:

@@ -1,0 +1,82 @@
+"""The report on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from prunecheck.core.errors import StoreError
+from prunecheck.report import page, write
+from prunecheck.report.tables import results_csv
+from prunecheck.verdict import verdict
+from tests.report import sample
+
+FILES = ["index.html", "report.md", "results.csv", "verdicts.json"]
+
+
+def test_four_files_with_the_report_in_them(tmp_path: Path) -> None:
+    evidence = sample.evidence()
+    path = write(evidence, tmp_path / "new" / "report")
+    assert path == tmp_path / "new" / "report" / "index.html"
+    assert sorted(p.name for p in path.parent.iterdir()) == FILES
+    assert path.read_text(encoding="utf-8") == page(evidence)
+    assert json.loads((path.parent / "verdicts.json").read_text()) == evidence.verdict.to_dict()
+
+
+def test_writing_twice_leaves_the_same_bytes(tmp_path: Path) -> None:
+    write(sample.evidence(), tmp_path)
+    first = {name: (tmp_path / name).read_bytes() for name in FILES}
+    write(sample.evidence(), tmp_path)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == first
+
+
+def test_the_verdicts_file_is_sorted_and_plain(tmp_path: Path) -> None:
+    write(sample.plain(), tmp_path)
+    text = (tmp_path / "verdicts.json").read_text()
+    assert text == json.dumps(json.loads(text), sort_keys=True, indent=2) + "\n"
+
+
+def test_a_failed_write_keeps_the_old_report_and_leaves_no_scraps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(sample.plain(), tmp_path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        write(sample.evidence(), tmp_path)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_hostile_text_reaches_the_disk_as_utf_8(tmp_path: Path) -> None:
+    write(sample.hostile("\ud800\x00\u202e"), tmp_path)
+    assert all((tmp_path / name).read_bytes().decode("utf-8") for name in FILES)
+
+
+def test_a_real_verdict_makes_a_report_and_its_csv_gives_the_verdict_back(tmp_path: Path) -> None:
+    dense = [
+        {"method": "dense", "check": "clean", "sparsity": None, "seed": s, "accuracy": 0.941, "n_test": 10_000}
+        for s in sample.SEEDS
+    ]
+    base = sample.plain()
+    rows = [*base.rows, *dense]
+    judged = verdict(rows)
+    write(replace(base, rows=rows, verdict=judged), tmp_path)
+    assert (tmp_path / "results.csv").read_text() == results_csv(rows)
+    assert replace(verdict(tmp_path / "results.csv"), study=judged.study) == judged
+
+
+def test_importing_the_report_is_light() -> None:
+    heavy = "{'torch', 'matplotlib', 'jinja2', 'scipy', 'pandas'}"
+    code = f"import prunecheck.report, prunecheck.report.paper, sys; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
