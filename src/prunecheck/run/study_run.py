@@ -12,7 +12,7 @@ from pathlib import Path
 
 from prunecheck import data
 from prunecheck.core.errors import StepError, StudyError
-from prunecheck.report import Evidence, write
+from prunecheck.report import Evidence, MaskOverlap, write
 from prunecheck.run.engine import Failure, Outcome, execute, needed
 from prunecheck.run.estimate import Estimate
 from prunecheck.run.evidence import cost_of, provenance_of
@@ -21,7 +21,7 @@ from prunecheck.run.progress import Progress
 from prunecheck.run.results import Facts, Row, curves, layer_tables, overlaps, present, rows
 from prunecheck.run.worker import Bench
 from prunecheck.store import Store
-from prunecheck.study.plan import DENSE, Plan, make_plan
+from prunecheck.study.plan import CLEAN, DENSE, Plan, entrants, make_plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
 from prunecheck.study.text import to_toml
@@ -188,3 +188,30 @@ def _failed(failures: list[Failure], page: Path) -> str:
     lines = [f"{len(failures)} of the steps failed; the others are finished and in {page}."]
     lines += [f"  {failure.step.title}: {failure.reason}" for failure in failures[:3]]
     return "\n".join(lines)
+
+
+def largest_seeds(study: Study) -> Seeds:
+    """Every pair at its last look: the most an adaptive study can come to."""
+    seeds = tuple(range(study.max_seeds))
+    plan = make_plan(study)
+    return {(arm.method, arm.check): seeds for arm in plan.arms if arm.check != CLEAN}
+
+
+def mask_tier(
+    study: Study, store: Store, workers: int, progress: Progress
+) -> tuple[tuple[MaskOverlap, ...], list[str]]:
+    """The mask tier of every method that needs no training, and the methods left out because they do."""
+    from prunecheck.run.preflight import preflight
+
+    preflight(study)
+    plan = make_plan(study, train=False)
+    targets = {key for arm in plan.arms for key in (arm.mask, arm.compare) if key}
+    steps = needed(plan.steps, targets, store)
+    estimate = Estimate(store)
+    bench = Bench(store.root, located(study).root, study.plugin_files)
+    with progress.phase(steps.values(), estimate.seconds, workers) as tick:
+        outcome = execute(steps, bench, workers, estimate.seconds, tick)
+    if outcome.failures:
+        raise StepError(outcome.failures[0].reason)
+    left_out = [entrant.label for entrant in entrants(study) if entrant.method.when == "trained"]
+    return overlaps(plan.arms, Facts(store)), left_out

@@ -1,0 +1,63 @@
+"""Verdicts for anybody's numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from prunecheck.cli.say import err, out, print_json
+
+
+def verdict(
+    results: Path,
+    *,
+    margin: float | None = None,
+    out_dir: Annotated[Path | None, Parameter(name=["--out"])] = None,
+    junit: Path | None = None,
+    strict: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Judge results that any code produced.
+
+    The CSV file has the columns method, check, sparsity, seed, accuracy, n_test: one row a trained network, accuracy
+    a fraction; `clean` in the check column is the untouched arm, `dense` in the method column the unpruned network.
+
+    Parameters
+    ----------
+    results
+        The CSV file; other columns are ignored, rows come in any order.
+    margin
+        Points of accuracy that matter; by rule from the dense rows when left out.
+    out_dir
+        Write the report page and verdicts.json into this folder.
+    junit
+        Write the verdicts as JUnit XML to this file.
+    strict
+        Exit with 1 when a method failed, with 4 when a verdict is open.
+    json
+        Print verdicts.json instead of the table.
+    """
+    from prunecheck.report import Evidence, write
+    from prunecheck.report.terminal import print_verdict
+    from prunecheck.store.durable import write_file
+    from prunecheck.verdict import exit_code
+    from prunecheck.verdict import junit as as_junit
+    from prunecheck.verdict import verdict as judged
+
+    answer = judged(results, margin)
+    if out_dir is not None:
+        import csv
+
+        with results.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+        page = write(Evidence(name=answer.study, rows=rows, verdict=answer), out_dir)
+        err().print(f"report: {page}", soft_wrap=True)
+    if junit is not None:
+        write_file(junit, as_junit(answer).encode())
+    if json:
+        print_json(answer.to_dict())
+    else:
+        print_verdict(answer, out())
+    return exit_code(answer) if strict else 0

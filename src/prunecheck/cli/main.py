@@ -1,0 +1,62 @@
+"""The command ``prunecheck``: results on stdout, progress and messages on stderr, exit codes as in
+:mod:`prunecheck.core.errors`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError
+
+from prunecheck import __version__
+from prunecheck.cli import catalogue, judging, studies
+from prunecheck.cli.say import complain
+from prunecheck.core.errors import Interrupted, PrunecheckError
+
+HELP = """Placebo-controlled trials for pruning methods.
+
+Start with **prunecheck demo** (a few minutes, nothing to set up), then **prunecheck init study.toml** and
+**prunecheck run study.toml**. Every command resumes: run it again after any interruption.
+"""
+
+
+def make_app() -> App:
+    app = App(
+        name="prunecheck",
+        help=HELP,
+        help_format="markdown",
+        version=__version__,
+        version_flags=["--version"],
+        result_action="return_value",
+    )
+    for command in (studies.demo, studies.init, studies.plan, studies.run, studies.report, judging.verdict):
+        app.command(command)
+    app.command(catalogue.list_, name="list")
+    app.command(catalogue.counts)
+    app.command(catalogue.schema)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the desk and return (at the console script: exit with) its code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    app = make_app()
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return complain(str(error), 2)
+    except PrunecheckError as error:
+        return complain(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return complain("Interrupted. All that was finished is kept: run the same command again to go on.", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> None:
+    raise Interrupted("Stopped by SIGTERM. All that was finished is kept: run the same command again to go on.")

@@ -1,0 +1,172 @@
+"""Studies: demo, init, plan, run, report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from prunecheck.cli.say import err, out, print_columns, print_json
+from prunecheck.core.errors import StudyError
+
+if TYPE_CHECKING:
+    from prunecheck.run.study_run import Results
+
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Options:
+    """What every study command takes."""
+
+    set: Annotated[tuple[str, ...], Parameter(consume_multiple=False, negative="")] = ()
+    """Override a field of the study, e.g. `--set training.epochs=5`; may be given several times."""
+    store: Path | None = None
+    """Where trained artefacts are kept and shared between studies (default: $PRUNECHECK_HOME or the user's cache)."""
+    out: Path | None = None
+    """Where results go (default: runs/NAME)."""
+    json: Flag = False
+    """Print one JSON document on stdout instead of tables."""
+
+
+DEFAULTS = Options()
+
+
+def demo(*, workers: int | None = None, options: Options = DEFAULTS) -> int:
+    """Run a small real study: digits, a small convolutional network, a few minutes on two cores.
+
+    Parameters
+    ----------
+    workers
+        Processes to train in (default: one per core).
+    """
+    return _run(_shipped("demo"), workers, options, strict=False)
+
+
+def init(path: Path = Path("study.toml"), *, force: Flag = False) -> None:
+    """Write a study file to start from.
+
+    Parameters
+    ----------
+    path
+        Where to write it.
+    force
+        Overwrite an existing file.
+    """
+    from prunecheck.store.durable import write_file
+
+    if path.exists() and not force:
+        raise StudyError(f"{path} exists already. Choose another name or add --force.")
+    write_file(path, _shipped("template").read_bytes())
+    err().print(f"{path} written. Look at it, then: prunecheck plan {path}", soft_wrap=True)
+
+
+def plan(study: Path, *, options: Options = DEFAULTS) -> None:
+    """Show what a study will train, what is shared, what is there already and how long it should take.
+
+    Parameters
+    ----------
+    study
+        The study file.
+    """
+    from prunecheck.cli.forecast import forecast
+
+    facts = forecast(study, options.set, options.store)
+    if options.json:
+        print_json(facts.document)
+    else:
+        print_columns(facts.lines)
+
+
+def run(
+    study: Path,
+    *,
+    workers: int | None = None,
+    strict: Flag = False,
+    masks_only: Flag = False,
+    options: Options = DEFAULTS,
+) -> int:
+    """Run a study: train what is missing, judge, write results.csv, verdicts.json and the report page.
+
+    Run the same command again after any interruption; nothing finished is repeated.
+
+    Parameters
+    ----------
+    study
+        The study file.
+    workers
+        Processes to train in, one thread each (default: one per core). Changes no result.
+    strict
+        Exit with 1 when a method failed, with 4 when a verdict is open.
+    masks_only
+        Only the mask tier: how far each check moves the masks. No training.
+    """
+    if masks_only:
+        from prunecheck.cli.masks import masks_only_table
+
+        masks_only_table(study, options.set, options.store, workers, options.json)
+        return 0
+    return _run(study, workers, options, strict)
+
+
+def report(study: Path, *, options: Options = DEFAULTS) -> int:
+    """Write the report of a study again from what is in the store; trains nothing.
+
+    Parameters
+    ----------
+    study
+        The study file.
+    """
+    from prunecheck import api
+
+    return _show(api.report(study, overrides=options.set, store=options.store, folder=options.out), options, False)
+
+
+def _run(study: Path, workers: int | None, options: Options, strict: bool) -> int:
+    from prunecheck import api
+
+    results = api.run(
+        study,
+        overrides=options.set,
+        store=options.store,
+        folder=options.out,
+        workers=workers,
+        console=err(),
+        command=shlex.join(["prunecheck", *sys.argv[1:]]),
+    )
+    return _show(results, options, strict)
+
+
+def _show(results: Results, options: Options, strict: bool) -> int:
+    from prunecheck.report.terminal import print_verdict
+    from prunecheck.verdict import exit_code
+
+    if options.json:
+        print_json(
+            {
+                **results.verdict.to_dict(),
+                "page": str(results.page),
+                "trainings_run": results.trained,
+                "trainings_shared": results.shared,
+            }
+        )
+    else:
+        print_verdict(results.verdict, out())
+        print()
+        print(
+            f"trainings: {results.plan.trainings} in all, {results.trained} run now, {results.shared} saved by sharing"
+        )
+        print(f"report:    {results.page}")
+    return exit_code(results.verdict) if strict else 0
+
+
+def _shipped(name: str) -> Path:
+    """A study file that travels with the package."""
+    with resources.as_file(resources.files("prunecheck.studies") / f"{name}.toml") as path:
+        return path

@@ -1,0 +1,1 @@
+"""Study files that travel with the package."""
