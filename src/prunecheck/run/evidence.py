@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from importlib.metadata import version
 
-from prunecheck import __version__
 from prunecheck.study.plan import Plan
 from prunecheck.study.step import canonical, numerics
 from prunecheck.study.study import Study
@@ -31,7 +31,7 @@ def provenance_of(study: Study, plan: Plan) -> dict[str, str]:
     every = hashlib.sha256(canonical(sorted(plan.steps)).encode()).hexdigest()
     fingerprint = next((str(s.params["data"]["fingerprint"]) for s in plan.steps.values() if "data" in s.params), "")
     return {
-        "prunecheck": __version__,
+        "prunecheck": version("prunecheck"),
         "torch": str(machine["torch"]),
         "numpy": str(machine["numpy"]),
         "machine": f"{machine['machine']}, {study.device}, one thread a worker",
