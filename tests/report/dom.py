@@ -80,7 +80,6 @@ def parse(html: str) -> Node:
 
 
 def shape(node: Node) -> list[object]:
-    """Elements and attribute names, without texts. Breaks inside names and the parts of drawings depend on names and
-    numbers and are left out; everything else may not."""
+    """Elements and attribute names, without texts. The breaks offered inside names are part of the name."""
     children = [shape(c) for c in node.children if c.tag != "wbr"]
     return [node.tag, sorted(node.attributes), children]

@@ -94,8 +94,11 @@ def test_the_policy_stops_what_is_smuggled_in(folder: Path, tmp_path: Path) -> N
     assert re.search("Content Security Policy", said)
 
 
-@pytest.mark.parametrize("width", [400, 900, 1400])
-@pytest.mark.parametrize("text", ["", "long_name_" * 30, "x" * 300], ids=["ours", "long", "unbroken"])
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [(400, ""), (900, ""), (1400, ""), (400, "long_name_" * 30), (400, "x" * 300)],
+    ids=["phone", "tablet", "desk", "long names", "unbroken names"],
+)
 def test_the_page_does_not_scroll_sideways(tmp_path: Path, width: int, text: str) -> None:
     """The page stands in a frame of the width, since windows have a least one, and reports its own width."""
     path = write(sample.hostile(text) if text else sample.evidence(), tmp_path)
@@ -109,3 +112,20 @@ def test_the_page_does_not_scroll_sideways(tmp_path: Path, width: int, text: str
     wide, inner = re.findall(r"<title>(\d+) of (\d+)</title>", dom)[0]
     assert int(inner) == width
     assert int(wide) <= width
+
+
+def test_tables_sort_by_number_and_checks_filter_by_word(folder: Path, tmp_path: Path) -> None:
+    probe = """<script>
+      const head = all("#masks thead th")[3]
+      const column = () => all("#masks tbody tr").map((row) => row.cells[3].textContent)
+      head.firstChild.click(); const up = column(); head.firstChild.click(); const down = column()
+      const field = all(".tools input")[0]
+      field.value = "grasp inconclusive"; field.dispatchEvent(new Event("input"))
+      const shown = all("details.check:not([hidden])").length
+      document.title = [up[0], down[0], head.getAttribute("aria-sort"), shown].join(" ")
+    </script></body>"""
+    html = (folder / "index.html").read_text(encoding="utf-8")
+    free = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html).replace("</body>", probe)
+    path = tmp_path / "probe.html"
+    path.write_text(free, encoding="utf-8")
+    assert "<title>0.180 0.280 descending 1</title>" in browse(path.as_uri(), tmp_path, "--dump-dom")[0]

@@ -95,6 +95,15 @@ def test_a_combination_that_was_not_run_is_empty() -> None:
     assert table[1][table[0].index("random_labels")] == ""
 
 
+def test_names_that_look_alike_when_cut_keep_their_own_numbers() -> None:
+    verdict = sample.verdict()
+    long = "m" * 90
+    first, last = (replace(c, method=f"{long}{i}") for i, c in enumerate((verdict.checks[0], verdict.checks[-5])))
+    both = replace(verdict, methods=(), checks=(first, last))
+    assert [row[1].split()[0] for row in verdict_table(both)[1:]] == ["does", "depends"]
+    assert r"$\circ$~$+0.08$" in latex(replace(sample.plain(), verdict=both))
+
+
 def test_the_table_leaves_out_what_only_controls_use() -> None:
     verdict = sample.verdict()
     planted = replace(verdict.checks[0], check="planted_0.25", control="planted")

@@ -12,7 +12,7 @@ from prunecheck.report import views
 from prunecheck.report.evidence import Evidence, Row
 from prunecheck.report.summary import arms, natural, order
 from prunecheck.report.wording import SYMBOLS, clean, effect, headline, line, name
-from prunecheck.verdict.outcome import StudyVerdict
+from prunecheck.verdict.outcome import CheckVerdict, StudyVerdict
 
 FIRST_COLUMNS = (
     "method",
@@ -61,16 +61,13 @@ def verdict_table(verdict: StudyVerdict) -> list[list[str]]:
 
     Combinations that were not run are empty. Names are cut and made harmless; numbers are in points.
     """
-    found = {(c.method, c.check): c for c in verdict.checks if c.control not in views.OFF_MATRIX}
-    methods = list(dict.fromkeys([m.method for m in verdict.methods] + [method for method, _ in found]))
-    checks = list(dict.fromkeys(check for _, check in found))
+    methods, checks, found = _grid(verdict)
     table = [["method", *[name(check) for check in checks]]]
     for method in methods:
-        cells = []
-        for check in checks:
-            one = found.get((method, check))
-            cells.append("" if one is None else f"{one.verdict.lower()}  {effect(headline(one))}".rstrip())
-        table.append([name(method), *cells])
+        cells = [found.get((method, check)) for check in checks]
+        table.append(
+            [name(method), *[f"{c.verdict.lower()}  {effect(headline(c))}".rstrip() if c else "" for c in cells]]
+        )
     return table
 
 
@@ -107,8 +104,8 @@ def latex(evidence: Evidence) -> str:
     """The verdict matrix as a booktabs table, ready for ``\\input``; needs the packages booktabs and amssymb."""
     verdict = evidence.verdict
     marks = {"DEPENDS": r"$\bullet$", "DOES NOT DEPEND": r"$\circ$", "INCONCLUSIVE": "?", "UNINFORMATIVE": "--"}
-    found = {(name(c.method), name(c.check)): c for c in verdict.checks}
-    head, *body = verdict_table(verdict)
+    methods, checks, found = _grid(verdict)
+    head = ["method", *[name(check) for check in checks]]
     lines = [
         r"\begin{table}",
         r"\centering\footnotesize",
@@ -119,12 +116,11 @@ def latex(evidence: Evidence) -> str:
         " & ".join(tex(cell.replace("_", " ")) for cell in head) + r" \\",
         r"\midrule",
     ]
-    for method, *_ in body:
-        cells = [tex(method.replace("_", " "))]
-        for check in head[1:]:
+    for method in methods:
+        cells = [tex(name(method).replace("_", " "))]
+        for check in checks:
             one = found.get((method, check))
-            drop = effect(headline(one)) if one else ""
-            cells.append(f"{marks[one.verdict]}~{_latex_drop(drop)}" if one else "")
+            cells.append(f"{marks[one.verdict]}~{_latex_drop(effect(headline(one)))}" if one else "")
         lines.append(" & ".join(cells) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     return "\n".join(lines) + "\n"
@@ -150,6 +146,13 @@ def _latex_caption(evidence: Evidence) -> str:
         f"{tex(sparsities)}; margin {verdict.margin:.3g}. $\\bullet$ depends, $\\circ$ does not depend, "
         "? inconclusive, -- uninformative."
     )
+
+
+def _grid(verdict: StudyVerdict) -> tuple[list[str], list[str], dict[tuple[str, str], CheckVerdict]]:
+    """Methods, checks, and what was found for each pair that was run; what only controls use is left out."""
+    found = {(c.method, c.check): c for c in verdict.checks if c.control not in views.OFF_MATRIX}
+    methods = dict.fromkeys([m.method for m in verdict.methods] + [method for method, _ in found])
+    return list(methods), list(dict.fromkeys(check for _, check in found)), found
 
 
 def _csv_cell(value: object) -> str:
