@@ -18,9 +18,9 @@ from prunecheck.stages.context import build
 def mask_facts(
     masks: Mapping[str, Tensor], layers: tuple[Layer, ...], model: str, shape: tuple[int, int, int]
 ) -> dict[str, Any]:
-    """``layers``: (name, kind, shape, kept) in module order; ``kept`` of ``weights``, ``empty_layers`` (collapse), ``dead_units`` (outputs of a
-    layer with no connected weight) and ``effective_kept``: weights on a path from input to output (None where the
-    network's operations do not allow to tell)."""
+    """``layers``: (name, kind, shape, kept) in module order; ``kept`` of ``weights``; ``empty_layers`` (collapse);
+    ``dead_units`` (outputs of a layer with no connected weight); ``effective_kept``: weights on a path from input to
+    output (None where the network's operations do not allow to tell)."""
     counts = counts_of(masks)
     with torch_stream(0, "skeleton"):
         net = build(model, shape)
