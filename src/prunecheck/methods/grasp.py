@@ -20,9 +20,9 @@ def grasp(weights: dict[str, Tensor], loss: Any, temperature: float = 200.0) -> 
     """Gradient-flow preservation: score = w * (Hessian times gradient)."""
     import torch
 
-    names = list(weights)
     leaves = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-    slope = torch.autograd.grad(loss(leaves, temperature), list(leaves.values()), create_graph=True)
+    inputs = list(leaves.values())  # one that the loss does not touch has slope 0
+    slope = torch.autograd.grad(loss(leaves, temperature), inputs, create_graph=True, materialize_grads=True)
     along = torch.stack([(g * g.detach()).sum() for g in slope]).sum()
-    hessian_slope = torch.autograd.grad(along, list(leaves.values()))
-    return {name: weights[name] * hg for name, hg in zip(names, hessian_slope, strict=True)}
+    hessian_slope = torch.autograd.grad(along, inputs, materialize_grads=True)
+    return {name: weights[name] * hg for name, hg in zip(weights, hessian_slope, strict=True)}

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @method(paper="Lee et al. 2019")
 def snip(weights: dict[str, Tensor], loss: Any) -> dict[str, Tensor]:
     """Connection sensitivity: weights whose removal would change the loss most, to first order."""
-    from torch.func import grad
+    import torch
 
-    slope = grad(loss)(weights)
+    with torch.no_grad():  # no second graph, through the biases and the normalisation
+        slope = torch.func.grad(loss)(weights)
     return {name: (weight * slope[name]).abs() for name, weight in weights.items()}
