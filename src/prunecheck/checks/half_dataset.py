@@ -35,7 +35,7 @@ def half_dataset(
         raise PluginError(f"half_dataset: which = {which!r} must be 'random' or 'first'.")
     inputs, targets = batches
     if which == "first":
-        chosen = torch.arange(max(1, len(targets) // 2))
+        chosen = torch.arange((len(targets) + 1) // 2)
     else:
         order = torch.from_numpy(rng.permutation(len(targets)))
         by_class = order[torch.argsort(targets[order], stable=True)]
