@@ -1,0 +1,157 @@
+"""The framework catches plug-ins that break the contract: each of these did, in published code or in a bad dream."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from prunecheck.core.errors import PluginError
+from prunecheck.core.layers import Layer
+from prunecheck.plugins import check, method
+from prunecheck.plugins.guards import ask, proved, same_layout, sound_masks, sound_scores
+
+LAYERS = (Layer("a", "conv", (2, 3)), Layer("b", "linear", (4,)))
+Tree = dict[str, Tensor]
+
+
+def tree() -> Tree:
+    return {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4)}
+
+
+def in_place(weights: Tree) -> Tree:
+    weights["a"].abs_().add_(1)
+    return weights
+
+
+def forgets_a_layer(weights: Tree) -> Tree:
+    weights.pop("a")
+    return weights
+
+
+def trains_the_model(model: nn.Linear) -> Tree:
+    model.weight.data += 1
+    return {}
+
+
+def shuffles_the_data(batches: list[tuple[Tensor, Tensor]]) -> Tree:
+    batches[0][0].zero_()
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [(in_place, "weights"), (forgets_a_layer, "weights"), (trains_the_model, "model"), (shuffles_the_data, "batches")],
+)
+def test_what_a_plugin_was_given_must_stay_as_it_was(function: Callable[..., Any], named: str) -> None:
+    offer = {"weights": tree(), "model": nn.Linear(2, 2), "batches": [(torch.ones(2, 2), torch.ones(2))]}
+    with pytest.raises(PluginError, match=f"{function.__name__} changed the {named} it was given"):
+        ask(method(function), offer, {})
+
+
+def test_a_plugin_gets_what_it_asks_for_and_its_options_and_nothing_else() -> None:
+    @method
+    def mine(weights: Tree, power: int = 1) -> Tree:
+        return {name: weight**power for name, weight in weights.items()}
+
+    offer = {"weights": {"a": torch.tensor([float("nan"), 3.0])}, "rng": None}
+    assert ask(mine, offer, {"power": 2})["a"][1] == 9
+    assert ask(mine, offer, {})["a"][1] == 3
+
+
+def test_global_generators_stand_still_and_give_a_plugin_the_same_draws() -> None:
+    @method
+    def careless(weights: Tree) -> Tree:
+        noise = random.random() + np.random.rand()  # noqa: NPY002
+        return {name: torch.rand_like(weight) + noise for name, weight in weights.items()}
+
+    before = (random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().tolist())  # noqa: NPY002
+    first, again = ask(careless, {"weights": tree()}, {}), ask(careless, {"weights": tree()}, {})
+    after = (random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().tolist())  # noqa: NPY002
+    assert before == after
+    assert torch.equal(first["a"], again["a"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (None, r"mine returned NoneType; it must return \{layer name: scores\}"),
+        ([torch.ones(2, 3), torch.ones(4)], "returned list"),
+        ({"a": torch.ones(2, 3)}, "returned nothing for b"),
+        ({**tree(), "c": torch.ones(1)}, "returned unknown layers c"),
+        ({**tree(), "b": torch.ones(5)}, r"scores of b has shape \(5,\); it must be \(4,\)"),
+        ({**tree(), "b": 1.0}, "scores of b has shape float"),
+    ],
+)
+def test_an_answer_of_another_layout(answer: Any, message: str) -> None:
+    with pytest.raises(PluginError, match=message):
+        same_layout("mine", "scores", answer, LAYERS)
+
+
+def test_answers_come_back_in_layer_order() -> None:
+    assert list(same_layout("mine", "scores", dict(reversed(tree().items())), LAYERS)) == ["a", "b"]
+
+
+def test_scores_must_be_finite_and_come_back_plain() -> None:
+    with pytest.raises(PluginError, match="mine: 1 of 4 scores of b are NaN or infinite"):
+        sound_scores("mine", {**tree(), "b": torch.tensor([1, 2, 3, float("inf")])}, LAYERS)
+    whole = sound_scores("mine", {"a": torch.ones(2, 3, requires_grad=True), "b": torch.arange(4)}, LAYERS)
+    assert not whole["a"].requires_grad
+    assert whole["b"].dtype == torch.float32
+
+
+def test_masks_must_be_bool_with_the_counts_asked_for() -> None:
+    masks = {name: value > 1 for name, value in tree().items()}
+    assert sound_masks("mine", masks, LAYERS, {"a": 4, "b": 0}).keys() == masks.keys()
+    with pytest.raises(PluginError, match="the mask of a keeps 4 weights, not 3"):
+        sound_masks("mine", masks, LAYERS, {"a": 3, "b": 0})
+    with pytest.raises(PluginError, match=r"the mask of a is torch\.float32; a mask is bool"):
+        sound_masks("mine", tree(), LAYERS, None)
+
+
+def test_a_corruption_that_corrupts_nothing_is_refused() -> None:
+    @check(at="masks")
+    def only_rebinds(masks: Tree) -> Tree:
+        for mask in masks.values():
+            mask = mask.flip(0)  # the published bug: a local name, never written back
+        return masks
+
+    before = {name: value > 1 for name, value in tree().items()}
+    with pytest.raises(PluginError, match="'only_rebinds' left every tensor at 'masks' unchanged"):
+        proved(only_rebinds, before, ask(only_rebinds, {"masks": before}, {}))
+
+
+def test_a_control_that_changes_something_is_refused() -> None:
+    @check(at="masks", changes=False)
+    def control(masks: Tree) -> Tree:
+        return {name: ~mask for name, mask in masks.items()}
+
+    before = {name: value > 1 for name, value in tree().items()}
+    with pytest.raises(PluginError, match="declared to change nothing"):
+        proved(control, before, control(before))
+
+
+def test_promised_counts_and_values_are_verified() -> None:
+    @check(at="masks", preserves="counts")
+    def loses_one(masks: Tree) -> Tree:
+        return {name: mask & (mask.cumsum(-1) > 1) for name, mask in masks.items()}
+
+    masks = {name: value > 1 for name, value in tree().items()}
+    with pytest.raises(PluginError, match="promised to keep the counts and changed that of a"):
+        proved(loses_one, masks, loses_one(masks))
+
+    @check(at="weights", preserves="values")
+    def halves(weights: Tree) -> Tree:
+        return {name: weight / 2 for name, weight in weights.items()}
+
+    weights = {name: value * masks[name] for name, value in tree().items()}
+    with pytest.raises(PluginError, match="promised to keep the kept values of a"):
+        proved(halves, weights, halves(weights), masks)
+    turned = {"a": weights["a"].flip(0, 1), "b": weights["b"]}  # the same multiset, at pruned positions
+    with pytest.raises(PluginError, match="promised to keep the kept values of a"):
+        proved(halves, weights, turned, masks)
