@@ -155,8 +155,8 @@ def counts(
     from prunecheck.stages.context import build
 
     target, allocation = parse_sparsity(sparsity), ALLOCATIONS.get(allocate)
-    if allocation.needs_scores:
-        free = [a.name for a in ALLOCATIONS if not a.needs_scores]
+    if not allocation.is_known_ahead:
+        free = [a.name for a in ALLOCATIONS if a.is_known_ahead]
         raise StudyError(f"{allocation.name!r} needs scores; without data there are: {', '.join(free)}.")
     if preset is not None:
         preset_named(preset)

@@ -34,8 +34,7 @@ def forecast(study_file: Path, overrides: Iterable[str], store_root: Path | None
     estimate, cores = Estimate(store), usable_cores()
     spans = []
     for one in (plan, most):
-        targets = {key for arm in one.arms for key in (arm.train, arm.mask, arm.compare) if key}
-        todo = needed(one.steps, targets, store)
+        todo = needed(one.steps, one.targets, store)
         spans.append((one, todo, estimate.total(todo.values()) / cores))
     todo, seconds = spans[0][1], spans[0][2]
     sure = (

@@ -28,6 +28,7 @@ ALLOCATION_OFFERS: dict[str, str] = {
     "layers": METHOD_OFFERS["layers"],
     "scores": "{parameter name: tensor}, higher = keep",
     "sparsity": METHOD_OFFERS["sparsity"],
+    "given": "{parameter name: kept weights} of the method whose counts are to be taken",
     "family": "'vgg' for VGG networks, else 'resnet' (the smart ratio differs)",
 }
 CHECK_OFFERS: dict[str, str] = {
@@ -93,8 +94,9 @@ class Allocation:
         return self.function(*args, **kwargs)
 
     @property
-    def needs_scores(self) -> bool:
-        return "scores" in self.asks
+    def is_known_ahead(self) -> bool:
+        """Whether the counts follow from the network alone, before any score or other mask is there."""
+        return not {"scores", "given"} & set(self.asks)
 
 
 @dataclass(frozen=True)

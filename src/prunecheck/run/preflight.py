@@ -8,7 +8,7 @@ from prunecheck.core.layers import layers_of
 from prunecheck.core.presets import preset_named
 from prunecheck.core.seeds import torch_stream
 from prunecheck.core.words import percent, printable
-from prunecheck.study.plan import Entrant, control_arms, entrants
+from prunecheck.study.entrants import Entrant, control_arms, entrants
 from prunecheck.study.study import Study, located
 
 
@@ -41,7 +41,7 @@ def preflight(study: Study) -> None:
         )
     layers = layers_of(model)
     for entrant in _everyone(study):
-        if entrant.allocation.needs_scores:
+        if not entrant.allocation.is_known_ahead:
             continue
         for sparsity in study.sparsities:
             try:
@@ -50,7 +50,7 @@ def preflight(study: Study) -> None:
                     layers,
                     sparsity,
                     family=family_of(study.model),
-                    options=entrant.allocation.options,
+                    options=entrant.allocate_options,
                     preset=study.preset,
                 )
             except InfeasibleError as error:

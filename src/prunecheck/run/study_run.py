@@ -21,7 +21,8 @@ from prunecheck.run.progress import Progress
 from prunecheck.run.results import Facts, Row, curves, layer_tables, overlaps, present, rows
 from prunecheck.run.worker import Bench
 from prunecheck.store import Store
-from prunecheck.study.plan import CLEAN, DENSE, Plan, entrants, make_plan
+from prunecheck.study.entrants import DENSE, entrants
+from prunecheck.study.plan import CLEAN, Plan, make_plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
 from prunecheck.study.text import to_toml
@@ -98,8 +99,7 @@ def _look_until_settled(
     while True:
         plan = make_plan(study, seeds)
         dense = {arm.train for arm in plan.arms if arm.method == DENSE}
-        every = {key for arm in plan.arms for key in (arm.train, arm.mask, arm.compare) if key}
-        for targets in (dense, every):
+        for targets in (dense, plan.targets):
             outcome = settle(plan, targets)
             ran += outcome.done
             failures += outcome.failures
@@ -205,13 +205,12 @@ def mask_tier(
 
     preflight(study)
     plan = make_plan(study, train=False)
-    targets = {key for arm in plan.arms for key in (arm.mask, arm.compare) if key}
-    steps = needed(plan.steps, targets, store)
+    steps = needed(plan.steps, plan.targets, store)
     estimate = Estimate(store)
     bench = Bench(store.root, located(study).root, study.plugin_files)
     with progress.phase(steps.values(), estimate.seconds, workers) as tick:
         outcome = execute(steps, bench, workers, estimate.seconds, tick)
     if outcome.failures:
         raise StepError(outcome.failures[0].reason)
-    left_out = [entrant.label for entrant in entrants(study) if entrant.method.when == "trained"]
+    left_out = [entrant.label for entrant in entrants(study) if entrant.needs_training]
     return overlaps(plan.arms, Facts(store)), left_out

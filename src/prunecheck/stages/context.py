@@ -18,7 +18,8 @@ from prunecheck.core.errors import DataError
 from prunecheck.core.layers import Layer, layers_of
 from prunecheck.core.seeds import stream, torch_stream
 from prunecheck.plugins import CHECKS
-from prunecheck.plugins.guards import ask, proved
+from prunecheck.plugins.guards import proved
+from prunecheck.stages.dose import corrupted
 from prunecheck.store import Store
 from prunecheck.training.feed import Feed
 
@@ -103,7 +104,9 @@ def _images(
 def _corrupted(clean: tuple[Tensor, Tensor], corruption: Params, seed: int, classes: int) -> tuple[Tensor, Tensor]:
     check = CHECKS.get(corruption["name"])
     offer = {"batches": clean, "classes": classes, "rng": stream(seed, "check", corruption["label"], "batches")}
-    answer = ask(check, offer, corruption["options"])
+    answer = corrupted(
+        check, offer, corruption["options"], corruption.get("dose"), stream(seed, "dose", corruption["label"])
+    )
     if not (isinstance(answer, tuple) and len(answer) == 2 and len(answer[0]) == len(answer[1]) > 0):
         raise DataError(f"check {check.name!r} must return (inputs, targets) of equal length.")
     inputs, targets = answer

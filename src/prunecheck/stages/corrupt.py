@@ -8,8 +8,9 @@ from prunecheck.core import tree
 from prunecheck.core.layers import weights_of
 from prunecheck.core.seeds import stream, torch_stream
 from prunecheck.plugins import CHECKS
-from prunecheck.plugins.guards import ask, proved, same_layout
+from prunecheck.plugins.guards import proved, same_layout
 from prunecheck.stages.context import Context, as_json, build, layers_for
+from prunecheck.stages.dose import corrupted
 from prunecheck.stages.mask_facts import mask_facts
 from prunecheck.study.step import Step
 
@@ -42,7 +43,12 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     if "initial" in check.asks:
         with torch_stream(params["seed"], "check", params["check"]["label"], "initial"):
             offer["initial"] = weights_of(build(params["model"], shape), layers)
-    answer = same_layout(f"check {check.name!r}", at, ask(check, offer, params["check"]["options"]), layers)
+    dose, rng = (
+        params["check"].get("dose"),
+        stream(params["seed"], "dose", params["check"]["label"], *params["purpose"]),
+    )
+    touched = corrupted(check, offer, params["check"]["options"], dose, rng)
+    answer = same_layout(f"check {check.name!r}", at, touched, layers)
     proved(check, offer[at], answer, offer.get("masks") if at == "weights" else None)
     facts: dict[str, Any] = {}
     if at == "masks":

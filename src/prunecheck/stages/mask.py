@@ -22,6 +22,11 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     layers = layers_for(params["model"], shape)
     family, preset = family_of(params["model"]), params.get("preset")
     options = params["allocate"]["options"]
+    given = (
+        {name: kept for name, _, _, kept in context.result(step.inputs["counts"])["layers"]}
+        if "counts" in step.inputs
+        else None
+    )
     previous = context.tree(step.inputs["previous"], "masks") if "previous" in step.inputs else None
     if method.gives == "scores":
         scores = context.tree(step.inputs["scores"], "scores")
@@ -33,11 +38,14 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
             method=method.name,
             family=family,
             options=options,
+            given=given,
             preset=preset,
             previous=previous,
         )
     else:
-        counts = allocate(allocation, layers, params["sparsity"], family=family, options=options, preset=preset)
+        counts = allocate(
+            allocation, layers, params["sparsity"], family=family, options=options, given=given, preset=preset
+        )
         masks = asked(
             method,
             weights_and_model(context, params, step.inputs),

@@ -30,12 +30,13 @@ def allocate(
     family: str,
     options: Mapping[str, Any],
     scores: Mapping[str, Tensor] | None = None,
+    given: Mapping[str, int] | None = None,
     preset: str | None = None,
 ) -> Counts:
     """How many weights each layer keeps, verified to be possible. Raises InfeasibleError."""
     if allocation.name == "smart_ratio" and preset is not None and preset_named(preset).official_smart_ratio:
         return official_counts(layers, sparsity, family, **options)
-    offer = {"layers": layers, "sparsity": sparsity, "scores": scores, "family": family}
+    offer = {"layers": layers, "sparsity": sparsity, "scores": scores, "given": given, "family": family}
     counts = ask(allocation, offer, options)
     check_counts(counts, {layer.name: layer.size for layer in layers})
     return counts if isinstance(counts, Counts) else Counts(counts)
@@ -50,6 +51,7 @@ def select(
     method: str,
     family: str,
     options: Mapping[str, Any],
+    given: Mapping[str, int] | None = None,
     preset: str | None = None,
     previous: Mapping[str, Tensor] | None = None,
 ) -> Selection:
@@ -59,7 +61,9 @@ def select(
         scores = {name: s.masked_fill(~previous[name], -torch.inf) for name, s in scores.items()}
     rule = rule_for(preset, method)
     if rule is None or allocation.pool is None:
-        counts = allocate(allocation, layers, sparsity, family=family, options=options, scores=scores, preset=preset)
+        counts = allocate(
+            allocation, layers, sparsity, family=family, options=options, scores=scores, given=given, preset=preset
+        )
         return keep_top(scores, counts)
     pool = {layer.name: scores[layer.name] for layer in layers if layer.kind in allocation.pool}
     size = sum(score.numel() for score in pool.values())

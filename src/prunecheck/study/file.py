@@ -200,7 +200,14 @@ def _at(place: str, action: Any) -> None:
 def _resolve_method(choice: MethodChoice) -> None:
     method = METHODS.get(choice.name)
     _options(method, choice.options)
-    ALLOCATIONS.get(choice.allocate or method.allocate)
+    if choice.allocate is not None:
+        _options(ALLOCATIONS.get(choice.allocate.name), choice.allocate.options)
+        if (choice.allocate.name == "counts_of") != (choice.allocate.method is not None):
+            raise StudyError('allocate = {name = "counts_of", method = "snip"}: the two go together.')
+        if choice.allocate.method is not None:
+            METHODS.get(choice.allocate.method)
+    if choice.rounds is not None and choice.per_round is not None:
+        raise StudyError("rounds and per_round are two ways to say the same: give one.")
     if method.when == "init" and (choice.rewind not in (None, "init") or choice.rewind_epoch is not None):
         raise StudyError(f"{choice.name!r} prunes at initialisation: there is nothing to rewind.")
 

@@ -13,43 +13,13 @@ from typing import Any
 
 from prunecheck import data, models
 from prunecheck.core.words import percent
-from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS, Allocation, Check, Method
+from prunecheck.plugins import Allocation, Check, Method
+from prunecheck.study.entrants import DENSE, Entrant, Trial, control_arms, entrants, trials
 from prunecheck.study.step import Step
-from prunecheck.study.study import CheckChoice, MethodChoice, Study, located
+from prunecheck.study.study import Study, located
+from prunecheck.training.recipe import Recipe
 
 CLEAN = "clean"
-DENSE = "dense"
-PLANTED_SHARES = (0.1, 0.25, 0.5, 1.0)
-
-
-@dataclass(frozen=True)
-class Entrant:
-    """A method as this study runs it, under the label of its tables."""
-
-    label: str
-    method: Method
-    allocation: Allocation
-    rewind_epoch: int
-    options: Mapping[str, Any]
-
-    @property
-    def uses_data(self) -> bool:
-        return self.method.when == "trained" or bool({"batches", "loss"} & set(self.method.asks))
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A check as this study runs it."""
-
-    label: str
-    check: Check
-    options: Mapping[str, Any]
-
-    def touches(self, entrant: Entrant) -> bool:
-        """Whether there is anything to corrupt: a method that sees no data cannot depend on it."""
-        if self.check.at == "batches":
-            return entrant.uses_data
-        return self.check.at != "scores" or entrant.method.gives == "scores"
 
 
 @dataclass(frozen=True)
@@ -79,6 +49,35 @@ class Plan:
     def trainings(self) -> int:
         return sum(step.kind in ("pretrain", "train") for step in self.steps.values())
 
+    @property
+    def targets(self) -> set[str]:
+        """The keys the results are read from."""
+        return {key for arm in self.arms for key in (arm.train, arm.mask, arm.compare) if key}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One ticket to make: who, under which check, how sparse, which seed."""
+
+    entrant: Entrant
+    trial: Trial | None
+    sparsity: float
+    seed: int
+
+    @property
+    def at(self) -> str | None:
+        return self.trial.check.at if self.trial else None
+
+    @property
+    def corruption(self) -> Trial | None:
+        """The check, where it sits at the data."""
+        return self.trial if self.at == "batches" else None
+
+    @property
+    def what(self) -> str:
+        check = self.trial.label if self.trial else CLEAN
+        return f"{self.entrant.label} · {check} · {percent(self.sparsity)} · seed {self.seed}"
+
 
 def make_plan(
     study: Study, seeds: Mapping[tuple[str, str], Iterable[int]] | None = None, *, train: bool = True
@@ -88,59 +87,14 @@ def make_plan(
     return _Planner(study, train).plan(seeds or {})
 
 
-def entrants(study: Study) -> list[Entrant]:
-    """The methods of a study, the dense reference left out (every study trains it)."""
-    return [_entrant(study, choice) for choice in study.methods if METHODS.get(choice.name).name != DENSE]
-
-
-def trials(study: Study) -> list[Trial]:
-    return [_trial(choice) for choice in study.checks]
-
-
-def control_arms(study: Study) -> list[tuple[Entrant, Trial]]:
-    """The arms that test the instrument itself; they may coincide with ordinary ones."""
-    wanted: list[tuple[Entrant, Trial]] = []
-    random = _entrant(study, MethodChoice(name="random_ticket"))
-    rewound = _entrant(study, MethodChoice(name="lr_rewinding"))
-    for control in study.controls:
-        if control == "identity":
-            wanted.append((random, _trial(CheckChoice(name="identity"))))
-        elif control == "aa":
-            wanted.append((random, _trial(CheckChoice(name="layerwise_rearrange"))))
-        elif control == "positive":
-            wanted.extend((rewound, trial) for trial in trials(study))
-        else:
-            for share in PLANTED_SHARES:
-                choice = CheckChoice(name="planted", label=f"planted_{share:g}", options={"share": share})
-                wanted.append((rewound, _trial(choice)))
-    return wanted
-
-
-def _entrant(study: Study, choice: MethodChoice) -> Entrant:
-    method = METHODS.get(choice.name)
-    changes = {
-        k: getattr(choice, k) for k in ("allocate", "rewind", "retrain", "rounds") if getattr(choice, k) is not None
-    }
-    method = replace(method, **changes)
-    k = study.recipe.rewind_epoch if choice.rewind_epoch is None else choice.rewind_epoch
-    return Entrant(
-        choice.label or method.name, method, ALLOCATIONS.get(method.allocate), k, {**method.options, **choice.options}
-    )
-
-
-def _trial(choice: CheckChoice) -> Trial:
-    check = CHECKS.get(choice.name)
-    return Trial(choice.label or check.name, check, {**check.options, **choice.options})
-
-
 class _Planner:
     def __init__(self, study: Study, train: bool) -> None:
         self.study, self.train_tickets = study, train
         self.recipe = study.recipe
         spec = located(study)
         self.shape = data.describe(spec)
-        size = f"{study.data.size or self.shape.size}"
-        self.data = {
+        self.side = study.data.size or self.shape.size
+        described = {
             "name": spec.name,
             "size": spec.size,
             "train_size": spec.train_size,
@@ -148,39 +102,47 @@ class _Planner:
             "fingerprint": data.fingerprint(spec),
         }
         self.model = models.canonical(study.model)
-        self.cost = f"{self.model}@{size}/{study.device}"
-        self.base = {"model": self.model, "data": self.data, "task": study.task, "device": study.device}
+        self.cost = f"{self.model}@{self.side}/{study.device}"
+        self.base = {"model": self.model, "data": described, "task": study.task, "device": study.device}
         self.out = Plan()
 
     def plan(self, seeds: Mapping[tuple[str, str], Iterable[int]]) -> Plan:
-        study = self.study
-        first = study.first_seeds()
-        pairs = [(e, t) for e in entrants(study) for t in trials(study)]
-        known = {(e.label, t.label) for e, t in pairs}
-        pairs += [(e, t) for e, t in control_arms(study) if (e.label, t.label) not in known]
-        wanted = {}
-        for e, t in pairs:
-            usual = first if t.check.changes else first[:1]  # one seed is enough to see that equal is equal
-            wanted[e.label, t.label] = (e, t, tuple(seeds.get((e.label, t.label), usual)))
-        clean: dict[str, tuple[Entrant, set[int]]] = {e.label: (e, set(first)) for e in entrants(study)}
-        for entrant, _, chosen in wanted.values():
+        first = self.study.first_seeds()
+        wanted = self.wanted(seeds, first)
+        clean: dict[str, tuple[Entrant, set[int]]] = {e.label: (e, set(first)) for e in entrants(self.study)}
+        for entrant, _, chosen in wanted:
             clean.setdefault(entrant.label, (entrant, set()))[1].update(chosen)
         if self.train_tickets:
             pretrained = [every for entrant, every in clean.values() if entrant.method.when == "trained"]
             for seed in sorted(set(first).union(*pretrained)):
-                self.out.arms.append(Arm(DENSE, CLEAN, None, seed, self.pretrain(seed, None)))
-        for sparsity in study.sparsities:
+                self.dense_arm(DENSE, self.recipe, seed)
             for entrant, every in clean.values():
-                if not self.train_tickets and entrant.method.when == "trained":
-                    continue
-                for seed in sorted(every):
-                    self.arm(entrant, None, sparsity, seed)
-            for entrant, trial, chosen in wanted.values():
-                if not trial.touches(entrant) or (not self.train_tickets and entrant.method.when == "trained"):
-                    continue
-                for seed in chosen:
-                    self.arm(entrant, trial, sparsity, seed)
+                for seed in sorted(every) if entrant.method.name == DENSE else ():
+                    self.dense_arm(entrant.label, entrant.recipe, seed)
+        for sparsity in self.study.sparsities:
+            for entrant, every in clean.values():
+                for seed in sorted(every) if self.takes_part(entrant) else ():
+                    self.arm(Case(entrant, None, sparsity, seed))
+            for entrant, trial, chosen in wanted:
+                for seed in chosen if self.takes_part(entrant) and trial.touches(entrant) else ():
+                    self.arm(Case(entrant, trial, sparsity, seed))
         return self.out
+
+    def wanted(
+        self, seeds: Mapping[tuple[str, str], Iterable[int]], first: tuple[int, ...]
+    ) -> list[tuple[Entrant, Trial, tuple[int, ...]]]:
+        """Every corrupted arm with its seeds, controls last."""
+        pairs = [(e, t) for e in entrants(self.study) for t in trials(self.study) if e.method.name != DENSE]
+        known = {(e.label, t.label) for e, t in pairs}
+        pairs += [(e, t) for e, t in control_arms(self.study) if (e.label, t.label) not in known]
+        wanted = []
+        for e, t in pairs:
+            usual = first if t.check.changes else first[:1]  # one seed is enough to see that equal is equal
+            wanted.append((e, t, tuple(seeds.get((e.label, t.label), usual))))
+        return wanted
+
+    def takes_part(self, entrant: Entrant) -> bool:
+        return entrant.method.name != DENSE and (self.train_tickets or not entrant.needs_training)
 
     def add(self, step: Step) -> str:
         self.out.requests += 1
@@ -191,171 +153,139 @@ class _Planner:
     def images(self, first: int, last: int) -> float:
         return float((last - first) * (self.shape.n_train * 3 + self.shape.n_test))
 
-    def pretrain(self, seed: int, corruption: Trial | None, until: int | None = None) -> str:
+    def dense_arm(self, label: str, recipe: Recipe, seed: int) -> None:
+        self.out.arms.append(Arm(label, CLEAN, None, seed, self.pretrain(seed, None, recipe=recipe)))
+
+    def pretrain(
+        self, seed: int, corruption: Trial | None, until: int | None = None, recipe: Recipe | None = None
+    ) -> str:
         """Dense training; ``until`` stops early on the same schedule (weights of another epoch than the recipe's k)."""
-        last = self.recipe.epochs if until is None else until
-        params = {**self.base, "recipe": self.recipe.to_dict(), "seed": seed, "until": last}
+        recipe = recipe or self.recipe
+        last = recipe.epochs if until is None else until
+        params = {**self.base, "recipe": recipe.to_dict(), "seed": seed, "until": last}
         title = f"pretrain · seed {seed}"
         if corruption is not None:
             params["corruption"] = _described(corruption)
             title = f"pretrain · {corruption.label} · seed {seed}"
         return self.add(Step("pretrain", params, {}, title, f"train/{self.cost}", self.images(0, last)))
 
-    def arm(self, entrant: Entrant, trial: Trial | None, sparsity: float, seed: int) -> None:
+    def arm(self, case: Case) -> None:
         """One ticket, from pretraining to its trained accuracy."""
-        what = f"{entrant.label} · {trial.label if trial else CLEAN} · {percent(sparsity)} · seed {seed}"
-        at = trial.check.at if trial else None
-        corruption = trial if at == "batches" else None
-        source, mask = self.rounds(entrant, corruption, sparsity, seed, what, trial if at == "scores" else None)
-        begin = self.start(entrant, corruption, source, seed)
+        source, mask = self.rounds(case)
+        begin = self.start(case, source)
         clean_mask = mask
-        if trial is not None and at == "masks":
-            mask = self.corrupt(trial, entrant, sparsity, seed, {"masks": mask}, what)
-        elif trial is not None and at == "weights":
+        if case.at == "masks":
+            mask = self.corrupt(case, {"masks": mask})
+        elif case.at == "weights":
             inputs = {"masks": mask} | ({"start": begin[0]} if begin[0] else {})
-            begin = (self.corrupt(trial, entrant, sparsity, seed, inputs, what, begin[1]), "start")
-        compare = self.compare(entrant, trial, sparsity, seed, clean_mask, mask)
-        train = self.train(entrant, mask, begin, seed, what) if self.train_tickets else ""
-        self.out.arms.append(Arm(entrant.label, trial.label if trial else CLEAN, sparsity, seed, train, mask, compare))
+            begin = (self.corrupt(case, inputs, begin[1]), "start")
+        compare = self.compare(case, clean_mask, mask)
+        train = self.train(case, mask, begin, case.what) if self.train_tickets else ""
+        check = case.trial.label if case.trial else CLEAN
+        self.out.arms.append(Arm(case.entrant.label, check, case.sparsity, case.seed, train, mask, compare))
 
-    def rounds(
-        self, entrant: Entrant, corruption: Trial | None, sparsity: float, seed: int, what: str, scores: Trial | None
-    ) -> tuple[str, str]:
+    def rounds(self, case: Case) -> tuple[str, str]:
         """``(key of the weights last pruned, key of the final mask)``; the key is empty for initial weights."""
-        method = entrant.method
-        source = self.pretrain(seed, corruption) if method.when == "trained" else ""
+        trained = case.entrant.method.when == "trained"
+        source = self.pretrain(case.seed, case.corruption) if trained else ""
         mask = ""
-        for n in range(1, method.rounds + 1):
-            target = sparsity if n == method.rounds else 1 - (1 - sparsity) ** (n / method.rounds)
-            if n > 1 and method.when == "trained":
-                begin = self.start(entrant, corruption, source, seed)
-                source = self.train(entrant, mask, begin, seed, f"{what} · round {n - 1}", corruption)
-            mask = self.mask(
-                entrant, corruption, target, seed, source, mask, what, scores if n == method.rounds else None
-            )
+        targets = case.entrant.targets(case.sparsity)
+        for n, target in enumerate(targets, 1):
+            if n > 1 and trained:
+                begin = self.start(case, source)
+                source = self.train(case, mask, begin, f"{case.what} · round {n - 1}", case.corruption)
+            mask = self.mask(case, target, source, mask, last=n == len(targets))
         return source, mask
 
-    def start(self, entrant: Entrant, corruption: Trial | None, source: str, seed: int) -> tuple[str, str]:
+    def start(self, case: Case, source: str) -> tuple[str, str]:
         """``(key, file)`` of the weights the ticket starts from; an empty key means the initial weights."""
-        if entrant.method.rewind == "init" or entrant.method.when == "init":
+        method, k = case.entrant.method, case.entrant.rewind_epoch
+        if method.rewind == "init" or method.when == "init":
             return "", ""
-        if entrant.method.rewind == "nothing":
+        if method.rewind == "nothing":
             return source, "final"
-        if entrant.rewind_epoch == self.recipe.rewind_epoch:
-            return self.pretrain(seed, corruption), "rewind"
-        return self.pretrain(seed, corruption, entrant.rewind_epoch), "final"
+        if k == self.recipe.rewind_epoch:
+            return self.pretrain(case.seed, case.corruption), "rewind"
+        return self.pretrain(case.seed, case.corruption, k), "final"
 
-    def mask(
-        self,
-        entrant: Entrant,
-        corruption: Trial | None,
-        sparsity: float,
-        seed: int,
-        source: str,
-        previous: str,
-        what: str,
-        trial: Trial | None,
-    ) -> str:
-        method, allocation = entrant.method, entrant.allocation
+    def mask(self, case: Case, target: float, source: str, previous: str, *, last: bool) -> str:
+        entrant, method = case.entrant, case.entrant.method
         inputs = {"previous": previous} if previous else {}
         if method.gives == "scores":
-            scores = self.score(entrant, corruption, seed, source, previous, what, sparsity)
-            inputs["scores"] = (
-                scores if trial is None else self.corrupt(trial, entrant, sparsity, seed, {"scores": scores}, what)
-            )
+            scores = self.score(case, source, previous)
+            inputs["scores"] = self.corrupt(case, {"scores": scores}) if last and case.at == "scores" else scores
         elif source:
             inputs["weights"] = source
+        if entrant.counts_of is not None:
+            inputs["counts"] = self.rounds(replace(case, entrant=entrant.counts_of, sparsity=target))[1]
         params = {
             "model": self.model,
-            "shape": [self.shape.num_classes, self.shape.channels, self.study.data.size or self.shape.size],
+            "shape": [self.shape.num_classes, self.shape.channels, self.side],
             "method": _plugin(method) | {"gives": method.gives, "options": dict(entrant.options)},
-            "allocate": _plugin(allocation) | {"options": dict(allocation.options)},
-            "sparsity": sparsity,
+            "allocate": _plugin(entrant.allocation) | {"options": dict(entrant.allocate_options)},
+            "sparsity": target,
         }
         if self.study.preset is not None:
             params["preset"] = self.study.preset
         if method.gives == "masks":
-            params |= {**self.base, "seed": seed, "label": entrant.label, "scoring": self.study.scoring.model_dump()}
-            if corruption is not None:
-                params["corruption"] = _described(corruption)
-        return self.add(Step("mask", params, inputs, f"mask · {what}", f"mask/{self.cost}"))
+            scoring = self.study.scoring.model_dump()
+            params |= {**self.base, "seed": case.seed, "label": entrant.label, "scoring": scoring}
+            if case.corruption is not None:
+                params["corruption"] = _described(case.corruption)
+        return self.add(Step("mask", params, inputs, f"mask · {case.what}", f"mask/{self.cost}"))
 
-    def score(
-        self,
-        entrant: Entrant,
-        corruption: Trial | None,
-        seed: int,
-        source: str,
-        previous: str,
-        what: str,
-        sparsity: float,
-    ) -> str:
-        method = entrant.method
+    def score(self, case: Case, source: str, previous: str) -> str:
+        method = case.entrant.method
         params = {
             **self.base,
-            "method": _plugin(method) | {"options": dict(entrant.options)},
-            "label": entrant.label,
-            "seed": seed,
+            "method": _plugin(method) | {"options": dict(case.entrant.options)},
+            "label": case.entrant.label,
+            "seed": case.seed,
         }
-        needs_batches = bool({"batches", "loss"} & set(method.asks))
-        if needs_batches:
-            params["scoring"] = self.study.scoring.model_dump()
-            if corruption is not None:
-                params["corruption"] = _described(corruption)
+        how = self.study.scoring
+        if {"batches", "loss"} & set(method.asks):
+            params["scoring"] = how.model_dump()
+            if case.corruption is not None:
+                params["corruption"] = _described(case.corruption)
         if "sparsity" in method.asks:
-            params["sparsity"] = sparsity
+            params["sparsity"] = case.sparsity
         inputs = ({"weights": source} if source else {}) | ({"previous": previous} if previous else {})
-        units = self.study.scoring.samples_per_class * self.study.scoring.batches * self.shape.num_classes * 4.0
-        return self.add(Step("score", params, inputs, f"score · {what}", f"score/{method.name}/{self.cost}", units))
+        units = how.samples_per_class * how.batches * self.shape.num_classes * 4.0
+        return self.add(
+            Step("score", params, inputs, f"score · {case.what}", f"score/{method.name}/{self.cost}", units)
+        )
 
-    def corrupt(
-        self,
-        trial: Trial,
-        entrant: Entrant,
-        sparsity: float,
-        seed: int,
-        inputs: dict[str, str],
-        what: str,
-        file: str = "",
-    ) -> str:
+    def corrupt(self, case: Case, inputs: dict[str, str], file: str = "") -> str:
+        assert case.trial is not None
         params = {
             **self.base,
-            "check": _described(trial),
-            "seed": seed,
-            "purpose": [entrant.label, percent(sparsity)],
+            "check": _described(case.trial),
+            "seed": case.seed,
+            "purpose": [case.entrant.label, percent(case.sparsity)],
             "file": file,
         }
-        return self.add(Step("corrupt", params, inputs, f"corrupt · {what}", f"corrupt/{self.cost}"))
+        return self.add(Step("corrupt", params, inputs, f"corrupt · {case.what}", f"corrupt/{self.cost}"))
 
-    def train(
-        self,
-        entrant: Entrant,
-        mask: str,
-        begin: tuple[str, str],
-        seed: int,
-        what: str,
-        corruption: Trial | None = None,
-    ) -> str:
-        first = entrant.rewind_epoch if entrant.method.retrain == "rest" else 0
-        params = {**self.base, "recipe": self.recipe.to_dict(), "seed": seed, "first": first, "file": begin[1]}
+    def train(self, case: Case, mask: str, begin: tuple[str, str], what: str, corruption: Trial | None = None) -> str:
+        """The ticket's training (or, between rounds, that of the next round's weights, on what the method prunes
+        from)."""
+        recipe = case.entrant.recipe
+        first = case.entrant.rewind_epoch if case.entrant.method.retrain == "rest" else 0
+        params = {**self.base, "recipe": recipe.to_dict(), "seed": case.seed, "first": first, "file": begin[1]}
         if corruption is not None:
             params["corruption"] = _described(corruption)
         inputs = {"masks": mask} | ({"start": begin[0]} if begin[0] else {})
-        units = self.images(first, self.recipe.epochs)
+        units = self.images(first, recipe.epochs)
         return self.add(Step("train", params, inputs, f"train · {what}", f"train/{self.cost}", units))
 
-    def compare(
-        self, entrant: Entrant, trial: Trial | None, sparsity: float, seed: int, clean: str, corrupted: str
-    ) -> str | None:
+    def compare(self, case: Case, clean: str, corrupted: str) -> str | None:
         """The mask tier: how far the corrupted mask is from the clean one, and from chance."""
-        if trial is None or trial.check.at == "weights":
+        if case.trial is None or case.at == "weights":
             return None
-        if trial.check.at in ("batches", "scores"):
-            what = f"{entrant.label} · {CLEAN} · {percent(sparsity)} · seed {seed}"
-            _, clean = self.rounds(entrant, None, sparsity, seed, what, None)
-        what = f"{entrant.label} · {trial.label} · {percent(sparsity)} · seed {seed}"
+        if case.at in ("batches", "scores"):
+            _, clean = self.rounds(replace(case, trial=None))
         inputs = {"clean": clean, "corrupted": corrupted}
-        return self.add(Step("compare", {}, inputs, f"compare · {what}", f"compare/{self.cost}"))
+        return self.add(Step("compare", {}, inputs, f"compare · {case.what}", f"compare/{self.cost}"))
 
 
 def _plugin(plugin: Method | Allocation | Check) -> dict[str, Any]:
@@ -363,4 +293,5 @@ def _plugin(plugin: Method | Allocation | Check) -> dict[str, Any]:
 
 
 def _described(trial: Trial) -> dict[str, Any]:
-    return _plugin(trial.check) | {"at": trial.check.at, "label": trial.label, "options": dict(trial.options)}
+    dose = {} if trial.dose is None else {"dose": trial.dose}
+    return _plugin(trial.check) | {"at": trial.check.at, "label": trial.label, "options": dict(trial.options)} | dose

@@ -35,24 +35,46 @@ class DataChoice(Part):
         return DataSpec(self.name, self.root, self.size, self.train_size, self.test_size)
 
 
+class AllocateChoice(Part):
+    """``"erk"`` or a table with the allocation's own options; ``method``: whose counts ``counts_of`` takes."""
+
+    name: str
+    method: str | None = None
+    options: dict[str, Any] = {}
+
+
 class MethodChoice(Part):
-    """``"snip"`` or a table: a name, a label for the tables, and other choices than the method's own."""
+    """``"snip"`` or a table: a name, a label for the tables, and other choices than the method's own.
+
+    ``rounds``: that many equal rounds; ``per_round``: remove this share of the survivors a round (0.2 in iterative
+    magnitude pruning) until the sparsity is reached. ``epochs``: train the ticket longer (or shorter) than the study's
+    recipe says, for comparisons at equal total compute.
+    """
 
     name: str
     label: Name = ""
-    allocate: str | None = None
+    allocate: AllocateChoice | None = None
     rewind: Literal["init", "epoch", "nothing"] | None = None
     rewind_epoch: int | None = Field(None, ge=0)
     retrain: Literal["full", "rest"] | None = None
     rounds: int | None = Field(None, ge=1, le=100)
+    per_round: float | None = Field(None, gt=0, lt=1, allow_inf_nan=False)
+    epochs: int | None = Field(None, ge=1, le=100_000)
     options: dict[str, Any] = {}
+
+    @field_validator("allocate", mode="before")
+    @classmethod
+    def _allocation(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
 
 
 class CheckChoice(Part):
-    """``"random_labels"`` or a table with the check's own options."""
+    """``"random_labels"`` or a table with the check's own options. ``dose``: corrupt only this share (of the samples,
+    the weights, the kept positions)."""
 
     name: str
     label: Name = ""
+    dose: float | None = Field(None, gt=0, lt=1, allow_inf_nan=False)
     options: dict[str, Any] = {}
 
 
