@@ -145,10 +145,10 @@ def _missing(layout: Layout, there: set[str]) -> list[Control]:
     records = []
     positive = layout.settings.positive_control
     if "positive" not in there and positive is not None:
-        text = f"No positive control was run ({positive}): whether this study could have found a drop is unguarded."
+        text = f"No positive control was run ({positive}): whether this study could have found a drop is unknown."
         records.append(Control("positive", positive, "", None, "missing", text))
     if "aa" not in there:
-        text = "No A/A control was run (random_ticket x layerwise_rearrange): false alarms are unguarded."
+        text = "No A/A control was run (random_ticket x layerwise_rearrange): false alarms would go unnoticed."
         records.append(Control("aa", "random_ticket", "layerwise_rearrange", None, "missing", text))
     return records
 

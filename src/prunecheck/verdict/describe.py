@@ -133,6 +133,8 @@ def _answer(layout: Layout, cells: CellEvidence, controls: Controls, place: Plac
     """The verdict of a cell after every gate and control, and why it is not the plain one."""
     slot = layout.slots[place]
     if role(slot.method, slot.check, layout.settings) == "identity":
+        if not slot.pairs:
+            return "INCONCLUSIVE", ()
         same = all(slot.drop(seed) == 0 for seed in slot.pairs)
         return ("DOES NOT DEPEND", ("equal to the bit",)) if same else ("UNINFORMATIVE", ("not deterministic",))
     if slot.gate.state == "refused":

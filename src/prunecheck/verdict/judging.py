@@ -12,7 +12,7 @@ from prunecheck.verdict.controls import plain_answer
 from prunecheck.verdict.describe import describe_cell, describe_mean
 from prunecheck.verdict.methods import judge_method, tabulate, undecided
 from prunecheck.verdict.outcome import Answer, Cell, CheckVerdict, StudyVerdict
-from prunecheck.verdict.roles import role
+from prunecheck.verdict.roles import RANDOM_TICKET, role
 from prunecheck.verdict.rows import Row, read_rows
 from prunecheck.verdict.sentences import banner, check_sentence, study_notes
 from prunecheck.verdict.settings import Settings
@@ -105,21 +105,24 @@ def _cells(case: Case, j: int) -> tuple[Cell, ...]:
 
 def _answer(case: Case, j: int, cells: Sequence[Cell]) -> Answer:
     alpha = case.layout.settings.alpha
-    if role(*case.layout.checks[j], case.layout.settings) == "identity":
-        return "UNINFORMATIVE" if any(cell.verdict == "UNINFORMATIVE" for cell in cells) else "DOES NOT DEPEND"
-    depends, fails = case.checks.depends[j] <= alpha, case.checks.fails[j] <= alpha
-    if depends != fails:
-        if depends:
-            return "DEPENDS"
+    answers = {cell.verdict for cell in cells}
+    if answers == {"UNINFORMATIVE"} or role(*case.layout.checks[j], case.layout.settings) == "identity":
+        return max(answers, key=("DOES NOT DEPEND", "INCONCLUSIVE", "UNINFORMATIVE").index)
+    if case.checks.depends[j] <= alpha:
+        return "DEPENDS"
+    if case.checks.fails[j] <= alpha:
         return "DOES NOT DEPEND" if case.informative(j) else "UNINFORMATIVE"
-    return "UNINFORMATIVE" if all(cell.verdict == "UNINFORMATIVE" for cell in cells) else "INCONCLUSIVE"
+    return "INCONCLUSIVE"
 
 
 def _guard_wanted(case: Case, j: int, answers: Sequence[Answer]) -> bool:
     """Whether a positive control is undecided at a sparsity where some method may need it to say "no drop"."""
     layout = case.layout
     needy = any(
-        name == layout.checks[j][1] and role(method, name, layout.settings) is None and answer != "DEPENDS"
+        name == layout.checks[j][1]
+        and method != RANDOM_TICKET
+        and role(method, name, layout.settings) is None
+        and answer != "DEPENDS"
         for (method, name), answer in zip(layout.checks, answers, strict=True)
     )
     places = [place for place in layout.slots if place[1] == j]

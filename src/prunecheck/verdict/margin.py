@@ -16,6 +16,7 @@ from prunecheck.core.errors import StudyError
 SHARE_OF_SKILL = 0.01
 SHARE_OF_ERRORS = 0.20
 EXAMPLES = 5
+ENOUGH_DENSE = 3
 
 
 class Margin(NamedTuple):
@@ -53,4 +54,6 @@ def settle_margin(
         reason = f"1% of what the dense network ({accuracy:.2f}%) knows above chance ({100 * chance:.2f}%)"
     else:
         reason = f"a fifth of the dense network's errors ({100 - accuracy:.2f}%)"
-    return Margin(points, f"The margin of {points:.2f} points is {reason}.")
+    few = len(dense) < ENOUGH_DENSE
+    doubt = f" Only {len(dense)} dense run{'s' * (len(dense) > 1)}: the margin itself is uncertain." if few else ""
+    return Margin(points, f"The margin of {points:.2f} points is {reason}.{doubt}")

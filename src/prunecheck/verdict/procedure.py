@@ -78,7 +78,7 @@ def settled(depends: Array, fails: Array, required: Flags, alpha: float, family:
 
     A check that does not matter must get through the first step of Holm, or the method could never fail.
     """
-    checks = required.sum(axis=-1, keepdims=True)
-    methods = required.any(axis=-1).sum(axis=-1)[..., None, None]
-    crowd = methods if family == "study" else np.ones_like(methods)
-    return np.asarray((depends <= alpha / crowd) | (fails <= alpha / np.maximum(checks * crowd, 1)))
+    checks = np.maximum(required.sum(axis=-1, keepdims=True), 1)
+    methods = np.maximum(required.any(axis=-1).sum(axis=-1), 1)[..., None, None]
+    crowd = methods if family == "study" else 1
+    return np.asarray((depends <= alpha / crowd) | (fails <= alpha / (checks * crowd)))

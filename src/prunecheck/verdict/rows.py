@@ -120,7 +120,7 @@ def _from_values(values: Iterable[Mapping[str, Any] | Row]) -> list[tuple[str, R
             _refuse_columns(where, [str(key) for key in value])
             located.append((where, _row(where, value)))
         else:
-            raise StudyError(f"{where} is a {type(value).__name__}, not a dict with {', '.join(REQUIRED)}.")
+            raise StudyError(f"{where} is neither a Row nor a dict with {', '.join(REQUIRED)}.")
     return located
 
 
