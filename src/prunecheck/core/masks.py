@@ -50,8 +50,9 @@ def global_counts(scores: Mapping[str, Tensor], kept: int) -> Counts:
     if len({score.dtype for score in scores.values()}) > 1:  # else a narrower layer would round the cut
         scores = {name: score.double() for name, score in scores.items()}
     cut = global_cut(scores, kept)
-    above = {n: int((s > cut).sum()) for n, s in scores.items()}
-    at = {n: int((s == cut).sum()) for n, s in scores.items()}
+    values = {name: as_array(score) for name, score in scores.items()}
+    above = {name: int(np.count_nonzero(value > cut)) for name, value in values.items()}
+    at = {name: int(np.count_nonzero(value == cut)) for name, value in values.items()}
     missing = ties_left = kept - sum(above.values())
     counts = Counts()
     for name in scores:
@@ -91,16 +92,21 @@ def _top_of_layer(score: Tensor, kept: int, hint: float | None) -> tuple[Tensor,
         return torch.full_like(score, kept > 0, dtype=torch.bool), 0
     if hint is not None:
         mask = score >= hint
-        if int(mask.sum()) == kept:
+        if _trues(mask) == kept:
             return mask, 0
     values = as_array(score)
     cut = float(np.partition(values, values.size - kept)[values.size - kept])
     mask = score > cut
-    missing = kept - int(mask.sum())
+    missing = kept - _trues(mask)
     ties = torch.nonzero((score == cut).reshape(-1)).reshape(-1)
     flat = mask.reshape(-1)
     flat[ties[:missing]] = True
     return flat.reshape(score.shape), missing if len(ties) > missing else 0
+
+
+def _trues(mask: Tensor) -> int:
+    """On a CPU numpy counts True values several times faster than torch sums them."""
+    return int(np.count_nonzero(mask.cpu().numpy()))
 
 
 def threshold(scores: Mapping[str, Tensor], cut: float, *, strict: bool) -> Masks:
