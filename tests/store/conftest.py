@@ -25,3 +25,15 @@ def place() -> Iterator[Path]:
 @pytest.fixture
 def store(place: Path) -> Store:
     return Store.open(place / "store")
+
+
+def open_handles() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.fixture(autouse=True)
+def no_handle_leaks() -> Iterator[None]:
+    """No test of the store may leave a file open."""
+    before = open_handles()
+    yield
+    assert open_handles() == before

@@ -214,6 +214,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "cut in a header": lambda: packed(good())[:300],
     "cut before the end mark": lambda: packed(good())[: 512 * 6],
     "checksum": lambda: packed(good()).replace(b"ustar", b"ustaR"),
+    "name that is not UTF-8": lambda: packed([plain("\udcff", b"1")]),
     "escape sequence": lambda: packed([plain("\x1b[31mgotcha", b"1")]),
 }  # fmt: skip
 
@@ -239,6 +240,7 @@ def test_hostile_archives_are_refused(name: str, place: Path) -> None:
         ("file missing", "'the end': it should be b with the SHA-256 the manifest gives."),
         ("deeper", "': a sound manifest must come first."),
         ("huge size", f"'{OTHER}/manifest.json': it is cut short."),
+        ("size beyond the end", f"'{OTHER}/manifest.json': it is cut short."),
         ("empty", "'the next member': empty header."),
     ],
 )

@@ -85,6 +85,12 @@ def test_gc_keeps_a_kept_partial_state_but_not_that_of_a_committed_key(filled: S
     assert filled.has(KEYS[0])
 
 
+def test_gc_asks_about_partial_states_by_key(filled: Store) -> None:
+    garbage = gc(filled, keep={key_of("half")})
+    assert garbage.partials == ()
+    assert garbage.artefacts == tuple(KEYS)
+
+
 def test_gc_leaves_quarantine_alone(filled: Store) -> None:
     (filled.folder(KEYS[0]) / "a.bin").unlink()
     verify(filled)

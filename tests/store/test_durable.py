@@ -4,54 +4,17 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from disk_probe import break_operation, log_operations
 from store_study import names_in
 
 from prunecheck.core.errors import StoreError
 from prunecheck.store import durable
 
 BIG = bytes(range(256)) * 10_000  # more than two blocks
-
-
-def log_operations(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
-    log: list[tuple[str, Any]] = []
-    real = durable._act
-
-    def act(operation: str, call: Callable[..., Any], *args: Any) -> Any:
-        result = real(operation, call, *args)
-        log.append((operation, args[0].name if isinstance(args[0], Path) else None))
-        return result
-
-    monkeypatch.setattr(durable, "_act", act)
-    return log
-
-
-def break_operation(monkeypatch: pytest.MonkeyPatch, operation: str, code: int, after: bool = False) -> None:
-    real = durable._act
-
-    def act(op: str, call: Callable[..., Any], *args: Any) -> Any:
-        if op == operation:
-            if after:
-                real(op, call, *args)
-            raise OSError(code, os.strerror(code))
-        return real(op, call, *args)
-
-    monkeypatch.setattr(durable, "_act", act)
-
-
-def open_handles() -> int:
-    return len(names_in(Path("/proc/self/fd")))
-
-
-@pytest.fixture(autouse=True)
-def no_handle_leaks() -> Any:
-    before = open_handles()
-    yield
-    assert open_handles() == before
 
 
 # --- files
@@ -319,42 +282,3 @@ def test_free_bytes(place: Path) -> None:
     usage = os.statvfs(place)
     assert 0 < durable.free_bytes(place / "not" / "yet") <= usage.f_frsize * usage.f_blocks
     assert isinstance(durable.free_bytes(place), int)
-
-
-# --- sentences
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        (errno.ENOSPC, "The disk is full. Free some space;"),
-        (errno.EDQUOT, "Your disk quota is used up. Free some space;"),
-        (errno.EFBIG, "A file would exceed the size limit. Raise it (ulimit -f);"),
-        (errno.EROFS, "The disk is read-only. Make it writable or choose another store;"),
-        (errno.EACCES, "Permission denied. Make the folder writable or choose another store;"),
-        (errno.EPERM, "Permission denied. Make the folder writable or choose another store;"),
-        (errno.EIO, "The disk reports an I/O error. Check it or choose another store;"),
-        (errno.EMFILE, "Reading or writing failed (Too many open files). Check the path;"),
-    ],
-)
-def test_every_error_says_what_to_do(code: int, words: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    break_operation(monkeypatch, "write", code)
-    with pytest.raises(StoreError) as caught:
-        durable.write_file(place / "file", b"abc")
-    reason = os.strerror(code)
-    assert str(caught.value) == f"{words} the same command resumes where it stopped. ({place / 'file'}: {reason})"
-    assert caught.value.exit_code == 74
-
-
-def test_an_error_without_a_number_is_told_as_well(place: Path) -> None:
-    with (
-        pytest.raises(StoreError, match=r"^Reading or writing failed \(OSError\)\. Check the path;"),
-        durable.plainly(place),
-    ):
-        raise OSError
-
-
-def test_control_characters_in_a_path_are_not_printed(place: Path) -> None:
-    with pytest.raises(StoreError) as caught:
-        durable.append_line(place / "\x1b[31m" / "x", b"")
-    assert "\x1b" not in str(caught.value)

@@ -5,17 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from store_study import key_of, names_in
+from store_study import everything, key_of, names_in
 
 from prunecheck.core.errors import StoreError
 from prunecheck.store import Missing, Store
 
 KEY, OTHER = key_of("one"), key_of("two")
 FILES = {"b.json": b"{}", "a.bin": bytes(5000)}
-
-
-def everything(root: Path) -> set[str]:
-    return {str(path.relative_to(root)) for path in root.rglob("*")}
 
 
 BAD_KEYS = [

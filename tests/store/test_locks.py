@@ -4,24 +4,12 @@ import errno
 import fcntl
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from store_study import in_child, names_in
 
 from prunecheck.core.errors import StoreError
 from prunecheck.store import durable
-
-
-def open_handles() -> int:
-    return len(names_in(Path("/proc/self/fd")))
-
-
-@pytest.fixture(autouse=True)
-def no_handle_leaks() -> Any:
-    before = open_handles()
-    yield
-    assert open_handles() == before
 
 
 def test_lock_keeps_others_out_until_unlocked(place: Path) -> None:

@@ -110,8 +110,9 @@ def test_keys(key: str) -> None:
     ["", "0" * 63, "0" * 65, KEY.upper(), "g" * 64, "٣" * 64, KEY + "\n", "../" + KEY[3:], None, 3, KEY.encode()],
 )
 def test_keys_refused(key: object) -> None:
-    with pytest.raises(StoreError, match=r" is not a key\. A key is 64 hex digits, in lower case\.$"):
+    with pytest.raises(StoreError, match=r" is not a key\. A key is 64 hex digits, in lower case\.$") as caught:
         manifest.check_key(key)  # type: ignore[arg-type]
+    assert str(caught.value).startswith(repr(key)[:50])
 
 
 @pytest.mark.parametrize("name", ["a", "0", "a.b-c_D", "a" * 64, "a..b", "CON"])

@@ -99,4 +99,4 @@ def _members(file: BinaryIO, path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _refusal(path: Path, member: str, why: str) -> StoreError:
-    return StoreError(f"{printable(str(path))} is not an archive of a store: {printable(member)!r}: {why}.")
+    return StoreError(f"{durable.shown(path)} is not an archive of a store: {printable(member)!r}: {why}.")

@@ -115,7 +115,8 @@ def _refuse_while_claimed(store: Store) -> None:
     for key in filter(manifest.is_key, durable.folder_names(store.root / "claims")):
         claim = store.try_claim(key)
         if claim is None:
-            raise StoreError(f"a study is running on {store.root}. Wait until it is done, then remove things.")
+            place = durable.shown(store.root)
+            raise StoreError(f"a study is running on {place}. Wait until it is done, then remove things.")
         claim.release()
 
 

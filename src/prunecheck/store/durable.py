@@ -98,8 +98,8 @@ def ensure_folder(path: Path) -> None:
     with plainly(path):
         with suppress(FileExistsError):
             _act("mkdir", os.mkdir, path)
-        if not is_folder(path):
-            raise StoreError(f"{_shown(path)} must be a plain folder, not a link or a file.")
+        if not _is_folder(path):
+            raise StoreError(f"{shown(path)} must be a plain folder, not a link or a file.")
         # Also where it exists: whoever made it may have been killed before this.
         _sync_folder(path.parent)
 
@@ -155,11 +155,9 @@ def hash_file(path: Path) -> tuple[int, str] | None:
 
 
 def is_folder(path: Path) -> bool:
-    """True for a real folder, False for a link to one."""
-    try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
-    except OSError:
-        return False
+    """True for a real folder, False for a link to one. Raises StoreError where one may not even look."""
+    with plainly(path):
+        return _is_folder(path)
 
 
 def folder_names(path: Path) -> list[str]:
@@ -169,6 +167,17 @@ def folder_names(path: Path) -> list[str]:
     with plainly(path), suppress(FileNotFoundError), os.scandir(path) as entries:
         return sorted(entry.name for entry in entries)
     return []
+
+
+def real_path(path: Path) -> Path:
+    """*path*, absolute, its ``~`` and links followed. Raises StoreError where it cannot be the name of anything."""
+    try:
+        with plainly(path):
+            real = Path(path).expanduser().resolve()
+            real.exists()
+            return real
+    except (RuntimeError, ValueError) as error:  # a circle of links, an unknown ~user, a zero byte
+        raise StoreError(f"{shown(path)} is not a usable path: {error}.") from error
 
 
 def free_bytes(path: Path) -> int:
@@ -210,6 +219,23 @@ def unlock(handle: int, remove_too: Path | None = None) -> None:
     os.close(handle)
 
 
+@contextmanager
+def plainly(path: Path) -> Iterator[None]:
+    """Turn an OSError into a StoreError with one sentence on what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        remedy = _REMEDIES.get(error.errno or 0, f"Reading or writing failed ({reason}). Check the path;")
+        message = f"{remedy} the same command resumes where it stopped. ({shown(path)}: {reason})"
+        raise StoreError(message) from error
+
+
+def shown(path: Path) -> str:
+    """*path* as it may be printed."""
+    return printable(str(path), limit=200)
+
+
 def _act(operation: str, call: Callable[..., Any], *args: Any) -> Any:
     """Every system call that touches the disk passes here, so a test can count, break or record it."""
     if faults.armed is not None:
@@ -245,7 +271,7 @@ def _rename_folder(scratch: Path, final: Path) -> bool:
         _act("rename", os.rename, scratch, final)
     except OSError:
         # Somebody was first (ENOTEMPTY), or the file server did it and lost the reply (ENOENT).
-        if not is_folder(final):
+        if not _is_folder(final):
             raise
         return False
     return True
@@ -253,7 +279,7 @@ def _rename_folder(scratch: Path, final: Path) -> bool:
 
 def _remove(path: Path) -> None:
     try:
-        if is_folder(path):
+        if _is_folder(path):
             for child in list(path.iterdir()):
                 _remove(child)
             _act("rmdir", os.rmdir, path)
@@ -285,6 +311,13 @@ def _blocks(handle: int) -> Iterator[bytes]:
         yield block
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def _is_still_named(handle: int, path: Path) -> bool:
     try:
         named = os.lstat(path)
@@ -292,19 +325,3 @@ def _is_still_named(handle: int, path: Path) -> bool:
         return False
     held = os.fstat(handle)
     return (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)
-
-
-@contextmanager
-def plainly(path: Path) -> Iterator[None]:
-    """Turn an OSError into a StoreError with one sentence on what to do."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        remedy = _REMEDIES.get(error.errno or 0, f"Reading or writing failed ({reason}). Check the path;")
-        message = f"{remedy} the same command resumes where it stopped. ({_shown(path)}: {reason})"
-        raise StoreError(message) from error
-
-
-def _shown(path: Path) -> str:
-    return printable(str(path), limit=200)

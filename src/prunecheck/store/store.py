@@ -72,15 +72,16 @@ class Store:
 
         Raises StoreError for a folder with other things in it, and for a store of a newer format.
         """
-        root = Path(root).expanduser().resolve()
+        root = durable.real_path(root)
         if root.exists() and not root.is_dir():
-            raise StoreError(f"{root} is a file. Give a folder for the store, new or empty.")
+            raise StoreError(f"{durable.shown(root)} is a file. Give a folder for the store, new or empty.")
         names = durable.folder_names(root)
         if "format.json" in names:
             _check_format(root / "format.json")
         elif foreign := set(names) - _OURS:
             raise StoreError(
-                f"{root} is not a store and not empty (it has {min(foreign)!r}). Give a new or empty folder."
+                f"{durable.shown(root)} is not a store and not empty (it has {min(foreign)!r}). "
+                "Give a new or empty folder."
             )
         return cls(root)
 
@@ -281,7 +282,8 @@ class Store:
     def _damaged(self, key: str, what: str) -> Damaged:
         # Looked at again before it is moved: another process may have replaced it in the meantime.
         self.quarantine(key)
-        return Damaged(f"artefact {key[:12]}… is damaged ({what}); it was moved to {self.root / 'quarantine'}.")
+        aside = durable.shown(self.root / "quarantine")
+        return Damaged(f"artefact {key[:12]}… is damaged ({what}); it was moved to {aside}.")
 
     def _set_aside(self, key: str) -> None:
         durable.move(self.folder(key), self.root / "quarantine" / f"{key}-{uuid.uuid4().hex[:8]}")
@@ -298,9 +300,10 @@ def _check_format(path: Path) -> None:
     except (ValueError, TypeError, LookupError, RecursionError):
         number = None
     if type(number) is not int or number < 1:
-        raise StoreError(f'{path} is damaged. If this folder is a store, put {{"format": {manifest.FORMAT}}} in it.')
+        remedy = f'If this folder is a store, put {{"format": {manifest.FORMAT}}} in it.'
+        raise StoreError(f"{durable.shown(path)} is damaged. {remedy}")
     if number > manifest.FORMAT:
         raise StoreError(
-            f"{path.parent} was written by a newer prunecheck (format {number}, this one reads up to "
+            f"{durable.shown(path.parent)} was written by a newer prunecheck (format {number}, this one reads up to "
             f"{manifest.FORMAT}). Upgrade prunecheck or choose another store."
         )
