@@ -76,10 +76,10 @@ def train(
     model, optimiser = run.model, run.optimiser
     held = HeldMasks(model, masks or {})
     held.apply()
-    steps = recipe.steps_per_epoch(train_feed.samples)
+    steps, device = recipe.steps_per_epoch(train_feed.samples), train_feed.targets.device
     for epoch in range(first + len(run.history), last):
         model.train()
-        loss_sum, credit = torch.zeros(()), torch.zeros((), dtype=torch.int64)
+        loss_sum, credit = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
         with torch_stream(seed, phase, "layers", epoch):
             for step, (inputs, targets) in enumerate(train_feed.epoch(recipe, seed, phase, epoch)):
                 optimiser.param_groups[0]["lr"] = recipe.lr_at(epoch, step, steps)
