@@ -7,12 +7,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
-from prunecheck.core.words import parse_sparsity
+from prunecheck.core.errors import DataError, StudyError
+from prunecheck.core.words import parse_sparsity, printable
 from prunecheck.data import DataSpec
 from prunecheck.training.recipe import RECIPES, Recipe, usual_recipe
 
-Sparsity = Annotated[float, BeforeValidator(parse_sparsity)]
+
+def _sparsity(value: object) -> float:
+    try:
+        return parse_sparsity(value)
+    except StudyError as error:  # pydantic locates a ValueError, and lets anything else through
+        raise ValueError(str(error)) from None
+
+
+Sparsity = Annotated[float, BeforeValidator(_sparsity)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@=,:()-]{0,63}$")]
 
 
@@ -141,7 +151,7 @@ class Study(Part):
     scoring: ScoringChoice = ScoringChoice()
     plugins: tuple[str, ...] = ()
     device: str = "cpu"
-    folder: Path = Field(default=Path(), exclude=True)
+    folder: SkipJsonSchema[Path] = Field(default=Path(), exclude=True)
     """where relative paths of the study file start"""
 
     @field_validator("sparsities", "plugins", "controls", "seeds", mode="before")
@@ -166,12 +176,12 @@ class Study(Part):
     @classmethod
     def _sensible_seeds(cls, value: int | tuple[int, ...] | str) -> int | tuple[int, ...] | str:
         if isinstance(value, int) and not 1 <= value <= 1000:
-            raise ValueError(f'seeds = {value} must lie between 1 and 1000, be a list of seeds, or "auto"')
+            raise ValueError(f'seeds = {value} must lie between 1 and 1000, be a list of seeds, or "auto".')
         if isinstance(value, tuple):
             if not value:
-                raise ValueError("seeds is empty: give at least one")
+                raise ValueError("seeds is empty: give at least one.")
             if any(seed < 0 for seed in value):
-                raise ValueError("a seed is negative")
+                raise ValueError(f"seeds: {min(value)} is negative; seeds are 0, 1, 2, ….")
         return value
 
     @model_validator(mode="after")
@@ -179,14 +189,11 @@ class Study(Part):
         for field, values in (
             ("sparsities", list(self.sparsities)),
             ("seeds", list(self.seeds) if isinstance(self.seeds, tuple) else []),
-            ("methods", [m.label or m.name for m in self.methods]),
-            ("checks", [c.label or c.name for c in self.checks]),
             ("controls", list(self.controls)),
         ):
             twice = [v for i, v in enumerate(values) if v in values[:i]]
             if twice:
-                hint = "; give one of them a label" if field in ("methods", "checks") else ""
-                raise ValueError(f"{field}: {twice[0]!r} stands there twice{hint}")
+                raise ValueError(f"{field}: {twice[0]!r} stands there twice.")
         return self
 
     @property
@@ -205,6 +212,12 @@ class Study(Part):
 
 
 def located(study: Study) -> DataSpec:
-    """The study's data with its root relative to the study file."""
+    """The study's data with its root relative to the study file. Raises DataError for the home of nobody."""
     spec = study.data.spec()
-    return replace(spec, root=str(study.folder / Path(spec.root).expanduser())) if spec.root else spec
+    if not spec.root:
+        return spec
+    try:
+        root = Path(spec.root).expanduser()
+    except RuntimeError:
+        raise DataError(f"data.root = {printable(spec.root)!r}: there is no such user.") from None
+    return replace(spec, root=str(study.folder / root))
