@@ -7,7 +7,7 @@ import pytest
 
 from prunecheck.core.errors import PluginError
 from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS, allocation, check, method
-from prunecheck.plugins.contract import ALLOCATION_OFFERS, CHECK_OFFERS, JOINTS, METHOD_OFFERS
+from prunecheck.plugins.contract import ALLOCATION_OFFERS, AT_JOINT, CHECK_OFFERS, JOINTS, METHOD_OFFERS
 
 
 def test_what_a_function_asks_for_and_its_own_options() -> None:
@@ -34,17 +34,17 @@ def test_a_plugin_may_ask_for_everything_that_is_offered() -> None:
         return masks
 
     @allocation(name="alloc_all_of_it")
-    def alloc(layers, scores, sparsity, family):  # type: ignore[no-untyped-def]
+    def alloc(layers, scores, sparsity, given, family):  # type: ignore[no-untyped-def]
         return {}
 
     @check(at="weights", name="check_all_of_it")
-    def corrupt(batches, scores, masks, weights, classes, layers, initial, rng):  # type: ignore[no-untyped-def]
+    def corrupt(weights, masks, layers, classes, initial, rng):  # type: ignore[no-untyped-def]
         return weights
 
     assert everything.asks == tuple(METHOD_OFFERS)
-    assert set(ALLOCATIONS.get("alloc_all_of_it").asks) == set(ALLOCATION_OFFERS)
-    assert set(corrupt.asks) >= set(JOINTS)
-    assert set(CHECK_OFFERS) >= set(corrupt.asks)
+    assert ALLOCATIONS.get("alloc_all_of_it").asks == tuple(ALLOCATION_OFFERS)
+    assert corrupt.asks == AT_JOINT["weights"]
+    assert {name for at in JOINTS for name in AT_JOINT[at]} == set(CHECK_OFFERS)
 
 
 def test_a_misspelt_request_is_refused_with_the_nearest_and_nothing_is_registered() -> None:
@@ -100,12 +100,25 @@ def test_a_check_must_ask_for_its_joint() -> None:
             return rng
 
 
-@pytest.mark.parametrize("later", ["scores", "masks", "weights"])
-def test_a_check_of_the_batches_cannot_see_what_comes_later(later: str) -> None:
+@pytest.mark.parametrize(
+    ("at", "absent"),
+    [("batches", "masks"), ("batches", "weights"), ("scores", "masks"), ("masks", "weights"), ("weights", "scores")],
+)
+def test_a_check_cannot_see_what_is_not_there_at_its_joint(at: Any, absent: str) -> None:
     space: dict[str, Any] = {}
-    exec(f"def mine(batches, {later}):\n    return batches", space)
-    with pytest.raises(PluginError, match="do not exist there yet"):
-        check(at="batches")(space["mine"])
+    exec(f"def mine({at}, {absent}):\n    return {at}", space)
+    with pytest.raises(PluginError, match=f"{at} check mine.. asks for '{absent}', which nobody offers"):
+        check(at=at)(space["mine"])
+
+
+@pytest.mark.parametrize(
+    ("at", "preserves"), [("batches", "counts"), ("scores", "values"), ("masks", "values"), ("weights", "counts")]
+)
+def test_a_promise_that_nothing_at_the_joint_can_keep(at: Any, preserves: Any) -> None:
+    space: dict[str, Any] = {}
+    exec(f"def mine({at}):\n    return {at}", space)
+    with pytest.raises(PluginError, match="only masks have counts and only weights values"):
+        check(at=at, preserves=preserves)(space["mine"])
 
 
 def test_a_joint_that_does_not_exist() -> None:

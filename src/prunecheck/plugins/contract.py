@@ -41,6 +41,13 @@ CHECK_OFFERS: dict[str, str] = {
     "initial": "{parameter name: tensor}: a fresh initialisation drawn from a stream of its own",
     "rng": METHOD_OFFERS["rng"],
 }
+AT_JOINT: dict[Joint, tuple[str, ...]] = {
+    "batches": ("batches", "classes", "rng"),
+    "scores": ("scores", "layers", "classes", "initial", "rng"),
+    "masks": ("masks", "layers", "classes", "initial", "rng"),
+    "weights": ("weights", "masks", "layers", "classes", "initial", "rng"),
+}
+"""What of CHECK_OFFERS there is for a check at each joint."""
 
 
 @dataclass(frozen=True)

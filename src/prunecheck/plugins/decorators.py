@@ -10,6 +10,7 @@ from prunecheck.core.errors import PluginError
 from prunecheck.core.words import unknown
 from prunecheck.plugins.contract import (
     ALLOCATION_OFFERS,
+    AT_JOINT,
     CHECK_OFFERS,
     JOINTS,
     METHOD_OFFERS,
@@ -141,11 +142,11 @@ def check(
         title = name or fn.__name__
         _one_of(title, "at", at, JOINTS)
         _one_of(title, "preserves", preserves, ("shapes", "counts", "values"))
-        asks, options = read_signature(fn, CHECK_OFFERS, "check", title)
+        asks, options = read_signature(fn, {n: CHECK_OFFERS[n] for n in AT_JOINT[at]}, f"{at} check", title)
         if at not in asks:
             raise PluginError(f"check {title}() sits at {at!r} and must ask for it; it asks for {list(asks)}.")
-        if at == "batches" and set(asks) & {"scores", "masks", "weights"}:
-            raise PluginError(f"check {title}() sits at 'batches': scores, masks and weights do not exist there yet.")
+        if (preserves, at) not in (("shapes", at), ("counts", "masks"), ("values", "weights")):
+            raise PluginError(f"check {title}: it sits at {at!r}; only masks have counts and only weights values.")
         return CHECKS.add(
             Check(
                 title,
