@@ -59,6 +59,17 @@ def loss_of(model: nn.Module, batches: Batches) -> Loss:
     return loss
 
 
+def slope_of(loss: Loss, weights: dict[str, Tensor], temperature: float = 1.0) -> dict[str, Tensor]:
+    leaves = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
+    return dict(zip(weights, torch.autograd.grad(loss(leaves, temperature), list(leaves.values())), strict=True))
+
+
+def close(a: Tensor, b: Tensor, rtol: float = 1e-7, atol: float = 1e-7) -> bool:
+    """Largest deviation within rtol of each value or atol of the largest one. (torch.testing takes seconds to load.)"""
+    bound = rtol * b.abs() + atol * float(b.abs().max())
+    return a.shape == b.shape and a.dtype == b.dtype and bool(((a - b).abs() <= bound).all())
+
+
 @dataclass(frozen=True)
 class Scene:
     """Everything a method may ask for, as the framework offers it."""
@@ -70,7 +81,7 @@ class Scene:
     def offers(self, method: Method, seed: int = 0) -> dict[str, Any]:
         layers, weights = layers_of(self.model), weights_of(self.model)
         allocate = ALLOCATIONS.get(method.allocate)
-        counts = None if allocate.needs_scores else self.counts(method, None)
+        counts = self.counts(method, None) if allocate.is_known_ahead else None
         return {
             "weights": weights,
             "model": self.model,

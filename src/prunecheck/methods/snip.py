@@ -19,6 +19,6 @@ def snip(weights: dict[str, Tensor], loss: Any) -> dict[str, Tensor]:
     """Connection sensitivity: weights whose removal would change the loss most, to first order."""
     import torch
 
-    with torch.no_grad():  # no second graph, through the biases and the normalisation
-        slope = torch.func.grad(loss)(weights)
-    return {name: (weight * slope[name]).abs() for name, weight in weights.items()}
+    leaves = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
+    slope = torch.autograd.grad(loss(leaves), list(leaves.values()), materialize_grads=True)
+    return {name: (weights[name] * g).abs() for name, g in zip(weights, slope, strict=True)}
