@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from prunecheck.allocations.uniform import uniform
 from prunecheck.core.counts import check_counts, kept_total
 from prunecheck.core.errors import PluginError
 from prunecheck.core.layers import total
@@ -21,6 +22,14 @@ PRUNING = [name for name in ALLOCATIONS.names() if name != "nothing"]
 def scores_for(layers: Layers, seed: int = 0) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return {layer.name: torch.randn(layer.shape, generator=generator).abs() for layer in layers}
+
+
+def counts_under(
+    name: str, layers: Layers, sparsity: float, family: str, scores: dict[str, torch.Tensor] | None = None
+) -> dict[str, int]:
+    offers = {"layers": layers, "sparsity": sparsity, "family": family, "scores": scores}
+    counts: dict[str, int] = ask(ALLOCATIONS.get(name), **offers, given=uniform(layers, sparsity))
+    return counts
 
 
 def test_the_hand_written_networks_have_the_published_sizes() -> None:
@@ -39,28 +48,24 @@ def test_the_hand_written_networks_have_the_published_sizes() -> None:
 @pytest.mark.parametrize("name", PRUNING)
 def test_the_total_is_exact_and_no_layer_overflows(name: str, sparsity: float) -> None:
     for layers in (small(), small()[:-1]):
-        counts = ask(
-            ALLOCATIONS.get(name), layers=layers, scores=scores_for(layers), sparsity=sparsity, family="resnet"
-        )
+        counts = counts_under(name, layers, sparsity, "resnet", scores_for(layers))
         check_counts(counts, {layer.name: layer.size for layer in layers})
         assert sum(counts.values()) == kept_total(total(layers), sparsity)
 
 
-@pytest.mark.parametrize("name", [name for name in PRUNING if not ALLOCATIONS.get(name).needs_scores])
+@pytest.mark.parametrize("name", [name for name in PRUNING if ALLOCATIONS.get(name).is_known_ahead])
 def test_exact_on_the_large_networks(name: str) -> None:
     for layers, family in ((resnet32(), "resnet"), (vgg19(100), "vgg"), (resnet50(), "resnet")):
         for sparsity in (0.2, 0.5, 0.8, 0.95, 0.97):
-            counts = ask(ALLOCATIONS.get(name), layers=layers, sparsity=sparsity, family=family)
+            counts = counts_under(name, layers, sparsity, family)
             check_counts(counts, {layer.name: layer.size for layer in layers})
             assert sum(counts.values()) == kept_total(total(layers), sparsity)
 
 
 @pytest.mark.parametrize("name", PRUNING)
 def test_a_sparser_network_is_sparser_in_every_layer(name: str) -> None:
-    allocation, scores = ALLOCATIONS.get(name), scores_for(small())
-    chain = [
-        ask(allocation, layers=small(), scores=scores, sparsity=sparsity, family="vgg") for sparsity in SPARSITIES[:4]
-    ]
+    scores = scores_for(small())
+    chain = [counts_under(name, small(), sparsity, "vgg", scores) for sparsity in SPARSITIES[:4]]
     for dense, sparse in pairwise(chain):
         assert all(sparse[layer] <= dense[layer] + 1 for layer in dense)  # 1: rounding
 
