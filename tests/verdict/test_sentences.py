@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from prunecheck.verdict import Cell, CheckVerdict, Row, Settings, StudyVerdict, judge, open_checks
+from prunecheck.verdict.controls import signed
 from prunecheck.verdict.describe import seeds_needed, strata
 from tests.verdict.makers import arm, clean, dense, hurt, study
 
@@ -33,6 +34,10 @@ def pairs(drops: Sequence[float], sparsity: float = 0.9) -> list[Row]:
 def test_seeds_needed() -> None:
     assert [seeds_needed(ratio, 1.0) for ratio in (0.3, 0.7, 1.0, 1.4, 2.1)] == [3, 5, 9, 17, 38]
     assert seeds_needed(1.4, 0.5) == seeds_needed(2.8, 1.0) == 68
+
+
+def test_no_negative_nothing() -> None:
+    assert [signed(x) for x in (-0.001, 0.0, 0.004, -0.006, 12.345)] == ["+0.00", "+0.00", "+0.00", "-0.01", "+12.35"]
 
 
 def test_strata() -> None:
@@ -154,7 +159,7 @@ def test_a_collapse_at_one_sparsity_stands_beside_the_mean_of_the_others() -> No
     found = one_check(rows)
     assert [cell.verdict for cell in found.cells] == ["DOES NOT DEPEND", "DEPENDS"]
     assert found.verdict == "DEPENDS"
-    assert found.sentence.endswith("Every corrupted run collapsed and no clean one did.")
+    assert found.sentence.endswith("margin 0.50. At 98% every corrupted run collapsed and no clean one did.")
 
 
 def test_some_collapsed_runs_forbid_the_verdict_that_nothing_is_lost() -> None:
@@ -164,6 +169,7 @@ def test_some_collapsed_runs_forbid_the_verdict_that_nothing_is_lost() -> None:
     found = one_check([*calm, *worse], looks=(5,))
     assert [cell.verdict for cell in found.cells] == ["DOES NOT DEPEND", "INCONCLUSIVE"]
     assert found.verdict == "INCONCLUSIVE"
+    assert found.sentence.endswith("margin 0.50. On average below the margin, but 98% hints at harm.")
     assert found.cells[1].notes == ("1 of 5 corrupted and 0 of 5 clean runs collapsed: unstable",)
     assert found.cells[1].p_depends == found.cells[1].p_not == 1.0
     assert one_check([*calm, *better], looks=(5,)).verdict == "DOES NOT DEPEND"

@@ -7,7 +7,7 @@ sensitivity). So DOES NOT DEPEND is believed only where the positive control dep
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,10 @@ from prunecheck.verdict.roles import dose, role
 
 AA_ALPHA = 0.01
 """Two-sided error rate of the A/A alarm, per stratum."""
+
+
+Reading = tuple[Literal["ok", "failed", "weak", "missing"], str]
+"""How a control did, and the sentence that says so."""
 
 
 class Controls(NamedTuple):
@@ -46,20 +50,15 @@ def read_controls(layout: Layout, cells: CellEvidence) -> Controls:
     """Read every control of the study."""
     invalid: dict[int, str] = {}
     records = []
-    for place in sorted(layout.slots):
-        slot = layout.slots[place]
+    for place, slot in sorted(layout.slots.items()):
         part = role(slot.method, slot.check, layout.settings)
-        record = None
-        if part == "identity":
-            record = _identity(layout, place)
-        elif part == "aa":
-            record = _same_by_construction(layout, cells, place)
-        elif part == "positive":
-            record = _positive(layout, cells, place)
-        if record is not None:
-            records.append(record)
-            if record.status == "failed" and part != "positive":
-                invalid.setdefault(place[0], record.sentence)
+        if part in (None, "planted"):
+            continue
+        readings = {"identity": _identity, "aa": _same_by_construction, "positive": _positive}
+        status, sentence = readings[part](layout, cells, place)
+        records.append(Control(part, slot.method, slot.check, slot.sparsity, status, sentence))
+        if status == "failed" and part != "positive":
+            invalid.setdefault(place[0], sentence)
     records += _doses(layout, cells)
     records += _missing(layout, {record.role for record in records})
     informative, guarded = _sensitivity(layout, cells)
@@ -77,45 +76,42 @@ def _sensitivity(layout: Layout, cells: CellEvidence) -> tuple[dict[Place, bool]
     return informative, guarded
 
 
-def _identity(layout: Layout, place: Place) -> Control:
+def _identity(layout: Layout, _cells: CellEvidence, place: Place) -> Reading:
     slot = layout.slots[place]
     differing = [seed for seed in slot.pairs if slot.drop(seed) != 0]
     where = f"Identity ({slot.method}) at {percent(slot.sparsity)}"
     if differing:
-        text = f"{where}: the same arm trained twice differs at seed {differing[0]}. Training is not deterministic."
-        return Control("identity", slot.method, slot.check, slot.sparsity, "failed", text)
+        return (
+            "failed",
+            f"{where}: the same arm trained twice differs at seed {differing[0]}. Training is not deterministic.",
+        )
     if not slot.pairs:
-        text = f"{where}: no seed was run in both arms yet."
-        return Control("identity", slot.method, slot.check, slot.sparsity, "missing", text)
-    text = f"{where}: equal to the bit, {_seeds(len(slot.pairs))}: ok."
-    return Control("identity", slot.method, slot.check, slot.sparsity, "ok", text)
+        return "missing", f"{where}: no seed was run in both arms yet."
+    return "ok", f"{where}: equal to the bit, {seeds(len(slot.pairs))}: ok."
 
 
-def _same_by_construction(layout: Layout, cells: CellEvidence, place: Place) -> Control:
+def _same_by_construction(layout: Layout, cells: CellEvidence, place: Place) -> Reading:
     slot = layout.slots[place]
-    drop = _drop(layout, place)
-    where = f"A/A ({slot.method} x {slot.check}) at {percent(slot.sparsity)}"
+    said = f"A/A ({slot.method} x {slot.check}) at {percent(slot.sparsity)}: {_drop(layout, place)}"
     if np.fmin(cells.above[place], cells.helps[place]) <= AA_ALPHA / 2:
-        text = f"{where}: {drop}, where by construction there can be none. Nothing at {percent(slot.sparsity)} counts."
-        return Control("aa", slot.method, slot.check, slot.sparsity, "failed", text)
+        return (
+            "failed",
+            f"{said}, where by construction there can be none. Nothing at {percent(slot.sparsity)} counts.",
+        )
     if plain_answer(layout, cells, place) == "DOES NOT DEPEND":
-        return Control("aa", slot.method, slot.check, slot.sparsity, "ok", f"{where}: {drop}: ok.")
-    text = f"{where}: {drop}, not yet shown to be below the margin. The noise may be too large for this margin."
-    return Control("aa", slot.method, slot.check, slot.sparsity, "weak", text)
+        return "ok", f"{said}: ok."
+    return "weak", f"{said}, not yet shown to be below the margin. The noise may be too large for this margin."
 
 
-def _positive(layout: Layout, cells: CellEvidence, place: Place) -> Control:
+def _positive(layout: Layout, cells: CellEvidence, place: Place) -> Reading:
     slot = layout.slots[place]
-    drop = _drop(layout, place)
-    where = f"Control: {slot.method} x {slot.check} at {percent(slot.sparsity)}"
+    said = f"Control: {slot.method} x {slot.check} at {percent(slot.sparsity)}: {_drop(layout, place)}"
     answer = plain_answer(layout, cells, place)
     if answer == "DEPENDS":
-        return Control("positive", slot.method, slot.check, slot.sparsity, "ok", f"{where}: {drop}, depends: ok.")
+        return "ok", f"{said}, depends: ok."
     if answer == "INCONCLUSIVE":
-        text = f"{where}: {drop}, not yet shown to depend. Until it is, nothing here can be called independent."
-        return Control("positive", slot.method, slot.check, slot.sparsity, "weak", text)
-    text = f"{where}: {drop}. Even {slot.method} is not hurt here: this check at this sparsity cannot tell."
-    return Control("positive", slot.method, slot.check, slot.sparsity, "failed", text)
+        return "weak", f"{said}, not yet shown to depend. Until it is, nothing here can be called independent."
+    return "failed", f"{said}. Even {slot.method} is not hurt here: this check at this sparsity cannot tell."
 
 
 def _doses(layout: Layout, cells: CellEvidence) -> list[Control]:
@@ -157,9 +153,9 @@ def _drop(layout: Layout, place: Place) -> str:
     slot = layout.slots[place]
     if not slot.pairs:
         return "no pair of runs yet"
-    count = f", {_seeds(len(slot.shown))}"
+    count = f", {seeds(len(slot.shown))}"
     reason = f" ({slot.gate.reason})" if slot.gate.reason else ""
-    return f"mean drop {_mean(layout, place):+.2f} points{count}{reason}"
+    return f"mean drop {signed(_mean(layout, place))} points{count}{reason}"
 
 
 def _mean(layout: Layout, place: Place) -> float:
@@ -167,5 +163,11 @@ def _mean(layout: Layout, place: Place) -> float:
     return float(np.mean([slot.drop(seed) for seed in slot.shown]))
 
 
-def _seeds(n: int) -> str:
+def signed(points: float) -> str:
+    """``+0.40``; never ``-0.00``."""
+    return f"{round(points, 2) + 0.0:+.2f}"
+
+
+def seeds(n: int) -> str:
+    """``1 seed``, ``5 seeds``."""
     return f"{n} seed{'s' * (n != 1)}"

@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 from prunecheck.core.words import percent
-from prunecheck.verdict.controls import Controls, plain_answer
+from prunecheck.verdict.controls import Controls, plain_answer, seeds, signed
 from prunecheck.verdict.evidence import CellEvidence, CheckEvidence, Place
 from prunecheck.verdict.gates import remarks
 from prunecheck.verdict.layout import Layout, Slot
@@ -120,8 +120,8 @@ def figures(cell: Cell) -> str:
     """``mean drop +0.40 points, 90% CI [-0.60, +1.40], 5 seeds``."""
     if not cell.n:
         return "no pair of runs yet"
-    interval = f", 90% CI [{cell.low:+.2f}, {cell.high:+.2f}]" if math.isfinite(cell.low) else ""
-    return f"mean drop {cell.mean_drop:+.2f} points{interval}, {_seeds(cell.n)}"
+    interval = f", 90% CI [{signed(cell.low)}, {signed(cell.high)}]" if math.isfinite(cell.low) else ""
+    return f"mean drop {signed(cell.mean_drop)} points{interval}, {seeds(cell.n)}"
 
 
 def strata(sparsities: Iterable[float]) -> str:
@@ -157,20 +157,16 @@ def _waiting(layout: Layout, slot: Slot) -> tuple[str, ...]:
     """Seeds that do not count (yet), and why."""
     notes = []
     if slot.unpaired:
-        notes.append(f"{_seeds(slot.unpaired)} without a partner in the other arm left out")
+        notes.append(f"{seeds(slot.unpaired)} without a partner in the other arm left out")
     waiting = len(slot.pairs) - len(slot.judged)
     upcoming = next_look(len(layout.ranks[slot.method]), layout.settings)
     if len(slot.shown) < MIN_SEEDS:
         notes.append(f"needs at least {MIN_SEEDS} seeds")
     elif waiting and upcoming is None:
-        notes.append(f"{_seeds(waiting)} beyond the last look at {layout.width} left out")
+        notes.append(f"{seeds(waiting)} beyond the last look at {layout.width} left out")
     elif waiting:
-        notes.append(f"{_seeds(waiting)} waiting for the look at {upcoming}")
+        notes.append(f"{seeds(waiting)} waiting for the look at {upcoming}")
     return tuple(notes)
-
-
-def _seeds(n: int) -> str:
-    return f"{n} seed{'s' * (n != 1)}"
 
 
 def _known(p: float) -> float:

@@ -36,7 +36,7 @@ def check_sentence(case: Case, j: int, answer: Answer, cells: Sequence[Cell], po
     elif answer == "UNINFORMATIVE":
         words.append("The positive control is not hurt either, so nobody can tell.")
     else:
-        words.append(_undecided(case, pooled))
+        words.append(_undecided(case, j, pooled))
     return " ".join(words)
 
 
@@ -47,12 +47,16 @@ def _found(case: Case, j: int) -> str:
     mean = float(bounds(case.checks.looks, share)[0][j])
     best = max(mean, float(low.max()))
     if not best > case.margin.points:
-        return "Every corrupted run collapsed and no clean one did."
+        at = percent(case.layout.sparsities[int(np.nanargmin(case.cells.above[:, j]))])
+        return f"At {at} every corrupted run collapsed and no clean one did."
     where = "" if best == mean else f" (at {percent(case.layout.sparsities[int(low.argmax())])})"
     return f"Holds for any margin below {best:.2f}{where}."
 
 
-def _undecided(case: Case, pooled: Cell) -> str:
+def _undecided(case: Case, j: int, pooled: Cell) -> str:
+    if pooled.p_not <= case.layout.settings.alpha:
+        at = percent(case.layout.sparsities[int(np.nanargmin(case.cells.hints[:, j]))])
+        return f"On average below the margin, but {at} hints at harm."
     text = lean(pooled)
     most = case.layout.looks[-1].n
     beyond = f", more than the {most} allowed" if pooled.seeds_needed and pooled.seeds_needed > most else ""
