@@ -9,10 +9,11 @@ from cyclopts import Parameter
 
 from prunecheck.cli.say import print_columns, print_json
 
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Kind = Literal["methods", "checks", "models", "datasets", "allocations", "presets", "recipes"]
 
 
-def list_(kind: Kind, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def list_(kind: Kind, *, json: Flag = False) -> None:
     """List what a study can name, one a line, the name first.
 
     Parameters
@@ -56,7 +57,7 @@ def counts(
     image_size: int = 32,
     allocate: str = "smart_ratio",
     preset: str | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
 ) -> None:
     """Show how many weights every layer of a model keeps, without data and without training.
 

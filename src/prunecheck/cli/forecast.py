@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunecheck.api import usable_cores
+
+if TYPE_CHECKING:
+    from prunecheck.study import Study
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Forecast:
     lines: list[tuple[str, str]]
 
 
-def forecast(study_file: Path, overrides: Iterable[str], store_root: Path | None) -> Forecast:
+def forecast(study: Study, store_root: Path | None) -> Forecast:
     """Counts of steps by kind, wanted, shared and present, and the time the rest should take."""
     from prunecheck.core.words import percent
     from prunecheck.run.engine import needed
@@ -25,9 +27,8 @@ def forecast(study_file: Path, overrides: Iterable[str], store_root: Path | None
     from prunecheck.run.places import default_store
     from prunecheck.run.study_run import largest_seeds
     from prunecheck.store import Store
-    from prunecheck.study import load_study, make_plan
+    from prunecheck.study import make_plan
 
-    study = load_study(study_file, overrides)
     plan = make_plan(study)
     most = make_plan(study, largest_seeds(study)) if study.seeds == "auto" else plan
     store = Store.open(store_root or default_store())
@@ -80,7 +81,7 @@ def forecast(study_file: Path, overrides: Iterable[str], store_root: Path | None
     return Forecast(document, rows)
 
 
-def _seeds(study: Any) -> str:
+def _seeds(study: Study) -> str:
     if study.seeds == "auto":
         return f"auto: 3, then more only where a verdict is open, at most {study.max_seeds}"
     return ", ".join(str(seed) for seed in study.first_seeds())

@@ -7,7 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from prunecheck.cli.say import err, out, print_json
+from prunecheck.cli.say import note, out, print_json
+
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
 def verdict(
@@ -16,8 +18,8 @@ def verdict(
     margin: float | None = None,
     out_dir: Annotated[Path | None, Parameter(name=["--out"])] = None,
     junit: Path | None = None,
-    strict: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    strict: Flag = False,
+    json: Flag = False,
 ) -> int:
     """Judge results that any code produced.
 
@@ -53,7 +55,7 @@ def verdict(
         with results.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
         page = write(Evidence(name=answer.study, rows=rows, verdict=answer), out_dir)
-        err().print(f"report: {page}", soft_wrap=True)
+        note(f"report: {page}")
     if junit is not None:
         write_file(junit, as_junit(answer).encode())
     if json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from types import FrameType
 
@@ -13,13 +14,13 @@ from cyclopts.exceptions import CycloptsError
 
 from prunecheck import __version__
 from prunecheck.cli import catalogue, judging, studies
-from prunecheck.cli.say import complain
+from prunecheck.cli.say import complain, unplug
 from prunecheck.core.errors import Interrupted, PrunecheckError
 
 HELP = """Placebo-controlled trials for pruning methods.
 
-Start with **prunecheck demo** (a few minutes, nothing to set up), then **prunecheck init study.toml** and
-**prunecheck run study.toml**. Every command resumes: run it again after any interruption.
+Start with `prunecheck demo` (a few minutes, nothing to set up), then `prunecheck init study.toml` and \
+`prunecheck run study.toml`. Every command resumes: run it again after any interruption.
 """
 
 
@@ -27,7 +28,7 @@ def make_app() -> App:
     app = App(
         name="prunecheck",
         help=HELP,
-        help_format="markdown",
+        help_format="plaintext",  # rich's Markdown takes longer to import than all the rest
         version=__version__,
         version_flags=["--version"],
         result_action="return_value",
@@ -46,15 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     app = make_app()
     try:
         code = app(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
     except CycloptsError as error:
         return complain(str(error), 2)
     except PrunecheckError as error:
         return complain(str(error), error.exit_code)
     except KeyboardInterrupt:
         return complain("Interrupted. All that was finished is kept: run the same command again to go on.", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # nobody reads on (`| head`): that is no failure
+        unplug(sys.stdout)
         return 0
+    except Exception:
+        traceback.print_exc()
+        return complain("This is a bug of prunecheck, not of your study. Please report it with the lines above.", 70)
     return code if isinstance(code, int) else 0
 
 

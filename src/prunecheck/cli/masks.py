@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prunecheck.cli.say import err, print_columns, print_json
 
+if TYPE_CHECKING:
+    from prunecheck.study import Study
 
-def masks_only_table(
-    study_file: Path, overrides: Iterable[str], store: Path | None, workers: int | None, json: bool
-) -> None:
+
+def masks_only_table(study: Study, store: Path | None, workers: int | None, json: bool) -> None:
     """Overlap of every corrupted mask with the clean one, beside what chance alone would give."""
     from prunecheck.api import usable_cores
     from prunecheck.core.words import percent
@@ -18,9 +19,7 @@ def masks_only_table(
     from prunecheck.run.progress import Progress
     from prunecheck.run.study_run import mask_tier
     from prunecheck.store import Store
-    from prunecheck.study import load_study
 
-    study = load_study(study_file, overrides)
     found, left_out = mask_tier(study, Store.open(store or default_store()), workers or usable_cores(), Progress(err()))
     if json:
         cells = [

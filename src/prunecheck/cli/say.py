@@ -3,33 +3,58 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def out() -> Console:
-    from rich.console import Console
-
-    return Console(file=sys.stdout, highlight=False, soft_wrap=False)
+    return _console(sys.stdout)
 
 
 def err() -> Console:
+    return _console(sys.stderr)
+
+
+def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
-    return Console(file=sys.stderr, highlight=False)
+    class Quiet(Console):
+        """Goes on in silence when nobody reads on; rich would exit with 1, which here means a failed method."""
+
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            unplug(stream)
+
+    return Quiet(file=stream, highlight=False)
+
+
+def unplug(stream: TextIO) -> None:
+    """Let what is still to be written to a broken pipe go nowhere (the Python manual's note on SIGPIPE)."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def harmless(text: str) -> str:
+    """*text* without control characters, which could move the cursor or colour what follows; lines are kept."""
+    lines = text.splitlines()
+    return "\n".join("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line) for line in lines)
 
 
 def complain(message: str, code: int) -> int:
-    """*message* on stderr, control characters made harmless; returns *code*."""
-    safe = "\n".join(
-        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in part) for part in message.splitlines()
-    )
-    print(f"prunecheck: {safe}", file=sys.stderr)
+    """*message* on stderr; returns *code*."""
+    print(f"prunecheck: {harmless(message)}", file=sys.stderr)
     return code
+
+
+def note(message: str) -> None:
+    """*message* on stderr, on one line."""
+    print(harmless(" ".join(message.splitlines())), file=sys.stderr)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -38,7 +63,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 def print_columns(rows: Sequence[Sequence[object]], right: frozenset[int] = frozenset()) -> None:
     """Plain aligned columns; those in *right* are flush right."""
-    texts = [[str(value) for value in row] for row in rows]
+    texts = [[harmless(str(value)) for value in row] for row in rows]
     widths = [max((len(row[i]) for row in texts), default=0) for i in range(len(texts[0]) if texts else 0)]
     for row in texts:
         cells = [t.rjust(w) if i in right else t.ljust(w) for i, (t, w) in enumerate(zip(row, widths, strict=True))]

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from prunecheck.cli.say import err, out, print_columns, print_json
+from prunecheck.cli.say import err, note, out, print_columns, print_json
 from prunecheck.core.errors import StudyError
 
 if TYPE_CHECKING:
     from prunecheck.run.study_run import Results
+    from prunecheck.study import Study
 
-Flag = Annotated[bool, Parameter(negative="")]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Workers = Annotated[int | None, Parameter(validator=Number(gte=1))]
 
 
 @Parameter(name="*")
@@ -25,7 +28,7 @@ Flag = Annotated[bool, Parameter(negative="")]
 class Options:
     """What every study command takes."""
 
-    set: Annotated[tuple[str, ...], Parameter(consume_multiple=False, negative="")] = ()
+    set: Annotated[tuple[str, ...], Parameter(consume_multiple=False, negative="", show_default=False)] = ()
     """Override a field of the study, e.g. `--set training.epochs=5`; may be given several times."""
     store: Path | None = None
     """Where trained artefacts are kept and shared between studies (default: $PRUNECHECK_HOME or the user's cache)."""
@@ -38,7 +41,7 @@ class Options:
 DEFAULTS = Options()
 
 
-def demo(*, workers: int | None = None, options: Options = DEFAULTS) -> int:
+def demo(*, workers: Workers = None, options: Options = DEFAULTS) -> int:
     """Run a small real study: digits, a small convolutional network, a few minutes on two cores.
 
     Parameters
@@ -46,7 +49,7 @@ def demo(*, workers: int | None = None, options: Options = DEFAULTS) -> int:
     workers
         Processes to train in (default: one per core).
     """
-    return _run(_shipped("demo"), workers, options, strict=False)
+    return _run(_checked(_shipped("demo"), options), workers, options, strict=False)
 
 
 def init(path: Path = Path("study.toml"), *, force: Flag = False) -> None:
@@ -61,10 +64,12 @@ def init(path: Path = Path("study.toml"), *, force: Flag = False) -> None:
     """
     from prunecheck.store.durable import write_file
 
+    if path.is_dir():
+        raise StudyError(f"{path} is a folder. Name the file to write, e.g. {path / 'study.toml'}.")
     if path.exists() and not force:
         raise StudyError(f"{path} exists already. Choose another name or add --force.")
     write_file(path, _shipped("template").read_bytes())
-    err().print(f"{path} written. Look at it, then: prunecheck plan {path}", soft_wrap=True)
+    note(f"{path} written. Look at it, then: prunecheck plan {shlex.quote(str(path))}")
 
 
 def plan(study: Path, *, options: Options = DEFAULTS) -> None:
@@ -77,7 +82,7 @@ def plan(study: Path, *, options: Options = DEFAULTS) -> None:
     """
     from prunecheck.cli.forecast import forecast
 
-    facts = forecast(study, options.set, options.store)
+    facts = forecast(_checked(study, options), options.store)
     if options.json:
         print_json(facts.document)
     else:
@@ -87,7 +92,7 @@ def plan(study: Path, *, options: Options = DEFAULTS) -> None:
 def run(
     study: Path,
     *,
-    workers: int | None = None,
+    workers: Workers = None,
     strict: Flag = False,
     masks_only: Flag = False,
     options: Options = DEFAULTS,
@@ -107,12 +112,13 @@ def run(
     masks_only
         Only the mask tier: how far each check moves the masks. No training.
     """
+    checked = _checked(study, options)
     if masks_only:
         from prunecheck.cli.masks import masks_only_table
 
-        masks_only_table(study, options.set, options.store, workers, options.json)
+        masks_only_table(checked, options.store, workers, options.json)
         return 0
-    return _run(study, workers, options, strict)
+    return _run(checked, workers, options, strict)
 
 
 def report(study: Path, *, options: Options = DEFAULTS) -> int:
@@ -125,15 +131,24 @@ def report(study: Path, *, options: Options = DEFAULTS) -> int:
     """
     from prunecheck import api
 
-    return _show(api.report(study, overrides=options.set, store=options.store, folder=options.out), options, False)
+    return _show(api.report(_checked(study, options), store=options.store, folder=options.out), options, False)
 
 
-def _run(study: Path, workers: int | None, options: Options, strict: bool) -> int:
+def _checked(study_file: Path, options: Options) -> Study:
+    """The study, and a word about the code that was loaded with it."""
+    from prunecheck.study import load_study
+
+    study = load_study(study_file, options.set)
+    if study.plugins:
+        note(f"plug-in files loaded: {', '.join(map(str, study.plugin_files))}")
+    return study
+
+
+def _run(study: Study, workers: int | None, options: Options, strict: bool) -> int:
     from prunecheck import api
 
     results = api.run(
         study,
-        overrides=options.set,
         store=options.store,
         folder=options.out,
         workers=workers,
