@@ -31,7 +31,7 @@ def mask_facts(
         "weights": total(layers),
         "empty_layers": [name for name, kept in counts.items() if kept == 0],
         "effective_kept": None if connected is None else sum(counts_of(connected).values()),
-        "dead_units": None if connected is None else _dead_units(connected),
+        "dead_units": None if connected is None else dead_units(connected),
     }
 
 
@@ -69,5 +69,5 @@ def connected_weights(
     }
 
 
-def _dead_units(connected: Mapping[str, Tensor]) -> int:
+def dead_units(connected: Mapping[str, Tensor]) -> int:
     return sum(int((~mask.reshape(len(mask), -1).any(dim=1)).sum()) for mask in connected.values())
