@@ -30,7 +30,9 @@ def test_a_plugin_may_ask_for_everything_that_is_offered() -> None:
     assert "counts" in METHOD_OFFERS
 
     @method(gives="masks", name="all_of_it")
-    def everything(weights, model, batches, loss, layers, counts, masks, sparsity, rng):  # type: ignore[no-untyped-def]
+    def everything(  # type: ignore[no-untyped-def]
+        weights, model, batches, loss, layers, input_shape, counts, masks, sparsity, rng
+    ):
         return masks
 
     @allocation(name="alloc_all_of_it")

@@ -19,6 +19,7 @@ METHOD_OFFERS: dict[str, str] = {
     "batches": "list of (inputs, targets): the scoring batches, normalised floats and integer targets",
     "loss": "loss(weights, temperature=1) -> scalar, summed over the scoring batches; differentiable",
     "layers": "tuple of Layer(name, kind, shape) in module order",
+    "input_shape": "of one input, e.g. (channels, height, width)",
     "counts": "{parameter name: kept weights} from the method's allocation (only for gives='masks')",
     "masks": "{parameter name: bool tensor} of the previous round; all True before the first",
     "sparsity": "the target, fraction removed in (0, 1)",
@@ -111,15 +112,16 @@ class Check:
     """One corruption at one joint.
 
     ``preserves``: what the framework verifies is kept: ``counts`` (kept weights of every layer), ``values`` (the
-    multiset of kept weights of every layer), ``shapes`` (nothing beyond names and shapes). ``changes``: whether the
-    result must differ from the input; only a control may declare False.
+    multiset of kept weights of every layer), ``magnitudes`` (every single weight's absolute value),
+    ``shapes`` (nothing beyond names and shapes). ``changes``: whether the result must differ from the input; only a
+    control may declare False.
     """
 
     name: str
     function: Callable[..., Any]
     asks: tuple[str, ...]
     at: Joint
-    preserves: Literal["shapes", "counts", "values"] = "shapes"
+    preserves: Literal["shapes", "counts", "values", "magnitudes"] = "shapes"
     changes: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""

@@ -123,7 +123,7 @@ def check(
     *,
     at: Joint,
     name: str = "",
-    preserves: Literal["shapes", "counts", "values"] = "shapes",
+    preserves: Literal["shapes", "counts", "values", "magnitudes"] = "shapes",
     changes: bool = True,
     summary: str = "",
     destroys: str = "",
@@ -141,11 +141,12 @@ def check(
         where = applying_module()
         title = name or fn.__name__
         _one_of(title, "at", at, JOINTS)
-        _one_of(title, "preserves", preserves, ("shapes", "counts", "values"))
+        _one_of(title, "preserves", preserves, ("shapes", "counts", "values", "magnitudes"))
         asks, options = read_signature(fn, {n: CHECK_OFFERS[n] for n in AT_JOINT[at]}, f"{at} check", title)
         if at not in asks:
             raise PluginError(f"check {title}() sits at {at!r} and must ask for it; it asks for {list(asks)}.")
-        if (preserves, at) not in (("shapes", at), ("counts", "masks"), ("values", "weights")):
+        kept_there = (("shapes", at), ("counts", "masks"), ("values", "weights"), ("magnitudes", "weights"))
+        if (preserves, at) not in kept_there:
             raise PluginError(f"check {title}: it sits at {at!r}; only masks have counts and only weights values.")
         return CHECKS.add(
             Check(

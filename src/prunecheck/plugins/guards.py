@@ -21,12 +21,15 @@ from prunecheck.plugins.contract import Allocation, Check, Method
 
 def ask(plugin: Method | Allocation | Check, offer: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
     """Call a plug-in with exactly what it asks for, the global generators held still, and verify that it left what it
-    was given as it was."""
+    was given as it was. Only a pruner that hands back the very model it was given may have changed that: its answer
+    is the change."""
     given = {name: offer[name] for name in plugin.asks}
     before = {name: _snapshot(value) for name, value in given.items()}
     with torch_stream(0, "plugin", plugin.name):
         answer = plugin.function(**given, **options)
     for name, value in given.items():
+        if isinstance(value, nn.Module) and answer is value:
+            continue
         if not _same(before[name], _snapshot(value, copy=False)):
             raise PluginError(f"{plugin.name} changed the {name} it was given; work on a copy.")
     return answer
@@ -114,6 +117,10 @@ def proved(check: Check, before: Any, after: Any, masks: Mapping[str, Tensor] | 
         for name in before:
             if int(before[name].sum()) != int(after[name].sum()):
                 raise PluginError(f"{who} promised to keep the counts and changed that of {name}.")
+    if check.preserves == "magnitudes":
+        for name in before:
+            if not torch.equal(before[name].abs(), after[name].abs()):
+                raise PluginError(f"{who} promised to keep the magnitudes and changed one of {name}.")
     if check.preserves == "values" and masks is not None:
         for name, mask in masks.items():
             kept = [torch.sort(tree[name][mask]).values for tree in (before, after)]
