@@ -34,6 +34,8 @@ KEPT = {
     ("synflow", "anything"): [3, 100, 20, 0, 4, 5],
     ("open_lth", "anything"): [1, 99, 19, 0, 4, 4],
     ("torch", "anything"): [2, 100, 20, 5, 6, 5],
+    ("shrinkbench", "anything"): [3, 100, 20, 10, 12, 5],
+    ("rewinding", "anything"): [3, 100, 20, 10, 12, 5],
     (None, "anything"): [2, 100, 20, 5, 6, 5],
 }
 
@@ -44,6 +46,8 @@ def kept_under(preset: str | None, method: str, scores: list[float], sparsity: f
     if rule is None:
         counts = global_counts(tree, kept_total(len(scores), sparsity))
         return int(keep_top(tree, counts).masks["w"].sum())
+    if rule.exact:
+        return len(scores) - rule.rank(len(scores), sparsity)
     cut = sorted(scores)[rule.rank(len(scores), sparsity)]
     return int(threshold(tree, cut, strict=rule.strict)["w"].sum())
 

@@ -71,6 +71,11 @@ class Context:
             model = build(params["model"], shape)
         return model.to(device=params["device"], memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
+    def input_shape(self, params: Params) -> tuple[int, int, int]:
+        """(channels, height, width) of one image of the step's data set."""
+        _, channels, height, width = self.images(params).train_inputs.shape
+        return channels, height, width
+
     def tree(self, key: str, file: str) -> tree.Tree:
         """Tensors of an earlier step."""
         return tree.from_bytes(self.store.read(key, f"{file}.safetensors"))

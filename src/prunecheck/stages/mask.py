@@ -8,7 +8,7 @@ from prunecheck.plugins import ALLOCATIONS, METHODS
 from prunecheck.stages.context import Context, as_json, layers_for
 from prunecheck.stages.mask_facts import mask_facts
 from prunecheck.stages.scored import NEEDS_BATCHES, asked, scoring_batches, task_of, weights_and_model
-from prunecheck.stages.select import allocate, family_of, select
+from prunecheck.stages.select import counts_ahead, family_of, select
 from prunecheck.study.step import Step
 
 
@@ -43,8 +43,8 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
             previous=previous,
         )
     else:
-        counts = allocate(
-            allocation, layers, params["sparsity"], family=family, options=options, given=given, preset=preset
+        counts = counts_ahead(
+            method, allocation, layers, params["sparsity"], family=family, options=options, given=given, preset=preset
         )
         masks = asked(
             method,
@@ -57,6 +57,8 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
             options=params["method"]["options"],
             seed=params["seed"],
             label=params["label"],
+            input_shape=context.input_shape(params),
+            preset=params.get("preset"),
         )
         chosen = Selection(masks, 0)
     facts = mask_facts(chosen.masks, layers, params["model"], shape) | {"tied": chosen.tied}

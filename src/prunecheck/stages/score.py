@@ -25,6 +25,8 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
         options=params["method"]["options"],
         seed=params["seed"],
         label=params["label"],
+        input_shape=context.input_shape(params),
+        preset=params.get("preset"),
     )
     facts = {"samples": sum(len(targets) for _, targets in batches)}
     return {"scores.safetensors": tree.to_bytes(scores), "result.json": as_json(facts)}

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from prunecheck.core.layers import Layer, layers_of, weights_of
+from prunecheck.core.counts import kept_total
+from prunecheck.core.errors import PluginError
+from prunecheck.core.layers import Layer, layers_of, total, weights_of
+from prunecheck.core.masks import counts_of
+from prunecheck.core.presets import scoring_for
+from prunecheck.core.pruned import masks_in_module
 from prunecheck.core.seeds import stream
+from prunecheck.core.words import percent
 from prunecheck.plugins import Method
 from prunecheck.plugins.guards import ask, sound_masks, sound_scores
 from prunecheck.stages.context import Context, Params
 from prunecheck.training.feed import Feed
-from prunecheck.training.scoring import Batch, ScoringLoss, balanced_samples, scoring_copy
+from prunecheck.training.scoring import Batch, ScoringLoss, balanced_samples, halved, redrawn, scoring_copy
 from prunecheck.training.task import Task, task_named
 
 NEEDS_BATCHES = frozenset({"batches", "loss"})
 NEEDS_COPY = frozenset({"model", "loss"})
+SLACK = 0.01
+"""By how much of the kept weights a method that counts for itself may miss the total."""
 
 
 def scoring_batches(context: Context, params: Params) -> list[Batch]:
@@ -50,18 +59,29 @@ def asked(
     options: Mapping[str, Any],
     seed: int,
     label: str,
+    input_shape: tuple[int, ...] = (),
+    preset: str | None = None,
 ) -> dict[str, Tensor]:
-    """The scores (or, for ``gives="masks"``, the masks) of a method on one model, proved sound."""
+    """The scores (or, for ``gives="masks"``, the masks) of a method on one model, proved sound.
+
+    ``preset``: scores the copy of the network that a published code scores, in place of the network itself.
+    """
     layers: tuple[Layer, ...] = layers_of(model)
+    how = scoring_for(preset, method.name)
+    if how.redraw:
+        model = _with(model, redrawn(layers, how.redraw, seed))
+    if how.halves:
+        batches = halved(batches)
     masks = masks or {layer.name: torch.ones(layer.shape, dtype=torch.bool) for layer in layers}
     weights = {name: (w * masks[name].to(w.device)).clone() for name, w in weights_of(model, layers).items()}
-    twin = scoring_copy(model) if NEEDS_COPY & set(method.asks) else model
+    twin = scoring_copy(model, how.normalisation) if NEEDS_COPY & set(method.asks) else model
     offer = {
         "weights": weights,
         "model": twin,
         "batches": batches,
         "loss": ScoringLoss(twin, batches, task),
         "layers": layers,
+        "input_shape": input_shape,
         "counts": dict(counts or {}),
         "masks": dict(masks),
         "sparsity": sparsity,
@@ -69,8 +89,32 @@ def asked(
     }
     answer = ask(method, offer, options)
     if method.gives == "masks":
-        return sound_masks(f"method {method.name!r}", answer, layers, counts)
+        if isinstance(answer, nn.Module):
+            answer = {layer.name: found.mask for layer, found in masks_in_module(answer).items()}
+        chosen = sound_masks(f"method {method.name!r}", answer, layers, counts)
+        if counts is None:
+            _hold_to_total(method, chosen, total(layers), sparsity)
+        return chosen
     return sound_scores(f"method {method.name!r}", answer, layers)
+
+
+def _with(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
+    """A copy of *model* with other values for these weights."""
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        for name, weight in weights.items():
+            twin.get_parameter(name).copy_(weight)
+    return twin
+
+
+def _hold_to_total(method: Method, masks: Mapping[str, Tensor], weights: int, sparsity: float) -> None:
+    """Pruners that count for themselves round in their own ways; what they must not do is prune less than asked."""
+    kept, wanted = sum(counts_of(masks).values()), kept_total(weights, sparsity)
+    if abs(kept - wanted) > SLACK * wanted:
+        raise PluginError(
+            f"method {method.name!r} keeps {kept} of {weights} weights; a sparsity of {percent(sparsity)} leaves "
+            f"{wanted}, give or take {percent(SLACK)} of them."
+        )
 
 
 def task_of(params: Params) -> Task:

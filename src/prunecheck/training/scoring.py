@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from prunecheck.core.errors import DataError, ModelError
-from prunecheck.core.seeds import Rng
+from prunecheck.core.layers import Layer
+from prunecheck.core.seeds import Rng, torch_stream
 from prunecheck.training.task import Task
 
 Batch = tuple[Tensor, Tensor]
@@ -36,19 +38,37 @@ def balanced_samples(targets: np.ndarray, per_class: int, batches: int, rng: Rng
     return [np.concatenate(parts) for parts in draws]
 
 
-def scoring_copy(model: nn.Module) -> nn.Module:
+def scoring_copy(model: nn.Module, normalisation: Literal["batch", "running"] = "batch") -> nn.Module:
     """A copy in training mode whose normalisation uses batch statistics and keeps none, so that scoring cannot leak
-    into the network that is trained. Raises ModelError where the model cannot be copied."""
+    into the network that is trained; or, for ``running``, one in evaluation mode. Raises ModelError where the model
+    cannot be copied."""
     try:
         twin = copy.deepcopy(model)
     except Exception as error:
         raise ModelError(f"{type(model).__name__} cannot be copied for scoring: {error}") from error
+    if normalisation == "running":
+        return twin.eval()
     twin.train()
     for module in twin.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.track_running_stats = False
             module.running_mean = module.running_var = module.num_batches_tracked = None
     return twin
+
+
+def halved(batches: Sequence[Batch]) -> list[Batch]:
+    """Each batch as two, the first half (rounded down) and the rest. Class-sorted batches give halves of classes."""
+    return [
+        (inputs[part], targets[part])
+        for inputs, targets in batches
+        for part in (slice(None, len(targets) // 2), slice(len(targets) // 2, None))
+    ]
+
+
+def redrawn(layers: Sequence[Layer], kinds: Sequence[str], seed: int) -> dict[str, Tensor]:
+    """Fresh weights (Xavier normal, float32) for the layers of these kinds, drawn in module order from one stream."""
+    with torch_stream(seed, "redrawn for scoring"):
+        return {la.name: nn.init.xavier_normal_(torch.empty(la.shape)) for la in layers if la.kind in kinds}
 
 
 class ScoringLoss:
