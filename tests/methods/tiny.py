@@ -91,6 +91,7 @@ class Scene:
             "counts": counts,
             "masks": {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in weights.items()},
             "sparsity": self.sparsity,
+            "input_shape": tuple(self.batches[0][0].shape[1:]),
             "rng": stream(seed, "score", method.name),
         }
 

@@ -2,24 +2,36 @@
 
 from prunecheck.methods import (
     dense,
+    gradient,
     grasp,
     hybrid_ticket,
+    imp,
+    lamp,
     lottery_ticket,
     lr_rewinding,
     magnitude,
+    magnitude_layerwise,
     random_ticket,
+    saliency,
     snip,
+    synflow,
     weight_rewinding,
 )
 
 __all__ = [
     "dense",
+    "gradient",
     "grasp",
     "hybrid_ticket",
+    "imp",
+    "lamp",
     "lottery_ticket",
     "lr_rewinding",
     "magnitude",
+    "magnitude_layerwise",
     "random_ticket",
+    "saliency",
     "snip",
+    "synflow",
     "weight_rewinding",
 ]

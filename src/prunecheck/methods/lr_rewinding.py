@@ -1,4 +1,8 @@
-"""Learning-rate rewinding (Renda et al. 2020): the weights stay as trained, only the schedule goes back to epoch k."""
+"""Learning-rate rewinding (Renda et al. 2020): the weights stay as trained, only the schedule goes back to epoch k.
+
+The same choices are "magnitude pruning after training" of Frankle et al. 2021, hence the alias ``magnitude_trained``.
+Plain fine-tuning, at the last small learning rate throughout, is not offered.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,6 @@ lr_rewinding = method(
     when="trained",
     rewind="nothing",
     retrain="rest",
-    aliases=("lrr",),
+    aliases=("lrr", "magnitude_trained"),
     paper="Renda et al. 2020",
 )(magnitudes)

@@ -2,7 +2,7 @@
 
 Exactly ``counts[layer]`` positions are drawn uniformly without replacement in each layer (official code: randperm), the
 weights are the initial ones, no data is touched. With another allocation (``allocate = "erk"``) it is that
-allocation's random baseline.
+allocation's random baseline; with ``{name = "counts_of", method = "snip"}``, SNIP's layer ratios at random positions.
 """
 
 from __future__ import annotations
