@@ -48,13 +48,13 @@ def test_a_ticket_that_needs_nothing_fails_and_one_that_needs_all_passes() -> No
 
 
 def test_what_the_study_says_about_itself() -> None:
-    verdict = judge(full(), study="mine", settings=Settings(chance=0.1, margin_note="From the protocol."))
+    verdict = judge(full(), study="mine", settings=Settings(chance=0.1))
     assert (verdict.study, verdict.alpha, verdict.looks, verdict.n_test) == ("mine", 0.05, (3, 5, 7, 10), 10_000)
     assert verdict.margin == pytest.approx(0.84)
     assert verdict.dense_accuracy == pytest.approx(0.94)
     assert verdict.margin_rule == (
         "The margin of 0.84 points is 1% of what the dense network (94.00%) knows above chance (10.00%). "
-        "Only 1 dense run: the margin itself is uncertain. From the protocol."
+        "Only 1 dense run: the margin itself is uncertain."
     )
     assert verdict.notes == (
         "If the true drop were exactly the margin, at most 5% of such verdicts would be wrong in either direction.",
@@ -63,6 +63,8 @@ def test_what_the_study_says_about_itself() -> None:
     json.dumps(verdict.to_dict(), allow_nan=False)
     assert judge(full(), settings=Settings(margin=1.0)).dense_accuracy == pytest.approx(0.94)
     assert judge(full()[1:], settings=Settings(margin=1.0)).dense_accuracy is None
+    settled = Settings(margin=0.84, margin_rule="The margin was settled last week.")
+    assert judge(full(), settings=settled).margin_rule == "The margin was settled last week."
 
 
 def test_the_front_door(tmp_path: Path) -> None:

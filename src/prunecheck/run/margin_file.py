@@ -26,11 +26,11 @@ def fixed_margin(folder: Path, dense: list[float], n_test: int, settings: Settin
         folder.mkdir(parents=True, exist_ok=True)
         facts = {"margin": now.points, "rule": now.rule, "dense_accuracies": dense, "n_test": n_test}
         write_file(path, json.dumps(facts, indent=2).encode())
-        return replace(settings, margin=now.points, margin_note=now.rule)
+        return replace(settings, margin=now.points, margin_rule=now.rule)
     points, rule = written
     if settings.margin is not None and abs(settings.margin - points) > 1e-9:
-        return replace(settings, margin_was=points, margin_note=now.rule)
-    return replace(settings, margin=points, margin_note=rule)
+        return replace(settings, margin_was=points)
+    return replace(settings, margin=points, margin_rule=rule)
 
 
 def _read(path: Path) -> tuple[float, str] | None:

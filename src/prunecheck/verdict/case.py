@@ -34,6 +34,8 @@ def weigh(rows: Iterable[Row], settings: Settings) -> Case:
     margin = settle_margin(
         layout.dense, layout.n_test, chance=settings.chance, override=settings.margin, was=settings.margin_was
     )
+    if settings.margin_rule:
+        margin = margin._replace(rule=settings.margin_rule)
     cells = weigh_cells(layout, margin.points)
     controls = read_controls(layout, cells)
     cells = cells.without(controls.invalid)

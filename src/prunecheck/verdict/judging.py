@@ -37,7 +37,7 @@ def judge(rows: Iterable[Row], *, study: str = "study", settings: Settings | Non
     return StudyVerdict(
         study=study,
         margin=case.margin.points,
-        margin_rule=" ".join(filter(None, (case.margin.rule, settings.margin_note))),
+        margin_rule=case.margin.rule,
         alpha=settings.alpha,
         looks=tuple(look.n for look in layout.looks),
         dense_accuracy=fmean(layout.dense) if layout.dense else None,

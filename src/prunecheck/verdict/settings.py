@@ -21,6 +21,7 @@ class Settings:
     looks; ``spend``: the part of alpha each look may use (scaled to sum to alpha). The last look, at
     ``min(looks[-1], max_seeds)``, takes all that is left; one look alone takes it all. ``fixed_n``: one look at all
     the seeds there are, for studies whose number of seeds was settled beforehand. ``margin``: points, None = by rule;
+    ``margin_rule``: the sentence of the rule that settled ``margin`` beforehand; empty where it was set by hand;
     ``margin_was``: the margin that was written down first, where somebody changed it after seeing results.
     ``chance``: accuracy of guessing the commonest class, a fraction. ``required_checks``: None = all but controls.
     """
@@ -32,7 +33,7 @@ class Settings:
     fixed_n: bool = False
     margin: float | None = None
     margin_was: float | None = None
-    margin_note: str = ""
+    margin_rule: str = ""
     family: Literal["method", "study"] = "method"
     required_checks: tuple[str, ...] | None = None
     positive_control: str | None = "lr_rewinding"
