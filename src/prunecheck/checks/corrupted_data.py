@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     paper="Su et al. 2020",
     aliases=("corrupt_data", "corrupted"),
 )
-def corrupted_data(batches: tuple[Tensor, Tensor], classes: int, rng: Rng) -> tuple[Tensor, Tensor]:
+def corrupted_data(
+    batches: tuple[Tensor, Tensor], classes: int, rng: Rng, labels_seed: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Prune (and pretrain) on scrambled images with random labels."""
     inputs, targets = batches
-    return scrambled(inputs, rng), redrawn(targets, classes, rng)
+    return scrambled(inputs, rng), redrawn(targets, classes, rng, labels_seed)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from prunecheck.core.presets import preset_named
 from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS, Allocation, Check, Method
 from prunecheck.study.study import AllocateChoice, CheckChoice, MethodChoice, Study
 from prunecheck.training.recipe import Recipe
@@ -74,7 +75,8 @@ def entrants(study: Study) -> list[Entrant]:
 
 
 def trials(study: Study) -> list[Trial]:
-    return [_trial(choice) for choice in study.checks]
+    preset = preset_named(study.preset) if study.preset is not None else None
+    return [_trial(choice, preset.labels_seed if preset else None) for choice in study.checks]
 
 
 def control_arms(study: Study) -> list[tuple[Entrant, Trial]]:
@@ -111,16 +113,25 @@ def entrant(study: Study, choice: MethodChoice) -> Entrant:
         label=choice.label or method.name,
         method=method,
         allocation=allocation,
-        allocate_options={**allocation.options, **allocate.options},
+        allocate_options=_chosen(allocation, allocate.options),
         counts_of=entrant(study, MethodChoice(name=allocate.method)) if allocate.method else None,
         recipe=recipe,
         rewind_epoch=k,
         per_round=choice.per_round,
-        options={**method.options, **choice.options},
+        options=_chosen(method, choice.options),
     )
 
 
-def _trial(choice: CheckChoice) -> Trial:
+def _trial(choice: CheckChoice, labels_seed: int | None = None) -> Trial:
     check = CHECKS.get(choice.name)
+    options = _chosen(check, choice.options)
+    if labels_seed is not None and "labels_seed" in check.options:
+        options.setdefault("labels_seed", labels_seed)
     usual = check.name if choice.dose is None else f"{check.name}@{choice.dose:g}"
-    return Trial(choice.label or usual, check, {**check.options, **choice.options}, choice.dose)
+    return Trial(choice.label or usual, check, options, choice.dose)
+
+
+def _chosen(plugin: Method | Allocation | Check, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The plug-in's options with the study's in their place. One whose default is None is left out until somebody sets
+    it, so that a plug-in can get a new option without changing the keys of what was computed without it."""
+    return {name: value for name, value in {**plugin.options, **options}.items() if value is not None}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prunecheck import data, models
+from prunecheck.core.presets import Scoring, scoring_for
 from prunecheck.core.words import percent
 from prunecheck.plugins import Allocation, Check, Method
 from prunecheck.study.entrants import DENSE, Entrant, Trial, control_arms, entrants, trials
@@ -247,6 +248,8 @@ class _Planner:
             params["scoring"] = how.model_dump()
             if case.corruption is not None:
                 params["corruption"] = _described(case.corruption)
+        if scoring_for(self.study.preset, method.name) != Scoring():  # the code scores another network than ours
+            params["preset"] = self.study.preset
         if "sparsity" in method.asks:
             params["sparsity"] = case.sparsity
         inputs = ({"weights": source} if source else {}) | ({"previous": previous} if previous else {})
