@@ -61,9 +61,9 @@ def test_an_error_at_every_operation(mode: str, once: bool, place: Path, monkeyp
 @pytest.mark.parametrize("once", [True, False], ids=["once", "permanent"])
 @pytest.mark.parametrize("mode", ["enospc", "eio", "torn"])
 def test_an_error_at_every_operation_of_a_longer_study(
-    mode: str, once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mode: str, once: bool, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert break_every_operation(tmp_path, mode, once, 12, monkeypatch) > 250
+    assert break_every_operation(place, mode, once, 12, monkeypatch) > 250
 
 
 def kill_at_every_operation(place: Path, steps: int) -> int:
@@ -90,8 +90,8 @@ def test_a_kill_at_every_operation(place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_kill_at_every_operation_of_a_longer_study(tmp_path: Path) -> None:
-    assert kill_at_every_operation(tmp_path, 12) > 250
+def test_a_kill_at_every_operation_of_a_longer_study(place: Path) -> None:
+    assert kill_at_every_operation(place, 12) > 250
 
 
 def kill_at_random(place: Path, kills: int, rng: random.Random) -> None:
@@ -126,8 +126,8 @@ def test_kill_9_at_random_moments(place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_kill_9_at_200_random_moments(tmp_path: Path) -> None:
-    kill_at_random(tmp_path, 200, random.Random(2))
+def test_kill_9_at_200_random_moments(place: Path) -> None:
+    kill_at_random(place, 200, random.Random(2))
 
 
 def test_the_variable_breaks_a_real_process(place: Path) -> None:

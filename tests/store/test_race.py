@@ -49,9 +49,9 @@ def test_four_processes_one_study(kills: int, place: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [0, 1, 3])
-def test_four_processes_one_study_20_times(kills: int, tmp_path: Path) -> None:
+def test_four_processes_one_study_20_times(kills: int, place: Path) -> None:
     for number in range(20):
-        race(tmp_path, number, kills)
+        race(place, number, kills)
 
 
 def test_four_processes_without_claims_commit_the_same_keys(place: Path) -> None:
