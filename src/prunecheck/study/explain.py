@@ -26,11 +26,12 @@ _WANTED = {
 def explain(error: ValidationError, where: str) -> str:
     """The first problem as a sentence, and the places of up to three more. *where*: the file's name."""
     problems = error.errors(include_url=False)
-    first = place_of(problems[0]["loc"])
-    others = dict.fromkeys(place_of(problem["loc"]) for problem in problems[1:])
-    others = {place: None for place in others if not first.startswith(place)}  # a list is wrong where its item is
-    more = f"\n({len(others)} more: {', '.join(list(others)[:3])})" if others else ""
-    return f"{where}: {_sentence(problems[0], first)}{more}"
+    problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")  # misspelt comes before missing
+    places = list(dict.fromkeys(place_of(problem["loc"]) for problem in problems))
+    # a list is also wrong where its item is: the item says it all
+    others = [p for p in places[1:] if not any(q.startswith((f"{p}.", f"{p}[")) for q in places)]
+    more = f"\n({len(others)} more: {', '.join(others[:3])})" if others else ""
+    return f"{where}: {_sentence(problems[0], places[0])}{more}"
 
 
 def not_a_field(place: str, word: str, known: Iterable[str]) -> str:

@@ -16,7 +16,8 @@ from prunecheck.study.explain import explain, fields_at, not_a_field
 from prunecheck.study.resolve import resolve
 from prunecheck.study.study import Study
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 50_000
+"""A study is a page of text; tomllib takes minutes over a megabyte of dotted keys."""
 
 
 def load_study(source: str | Path | Mapping[str, Any] | Study, overrides: Iterable[str] = ()) -> Study:
@@ -52,7 +53,7 @@ def _tame(stem: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    name = printable(str(path))
+    name = printable(str(path), 240)
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -76,7 +77,7 @@ def _neighbour(path: Path) -> str:
     folder = path.parent if path.parent.is_dir() else Path()
     there = {file.stem: file for file in folder.glob("*.toml")}
     guess = difflib.get_close_matches(path.stem, there, n=1)
-    return f" Did you mean {printable(str(path.with_name(there[guess[0]].name)))!r}?" if guess else ""
+    return f" Did you mean {printable(str(path.with_name(there[guess[0]].name)), 240)!r}?" if guess else ""
 
 
 def _override(fields: dict[str, Any], override: str) -> None:

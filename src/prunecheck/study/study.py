@@ -14,6 +14,9 @@ from prunecheck.core.words import parse_sparsity, printable
 from prunecheck.data import DataSpec
 from prunecheck.training.recipe import RECIPES, Recipe, usual_recipe
 
+MANY = 1_000_000_000
+"""more than anybody means: a number that passes can be computed with and printed"""
+
 
 def _sparsity(value: object) -> float:
     try:
@@ -38,8 +41,8 @@ class DataChoice(Part):
     name: str
     root: str | None = None
     size: int | None = Field(None, ge=4, le=1024)
-    train_size: int | None = Field(None, ge=2)
-    test_size: int | None = Field(None, ge=2)
+    train_size: int | None = Field(None, ge=2, le=MANY)
+    test_size: int | None = Field(None, ge=2, le=MANY)
 
     def spec(self) -> DataSpec:
         return DataSpec(self.name, self.root, self.size, self.train_size, self.test_size)
@@ -65,7 +68,7 @@ class MethodChoice(Part):
     label: Name = ""
     allocate: AllocateChoice | None = None
     rewind: Literal["init", "epoch", "nothing"] | None = None
-    rewind_epoch: int | None = Field(None, ge=0)
+    rewind_epoch: int | None = Field(None, ge=0, le=100_000)
     retrain: Literal["full", "rest"] | None = None
     rounds: int | None = Field(None, ge=1, le=100)
     per_round: float | None = Field(None, gt=0, lt=1, allow_inf_nan=False)
@@ -93,7 +96,7 @@ class TrainingChoice(Part):
 
     recipe: str | None = None
     epochs: int | None = Field(None, ge=1, le=100_000)
-    batch_size: int | None = Field(None, ge=2)
+    batch_size: int | None = Field(None, ge=2, le=MANY)
     lr: float | None = Field(None, gt=0, allow_inf_nan=False)
     schedule: Literal["step", "linear"] | None = None
     drops: tuple[float, ...] | None = None
@@ -104,7 +107,7 @@ class TrainingChoice(Part):
     weight_decay: float | None = Field(None, ge=0, allow_inf_nan=False)
     pad: int | None = Field(None, ge=0, le=64)
     flip: bool | None = None
-    rewind_epoch: int | None = Field(None, ge=0)
+    rewind_epoch: int | None = Field(None, ge=0, le=100_000)
 
     @field_validator("drops", mode="before")
     @classmethod
@@ -124,8 +127,8 @@ class TrainingChoice(Part):
 class ScoringChoice(Part):
     """How much data a method scores on: ``batches`` draws of ``samples_per_class`` images of every class."""
 
-    samples_per_class: int = Field(10, ge=1)
-    batches: int = Field(1, ge=1)
+    samples_per_class: int = Field(10, ge=1, le=MANY)
+    batches: int = Field(1, ge=1, le=MANY)
 
 
 Control = Literal["identity", "aa", "positive", "planted"]
@@ -176,12 +179,12 @@ class Study(Part):
     @classmethod
     def _sensible_seeds(cls, value: int | tuple[int, ...] | str) -> int | tuple[int, ...] | str:
         if isinstance(value, int) and not 1 <= value <= 1000:
-            raise ValueError(f'seeds = {value} must lie between 1 and 1000, be a list of seeds, or "auto".')
+            raise ValueError('seeds must lie between 1 and 1000, be a list of seeds, or "auto".')
         if isinstance(value, tuple):
             if not value:
                 raise ValueError("seeds is empty: give at least one.")
-            if any(seed < 0 for seed in value):
-                raise ValueError(f"seeds: {min(value)} is negative; seeds are 0, 1, 2, ….")
+            if not all(0 <= seed < 2**63 for seed in value):
+                raise ValueError("seeds must be whole numbers from 0 to 2^63 - 1.")
         return value
 
     @model_validator(mode="after")
