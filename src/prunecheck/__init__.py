@@ -1,7 +1,8 @@
 """Placebo-controlled trials for pruning methods.
 
-``prunecheck.run(study)`` runs a study; ``mask`` and ``random_ticket`` give masks for any module; ``verdict`` judges
-anybody's numbers; ``method`` and ``check`` make a plug-in of a function.
+``prunecheck.run(study)`` runs a study; ``mask`` and ``random_ticket`` give masks for any module, ``keep`` holds
+them while any code trains it; ``read_masks`` and ``audit`` take anybody's masks, ``verdict`` anybody's numbers;
+``method`` and ``check`` make a plug-in of a function.
 """
 
 from __future__ import annotations
@@ -20,7 +21,19 @@ except PackageNotFoundError:  # run from a source tree that was never installed
 import prunecheck.report
 import prunecheck.run
 import prunecheck.verdict  # noqa: F401
-from prunecheck.api import counts, mask, permuted, plan, random_ticket, report, run, verdict
+from prunecheck.api import (
+    audit,
+    counts,
+    keep,
+    mask,
+    permuted,
+    plan,
+    random_ticket,
+    read_masks,
+    report,
+    run,
+    verdict,
+)
 from prunecheck.core.errors import PrunecheckError, StudyError
 
 if TYPE_CHECKING:
@@ -38,14 +51,17 @@ __all__ = [
     "StudyError",
     "__version__",
     "allocation",
+    "audit",
     "check",
     "counts",
+    "keep",
     "load_study",
     "mask",
     "method",
     "permuted",
     "plan",
     "random_ticket",
+    "read_masks",
     "report",
     "run",
     "verdict",

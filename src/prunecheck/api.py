@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from prunecheck.core.errors import StudyError
 
 Source: TypeAlias = "str | Path | Mapping[str, Any] | Study"
+Masks: TypeAlias = "nn.Module | Mapping[str, Tensor] | str | Path"
 
 if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor, nn
 
+    from prunecheck.exchange import Audit, Hold
     from prunecheck.run.study_run import Place, Results
     from prunecheck.study import Plan, Study
     from prunecheck.verdict import StudyVerdict
@@ -77,12 +79,14 @@ def mask(
     sparsity: float | str,
     *,
     seed: int = 0,
+    allocate: str | None = None,
     preset: str | None = None,
     task: str = "classification",
 ) -> dict[str, Tensor]:
     """The mask of any method that needs no training, on any module, dtype and device; the model is left untouched.
 
     ``data``: one batch ``(inputs, targets)`` or several, ready to be fed to the model; None for methods that use none.
+    ``allocate``: how many weights each layer keeps, in place of the method's own allocation.
     Returns ``{parameter name: bool tensor}`` on the model's device, True = keep, exactly ``round(n * (1 - sparsity))``
     True values unless a preset counts otherwise. Raises StudyError for unknown names and methods that need training,
     ModelError, PluginError, InfeasibleError.
@@ -92,7 +96,7 @@ def mask(
     from prunecheck.core.words import parse_sparsity
     from prunecheck.plugins import ALLOCATIONS, METHODS
     from prunecheck.stages.scored import asked
-    from prunecheck.stages.select import allocate, family_of, select
+    from prunecheck.stages.select import counts_ahead, family_of, select
     from prunecheck.training.task import task_named
 
     target, plugin = parse_sparsity(sparsity), METHODS.get(method)
@@ -102,16 +106,17 @@ def mask(
         )
     if preset is not None:
         preset_named(preset)
-    needs = {"batches", "loss"} & set(plugin.asks)
+    needs = {"batches", "loss", "input_shape"} & set(plugin.asks)
     batches = _batches(data)
     if needs and not batches:
-        raise StudyError(f"{plugin.name!r} scores on data: give it (inputs, targets).")
-    layers, allocation = layers_of(model), ALLOCATIONS.get(plugin.allocate)
+        what = "scores on data" if needs != {"input_shape"} else "must know the shape of an input"
+        raise StudyError(f"{plugin.name!r} {what}: give it (inputs, targets).")
+    layers, allocation = layers_of(model), ALLOCATIONS.get(allocate or plugin.allocate)
     family = family_of(type(model).__name__)
     options: dict[str, Any] = dict(allocation.options)
     counts = None
     if plugin.gives == "masks":
-        counts = allocate(allocation, layers, target, family=family, options=options, preset=preset)
+        counts = counts_ahead(plugin, allocation, layers, target, family=family, options=options, preset=preset)
     answer = asked(
         plugin,
         model,
@@ -122,6 +127,8 @@ def mask(
         options=plugin.options,
         seed=seed,
         label=plugin.name,
+        input_shape=tuple(batches[0][0].shape[1:]) if batches else (),
+        preset=preset,
     )
     if plugin.gives == "scores":
         answer = select(
@@ -133,6 +140,33 @@ def mask(
 def random_ticket(model: nn.Module, sparsity: float | str, seed: int = 0) -> dict[str, Tensor]:
     """A smart-ratio random mask for any module: ``{parameter name: bool tensor}``, True = keep, exact counts."""
     return mask("random_ticket", model, None, sparsity, seed=seed)
+
+
+def read_masks(source: Masks, model: nn.Module | None = None) -> dict[str, Tensor]:
+    """Masks ``{parameter name: bool tensor}`` from whatever form they have: bool tensors, a state dict or module of
+    ``torch.nn.utils.prune`` or of parametrisations, plain zeros, a .safetensors, .npz or .pt file.
+
+    ``model``: the unpruned network, to whose layers they are matched. Raises StudyError. See ``prunecheck.exchange``.
+    """
+    from prunecheck import exchange
+
+    return exchange.read_masks(source, model)
+
+
+def audit(source: Masks, model: nn.Module | None = None, *, inputs: tuple[int, ...] | None = None) -> Audit:
+    """What can be said of masks before anything is trained: layer counts beside smart ratio and ERK, collapse,
+    connectivity, what a rearrangement can change. ``inputs``: the shape of one input. Raises StudyError."""
+    from prunecheck import exchange
+
+    return exchange.audit(source, model, inputs=inputs)
+
+
+def keep(model: nn.Module, masks: Mapping[str, Tensor]) -> Hold:
+    """Apply masks to a model and keep its pruned weights exactly 0 after every optimiser step, until the returned
+    handle's ``remove()``; also a ``with`` block. The state dict stays that of an ordinary network."""
+    from prunecheck import exchange
+
+    return exchange.keep(model, masks)
 
 
 def counts(

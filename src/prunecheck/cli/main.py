@@ -13,7 +13,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from prunecheck import __version__
-from prunecheck.cli import catalogue, judging, studies
+from prunecheck.cli import catalogue, judging, studies, tickets
 from prunecheck.cli.say import complain, unplug
 from prunecheck.core.errors import Interrupted, PrunecheckError
 
@@ -35,6 +35,9 @@ def make_app() -> App:
     )
     for command in (studies.demo, studies.init, studies.plan, studies.run, studies.report, judging.verdict):
         app.command(command)
+    app.command(tickets.ticket)
+    app.command(tickets.audit)
+    app.command(tickets.arms)
     app.command(catalogue.list_, name="list")
     app.command(catalogue.counts)
     app.command(catalogue.schema)

@@ -50,7 +50,7 @@ def _found(source: Source, layers: tuple[Layer, ...] | None) -> tuple[str, dict[
         found = {layer.name: one for layer, one in masks_in_module(source).items()}
         if layers is not None:
             _refuse_unknown(where, found, layers)
-            found = {layer.name: _fitting(where, layer, found.get(layer.name), found) for layer in layers}
+            found = {layer.name: _fitting(where, layer, found.get(layer.name), ()) for layer in layers}
         return where, found
     if isinstance(source, (str, Path)):
         where, tensors = printable(str(source), 200), read_tensors(Path(source))
@@ -62,7 +62,10 @@ def _found(source: Source, layers: tuple[Layer, ...] | None) -> tuple[str, dict[
     every_one_a_mask = all(tensor.dtype == torch.bool for tensor in tensors.values())
     named = {weight_of(key) for key, tensor in tensors.items() if every_one_a_mask or _is_mask_of_weight(key, tensors)}
     _refuse_unknown(where, sorted(named), layers)
-    return where, {layer.name: _fitting(where, layer, mask_in_state(tensors, layer.name), tensors) for layer in layers}
+    strangers = set(tensors) - {layer.name for layer in layers}
+    return where, {
+        layer.name: _fitting(where, layer, mask_in_state(tensors, layer.name), strangers) for layer in layers
+    }
 
 
 def _as_tensors(source: Mapping[str, Tensor | np.ndarray]) -> dict[str, Tensor]:
@@ -98,9 +101,10 @@ def _refuse_unknown(where: str, named: Iterable[str], layers: tuple[Layer, ...])
             raise StudyError(f"{where}: {unknown('prunable layer of the model', name, names)}")
 
 
-def _fitting(where: str, layer: Layer, found: Found | None, there: Iterable[str]) -> Found:
+def _fitting(where: str, layer: Layer, found: Found | None, strangers: Iterable[str]) -> Found:
+    """The mask, if there is one and it fits; else the nearest of the names that fit no layer is offered."""
     if found is None:
-        guess = nearest(layer.name, there)
+        guess = nearest(layer.name, strangers)
         hint = f" Is it {printable(guess)!r}?" if guess else " Give one of all True where a layer is not pruned."
         raise StudyError(f"{where}: there is no mask for {layer.name}.{hint}")
     if tuple(found.mask.shape) != layer.shape:

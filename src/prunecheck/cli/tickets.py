@@ -1,0 +1,229 @@
+"""Masks in and tickets out: audit, arms, ticket."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from prunecheck.cli.say import note, print_columns, print_json
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from prunecheck.exchange import Audit
+
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Images:
+    """The images a named model is built for."""
+
+    classes: int = 10
+    """Number of classes."""
+    channels: int = 3
+    """Channels of an image."""
+    image_size: int = 32
+    """Side of an image in pixels."""
+
+
+CIFAR = Images()
+
+
+def audit(checkpoint: Path, *, model: str, images: Images = CIFAR, json: Flag = False) -> None:
+    """Look at a mask before anything is trained: layer counts, collapse, connectivity, what a rearrangement can change.
+
+    Parameters
+    ----------
+    checkpoint
+        Masks, or the weights of a pruned network: .safetensors, .npz, or .pt with tensors only.
+    model
+        The network: a name from `prunecheck list models`, `torchvision:NAME`, `timm:NAME` or `package.module:function`.
+    json
+        Print one JSON document instead.
+    """
+    from prunecheck import api
+
+    with _warnings_as_notes():
+        found = api.audit(checkpoint, _built(model, images), inputs=_input_shape(images))
+    if json:
+        print_json({"schema_version": 1, "model": model, **found.to_dict()})
+        return
+    head = ("name", "weights", "kept", "share", "smart ratio", "erk")
+    rows = [
+        (la.name, la.weights, la.kept, *(_share(k, la.weights) for k in (la.kept, la.smart_ratio, la.erk)))
+        for la in found.layers
+    ]
+    print_columns([head, *rows], frozenset(range(1, 6)))
+    print()
+    print_columns(_facts(found))
+
+
+def _facts(found: Audit) -> list[tuple[str, str]]:
+    from prunecheck.core.words import percent
+
+    def told(share: float | None) -> str:
+        return "cannot be told" if share is None else percent(round(share, 4))
+
+    def number(value: float | None) -> str:
+        return "-" if value is None else f"{value:.3f}"
+
+    return [
+        ("sparsity", f"{told(found.sparsity)} ({found.kept} of {found.weights} weights kept)"),
+        ("effective sparsity", told(found.effective_sparsity)),
+        ("dead units", "cannot be told" if found.dead_units is None else str(found.dead_units)),
+        ("empty layers", ", ".join(found.empty_layers) or "none"),
+        ("like the smart ratio", f"{number(found.smart_ratio_correlation)} (correlation of the layers' shares)"),
+        ("like ERK", number(found.erk_correlation)),
+        ("in full layers", f"{told(found.in_full_layers)} of the kept weights"),
+        ("left in place", f"{told(found.stays)} of the kept weights by a layerwise rearrangement, by chance"),
+        *(("note", text) for text in found.notes),
+    ]
+
+
+def _share(kept: int | None, weights: int) -> str:
+    return "-" if kept is None else f"{kept / weights:.4f}"
+
+
+def arms(
+    mask: str,
+    *,
+    model: str,
+    checks: str = "layerwise_rearrange",
+    seeds: str = "0,1,2",
+    out: Path,
+    weights: str | None = None,
+    name: str = "mine",
+    n_test: int | None = None,
+    images: Images = CIFAR,
+) -> None:
+    """Write the arms of a trial for your own training code: files to train from and a table to fill in.
+
+    Fill in the columns accuracy and n_test of arms.csv, then: `prunecheck verdict arms.csv`.
+
+    Parameters
+    ----------
+    mask
+        Masks or a pruned network's weights; `{seed}` in the path: one file a seed.
+    model
+        The network, as for `prunecheck audit`.
+    checks
+        Checks of masks and weights, with commas between them.
+    seeds
+        Seeds, with commas between them.
+    out
+        The folder to write to.
+    weights
+        What the tickets start from, for checks of weights; `{seed}` as above.
+    name
+        What the method is called in the table.
+    n_test
+        Images in your test set.
+    """
+    from prunecheck.core.errors import StudyError
+    from prunecheck.exchange import write_arms
+
+    try:
+        numbers = [int(seed) for seed in seeds.split(",")]
+    except ValueError:
+        raise StudyError(f"--seeds {seeds}: write whole numbers with commas between them, e.g. 0,1,2.") from None
+    with _warnings_as_notes():
+        table = write_arms(
+            mask,
+            partial(_built, model, images),
+            out,
+            checks=[check.strip() for check in checks.split(",")],
+            seeds=numbers,
+            start=weights,
+            name=name,
+            n_test=n_test,
+        )
+    note(f"{table} written. Train every row, fill in accuracy and n_test, then: prunecheck verdict {table}")
+
+
+def ticket(
+    model: str,
+    *,
+    sparsity: str,
+    out: Path = Path("ticket.safetensors"),
+    seed: int = 0,
+    method: str = "random_ticket",
+    allocate: str | None = None,
+    images: Images = CIFAR,
+    json: Flag = False,
+) -> None:
+    """Write a ticket's mask for a model, without data and without training.
+
+    Parameters
+    ----------
+    model
+        The network, as for `prunecheck audit`.
+    sparsity
+        Fraction of weights removed: 0.98 or 98%.
+    out
+        The .safetensors file to write.
+    seed
+        Of the positions and, for methods that look at them, the initial weights.
+    method
+        Any method that needs neither data nor training.
+    allocate
+        A name from `prunecheck list allocations`, in place of the method's own.
+    json
+        Print one JSON document instead.
+    """
+    from prunecheck import api
+    from prunecheck.core.masks import counts_of, sparsity_of
+    from prunecheck.core.seeds import torch_stream
+    from prunecheck.core.words import percent
+    from prunecheck.exchange import save_masks
+
+    with torch_stream(seed, "init"):  # the initial weights a study would give this seed
+        network = _built(model, images)
+    masks = api.mask(method, network, _shape_alone(method, images), sparsity, seed=seed, allocate=allocate)
+    path, counts, reached = save_masks(masks, out), counts_of(masks), sparsity_of(masks)
+    weights = sum(mask.numel() for mask in masks.values())
+    if json:
+        document = {"model": model, "method": method, "seed": seed, "sparsity": reached, "file": str(path)}
+        print_json({"schema_version": 1, **document, "weights": weights, "counts": counts})
+        return
+    kept = sum(counts.values())
+    print(f"{path}: {kept} of {weights} weights kept in {len(counts)} layers ({percent(round(reached, 4))} sparse)")
+
+
+def _built(model: str, images: Images) -> nn.Module:
+    """The named network; its weights come from torch's generator as it stands."""
+    from prunecheck.stages.context import build
+
+    return build(model, (images.classes, images.channels, images.image_size))
+
+
+def _shape_alone(method: str, images: Images) -> tuple[Tensor, Tensor] | None:
+    """One empty image, which tells methods without data the shape of an input; nothing for those that score on data."""
+    import torch
+
+    from prunecheck.plugins import METHODS
+
+    if {"batches", "loss"} & set(METHODS.get(method).asks):
+        return None
+    return torch.zeros(1, *_input_shape(images)), torch.zeros(1, dtype=torch.int64)
+
+
+def _input_shape(images: Images) -> tuple[int, int, int]:
+    return images.channels, images.image_size, images.image_size
+
+
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        yield
+    for warning in found:
+        note(f"note: {warning.message}")
