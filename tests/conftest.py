@@ -1,7 +1,8 @@
-"""What every test may rely on: plug-ins registered by one test are gone in the next."""
+"""What every test may rely on: one torch thread, and plug-ins registered by one test are gone in the next."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -9,6 +10,9 @@ import pytest
 
 from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS
 from prunecheck.plugins.registry import _origins
+
+for _threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # before torch is imported anywhere
+    os.environ.setdefault(_threads, "1")
 
 
 @pytest.fixture(autouse=True)

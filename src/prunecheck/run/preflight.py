@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prunecheck import data
 from prunecheck.core.errors import DataError, InfeasibleError, ModelError, StudyError
-from prunecheck.core.layers import layers_of
+from prunecheck.core.counts import budget_beside
+from prunecheck.core.layers import Layer, layers_of, total
 from prunecheck.core.presets import preset_named
 from prunecheck.core.seeds import torch_stream
 from prunecheck.core.words import percent, printable
@@ -17,7 +18,6 @@ def preflight(study: Study) -> None:
     import torch
 
     from prunecheck.stages.context import build
-    from prunecheck.stages.select import allocate, family_of
 
     if study.device.startswith("cuda") and not torch.cuda.is_available():
         raise StudyError("device = 'cuda', but torch sees no GPU here. Use device = 'cpu'.")
@@ -41,23 +41,32 @@ def preflight(study: Study) -> None:
         )
     layers = layers_of(model)
     for entrant in _everyone(study):
-        if not entrant.allocation.is_known_ahead:
-            continue
         for sparsity in study.sparsities:
             try:
-                allocate(
-                    entrant.allocation,
-                    layers,
-                    sparsity,
-                    family=family_of(study.model),
-                    options=entrant.allocate_options,
-                    preset=study.preset,
-                )
+                _feasible(entrant, layers, sparsity, study)
             except InfeasibleError as error:
                 raise InfeasibleError(f"{entrant.label} at {percent(sparsity)} on {study.model}: {error}") from None
     if study.preset is not None:
         preset_named(study.preset)
     _enough_samples(study, shape.num_classes)
+
+
+def _feasible(entrant: Entrant, layers: tuple[Layer, ...], sparsity: float, study: Study) -> None:
+    """Raises InfeasibleError where no mask of this sparsity can exist, as far as that is known without scores."""
+    from prunecheck.stages.select import allocate, family_of
+
+    allocation = entrant.allocation
+    if allocation.is_known_ahead:
+        options, family = entrant.allocate_options, family_of(study.model)
+        allocate(allocation, layers, sparsity, family=family, options=options, preset=study.preset)
+    elif allocation.pool is not None:
+        whole = {layer.name: layer.size for layer in layers if layer.kind not in allocation.pool}
+        if len(whole) == len(layers):
+            kinds = " and ".join(allocation.pool)
+            raise InfeasibleError(
+                f'{allocation.name} prunes {kinds} layers only, and there are none. Try allocate = "global".'
+            )
+        budget_beside(whole, total(layers), sparsity)
 
 
 def _everyone(study: Study) -> list[Entrant]:
