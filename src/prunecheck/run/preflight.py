@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from prunecheck import data
-from prunecheck.core.errors import DataError, InfeasibleError, ModelError, StudyError
 from prunecheck.core.counts import budget_beside
+from prunecheck.core.errors import DataError, InfeasibleError, ModelError, StudyError
 from prunecheck.core.layers import Layer, layers_of, total
 from prunecheck.core.presets import preset_named
 from prunecheck.core.seeds import torch_stream
