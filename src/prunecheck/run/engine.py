@@ -11,20 +11,21 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from prunecheck.core.errors import PrunecheckError, StoreError
+from prunecheck.core.errors import Interrupted, PrunecheckError, StoreError
 from prunecheck.core.words import printable
 from prunecheck.run.worker import Bench, do, settle, settle_pool
 from prunecheck.store import Damaged, Store
 from prunecheck.study.step import Step
 
-MAX_DEATHS = 2
-"""a step whose worker died this often is given up"""
+Take = Callable[[], Step | None]
 
 
 @dataclass(frozen=True)
 class Failure:
     step: Step
     reason: str
+    damaged: bool = False
+    """an input was damaged; it was set aside, so that it can be made again"""
 
 
 @dataclass
@@ -59,8 +60,9 @@ def execute(
 ) -> Outcome:
     """Run *steps* (inputs that are not among them must be in the store) on *workers* processes, or in this one.
 
-    A step that fails takes only what depends on it along. KeyboardInterrupt passes through once running steps were
-    told to stop; everything committed stays.
+    A step that fails takes only what depends on it along. Where a worker dies, the steps under way are tried once
+    more, one at a time: only the step that also kills a worker of its own is given up. KeyboardInterrupt and
+    Interrupted pass through once running steps were told to stop; everything committed stays.
     """
     queue = _Queue(steps, seconds)
     outcome = Outcome()
@@ -70,31 +72,35 @@ def execute(
             while (step := queue.take()) is not None:
                 try:
                     _finish(queue, outcome, step, do(step.to_dict()), watch)
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     _fail(queue, outcome, step, error)
         return outcome
-    deaths: dict[str, int] = {}
     while queue.open:
-        lost = _run_pool(queue, outcome, bench, workers, watch)
-        for step in lost:
-            deaths[step.key] = deaths.get(step.key, 0) + 1
-            if deaths[step.key] >= MAX_DEATHS:
-                queue.drop(step)
-                outcome.failures.append(Failure(step, "its worker process died twice (killed, or out of memory)"))
-            else:
-                queue.put_back(step)
+        for suspect in _run_pool(queue.take, queue, outcome, bench, workers, watch):
+            if _run_pool(_only(suspect), queue, outcome, bench, 1, watch):
+                queue.drop(suspect)
+                outcome.failures.append(Failure(suspect, "its worker process died twice (killed, or out of memory)"))
     return outcome
 
 
-def _run_pool(queue: _Queue, outcome: Outcome, bench: Bench, workers: int, watch: Watcher) -> list[Step]:
+def _only(step: Step) -> Take:
+    """Offers *step* once, and then nothing."""
+    left = [step]
+    return lambda: left.pop() if left else None
+
+
+def _run_pool(take: Take, queue: _Queue, outcome: Outcome, bench: Bench, workers: int, watch: Watcher) -> list[Step]:
     """Feed a pool until nothing is left or it breaks; returns the steps that were running when it broke."""
     running: dict[Future[float], Step] = {}
     with _quiet_children():
         pool = ProcessPoolExecutor(workers, mp_context=_processes(), initializer=settle_pool, initargs=(bench,))
         try:
             while True:
-                while len(running) < workers and (step := queue.take()) is not None:
-                    running[pool.submit(do, step.to_dict())] = step
+                while len(running) < workers and (step := take()) is not None:
+                    try:
+                        running[pool.submit(do, step.to_dict())] = step
+                    except BrokenProcessPool:
+                        return [*running.values(), step]
                 if not running:
                     return []
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -107,8 +113,6 @@ def _run_pool(queue: _Queue, outcome: Outcome, bench: Bench, workers: int, watch
                         _finish(queue, outcome, step, future.result(), watch)
                     else:
                         _fail(queue, outcome, step, error)
-        except BrokenProcessPool:
-            return list(running.values())
         except BaseException:
             _stop(pool)
             raise
@@ -124,14 +128,15 @@ def _finish(queue: _Queue, outcome: Outcome, step: Step, seconds: float, watch: 
 
 
 def _fail(queue: _Queue, outcome: Outcome, step: Step, error: BaseException) -> None:
-    """A full or broken disk ends the run; anything else only this step and what needs it."""
-    if isinstance(error, StoreError) and not isinstance(error, Damaged):
+    """A full or broken disk and a request to stop end the run; anything else only this step and what needs it."""
+    damaged = isinstance(error, Damaged)
+    if isinstance(error, Interrupted) or (isinstance(error, StoreError) and not damaged):
         raise error
     reason = (
         str(error) if isinstance(error, PrunecheckError) else f"{type(error).__name__}: {printable(str(error), 200)}"
     )
     queue.drop(step)
-    outcome.failures.append(Failure(step, reason))
+    outcome.failures.append(Failure(step, reason, damaged))
 
 
 class _Queue:
@@ -149,7 +154,12 @@ class _Queue:
             below = max((self._length[child] for child in self._children[key]), default=0.0)
             self._length[key] = seconds(steps[key]) + below
         self._ready = {key for key, parents in self._waiting.items() if not parents}
-        self.open = len(steps)
+        self._open = set(steps)
+
+    @property
+    def open(self) -> bool:
+        """Whether there are steps neither done nor given up."""
+        return bool(self._open)
 
     def take(self) -> Step | None:
         if not self._ready:
@@ -158,11 +168,8 @@ class _Queue:
         self._ready.remove(key)
         return self._steps[key]
 
-    def put_back(self, step: Step) -> None:
-        self._ready.add(step.key)
-
     def done(self, step: Step) -> None:
-        self.open -= 1
+        self._open.discard(step.key)
         for child in self._children[step.key]:
             self._waiting[child].discard(step.key)
             if not self._waiting[child]:
@@ -177,7 +184,7 @@ class _Queue:
                 if child not in doomed:
                     doomed.add(child)
                     todo.append(child)
-        self.open -= len(doomed)
+        self._open -= doomed
         self._ready -= doomed
 
 
@@ -222,9 +229,9 @@ def _one_thread() -> Iterator[None]:
     import torch
 
     threads = torch.get_num_threads()
-    strict = torch.are_deterministic_algorithms_enabled()
+    strict = torch.get_deterministic_debug_mode()
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict)
+        torch.set_deterministic_debug_mode(strict)

@@ -34,7 +34,7 @@ def settle(bench: Bench) -> None:
     from prunecheck.stages import Context
 
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # its twin use_deterministic_algorithms imports a compiler: seconds
     for plugin in bench.plugins:
         load_file(plugin)
     _context = Context(Store.open(bench.store), bench.data_root)
