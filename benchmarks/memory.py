@@ -1,0 +1,57 @@
+"""``python -m benchmarks.memory ours|topk|sort [--quick]``: the extra memory of making one mask, in MiB.
+
+A process of its own, because a peak cannot be told from an earlier one. Linux can forget its peak (``clear_refs``);
+elsewhere the answer is nan.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import official_masks
+from benchmarks.masks import SPARSITY, from_scores, made_up_scores
+from benchmarks.shapes import resnet50_layers
+from prunecheck.core.counts import kept_total
+from prunecheck.core.layers import total
+
+
+def extra_mib(work: Callable[[], object]) -> float:
+    """Highest resident memory during *work* minus what was resident before it."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        before = _resident("VmRSS")
+        result = work()
+        peak = _resident("VmHWM")
+    except OSError:
+        return float("nan")
+    del result
+    return (peak - before) / 1024
+
+
+def _resident(field: str) -> int:
+    """KiB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1])
+    raise OSError(f"this system does not report {field}")
+
+
+def main(arguments: list[str]) -> None:
+    layers = resnet50_layers(width=4 if "--quick" in arguments else 64)
+    scores, kept = made_up_scores(layers), kept_total(total(layers), SPARSITY)
+    works: dict[str, Callable[[], object]] = {
+        "ours": lambda: from_scores(scores, kept),
+        "topk": lambda: official_masks.by_topk(list(scores.values()), kept),
+        "sort": lambda: official_masks.by_sort(list(scores.values()), kept),
+    }
+    tiny = {layer.name: scores[layer.name][:1, :1] for layer in layers[:2]}
+    from_scores(tiny, 1)  # what is loaded on first use is nobody's memory
+    official_masks.by_topk(list(tiny.values()), 1)
+    official_masks.by_sort(list(tiny.values()), 1)
+    print(extra_mib(works[arguments[0]]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,88 @@
+"""Training: our loop on two cores (two workers of one thread each) against the official loop (one process of two
+threads) on the same network, masks and kind of images; and what masks cost our loop."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from benchmarks import pairs
+from benchmarks.crew import Crew
+from benchmarks.table import Row, ratio_table
+from benchmarks.turns import KERNEL_CALLS, KERNEL_FLOPS, Regime, make_official, make_ours
+
+Say = Callable[[str], None]
+
+WORKERS = 2
+LOADERS = (0, 2, 4)
+"""loading processes of the official loop (4 in the original): it is timed with the number it is fastest with"""
+
+FULL = (Regime("resnet32", 32, 64, 2, 75, 1.4), Regime("resnet8_w16", 16, 128, 24, 50, 2.5))
+FULL_MASKS = Regime("convnet_w32", 16, 64, 40, 35, 1.03)
+QUICK = (Regime("convnet_w32", 16, 16, 2, 0),)
+QUICK_MASKS = Regime("convnet_w32", 16, 16, 2, 0)
+
+LEGEND = (
+    "First rows: images a second of two one-thread workers over those of the official loop on two threads; their "
+    "ceiling is reached if the whole network runs as fast as one dense 3x3 convolution kernel."
+)
+
+
+def report(quick: bool, say: Say) -> str:
+    loaders = LOADERS[:2] if quick else LOADERS
+    rows = [against_official(regime, loaders, say) for regime in (QUICK if quick else FULL)]
+    rows.append(cost_of_masks(QUICK_MASKS if quick else FULL_MASKS, say))
+    return f"{ratio_table(rows)}\n\n{LEGEND}"
+
+
+def against_official(regime: Regime, loaders: tuple[int, ...], say: Say) -> Row:
+    say(f"training: {regime.title}")
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        ours = stack.enter_context(Crew(WORKERS, make_ours, regime, Path(folder)))
+        official = _fastest(regime, loaders, stack)
+        ours.wait()
+        images = regime.batch * regime.steps
+        kernel_images = KERNEL_CALLS * KERNEL_FLOPS / regime.flops
+        arms = {
+            "official": lambda: official.turn("steps") / images,
+            "ours": lambda: ours.turn("masked") / (WORKERS * images),
+            "kernel": lambda: ours.turn("kernel") / (WORKERS * kernel_images),
+        }
+        rounds = _warm(arms, regime.seconds)
+    found = pairs.ratio(rounds, slow="official", fast="ours")
+    ceiling = pairs.ratio(rounds, slow="official", fast="kernel").median
+    return Row(f"{regime.title}: ours / official", found, ceiling, regime.target)
+
+
+def _fastest(regime: Regime, loaders: tuple[int, ...], stack: ExitStack) -> Crew:
+    """The official loop with the number of loading processes that does its best turn soonest; the others go home."""
+    crews = [stack.enter_context(Crew(1, make_official, regime, count)) for count in loaders]
+    for crew in crews:
+        crew.wait()
+    times: list[list[float]] = [[] for _ in crews]
+    for _ in range(3):
+        for crew, taken in zip(crews, times, strict=True):
+            taken.append(crew.turn("steps"))
+    best = min(range(len(crews)), key=lambda i: min(times[i][1:]))  # the first turn warms up
+    for i, crew in enumerate(crews):
+        if i != best:
+            crew.close()
+    return crews[best]
+
+
+def cost_of_masks(regime: Regime, say: Say) -> Row:
+    say(f"training: masks, {regime.title}")
+    with tempfile.TemporaryDirectory() as folder, Crew(1, make_ours, regime, Path(folder)) as crew:
+        crew.wait()
+        rounds = _warm({name: partial(crew.turn, name) for name in ("masked", "plain")}, regime.seconds)
+    found = pairs.ratio(rounds, slow="masked", fast="plain")
+    return Row(f"{regime.title}: our step with / without masks", found, 1.0, regime.target, at_most=True)
+
+
+def _warm(arms: dict[str, Callable[[], float]], seconds: float) -> list[pairs.Round]:
+    for turn in arms.values():
+        turn()
+    return pairs.take_turns(arms, seconds)
