@@ -1,0 +1,483 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prunecheck.study import Arm, Plan, Step, load_study, make_plan, step
+from prunecheck.study import plan as planning
+from prunecheck.study.plan import CLEAN, DENSE
+from tests.study.studies import BASE, plan
+
+REWINDERS = ["lottery_ticket", "weight_rewinding", "lr_rewinding", "hybrid_ticket"]
+DATA_CHECKS = ["random_labels", "random_pixels", "corrupted_data", "half_dataset"]
+MASK_CHECKS = ["layerwise_rearrange", "layerwise_weight_shuffle"]
+
+
+def of_kind(plan: Plan, kind: str) -> list[Step]:
+    return [found for found in plan.steps.values() if found.kind == kind]
+
+
+def arm(plan: Plan, method: str, check: str = CLEAN, sparsity: float = 0.9, seed: int = 0) -> Arm:
+    (found,) = [a for a in plan.arms if (a.method, a.check, a.sparsity, a.seed) == (method, check, sparsity, seed)]
+    return found
+
+
+def upstream(plan: Plan, key: str) -> set[str]:
+    """A step and everything it is made from."""
+    return {key}.union(*(upstream(plan, parent) for parent in plan.steps[key].inputs.values()))
+
+
+def steps_behind(plan: Plan, key: str) -> list[Step]:
+    return [plan.steps[key] for key in upstream(plan, key)]
+
+
+def corrupted(steps: Iterable[Step]) -> list[str]:
+    """The kinds of the steps that work on corrupted data."""
+    return sorted(found.kind for found in steps if "corruption" in found.params)
+
+
+# what is shared
+
+
+def test_one_pretraining_a_seed_serves_every_method_sparsity_and_check_behind_it() -> None:
+    many = plan(methods=REWINDERS, sparsities=[0.5, 0.9, 0.98], checks=MASK_CHECKS, seeds=3)
+    pretrainings = of_kind(many, "pretrain")
+    assert sorted(found.params["seed"] for found in pretrainings) == [0, 1, 2]
+    dense = {a.train for a in many.arms if a.method == DENSE}
+    assert dense == {found.key for found in pretrainings}
+    for found in many.arms:
+        assert dense & upstream(many, found.train)
+
+
+def test_a_data_check_costs_one_more_pretraining_a_seed() -> None:
+    many = plan(methods=REWINDERS, sparsities=[0.5, 0.9], checks=["random_labels", "half_dataset"], seeds=2)
+    assert len(of_kind(many, "pretrain")) == 2 * (1 + 2)
+
+
+def test_one_score_serves_every_sparsity() -> None:
+    for method in ("snip", "grasp", "lr_rewinding"):
+        assert len(of_kind(plan(methods=[method], sparsities=[0.5], checks=MASK_CHECKS, seeds=1), "score")) == 1
+        many = plan(methods=[method], sparsities=[0.5, 0.9, 0.98], checks=MASK_CHECKS, seeds=1)
+        assert len(of_kind(many, "score")) == 1
+        assert len({a.mask for a in many.arms if a.check == CLEAN and a.mask}) == 3
+
+
+def test_what_was_asked_for_more_than_once_is_counted() -> None:
+    many = plan(methods=REWINDERS, sparsities=[0.5, 0.9], seeds=2)
+    assert many.trainings == len(of_kind(many, "pretrain")) + len(of_kind(many, "train"))
+    assert many.trainings_requested > many.trainings
+    assert many.requests > len(many.steps)
+
+
+# what a check touches
+
+
+@pytest.mark.parametrize("method", [*REWINDERS, "snip", "grasp"])
+@pytest.mark.parametrize("check", DATA_CHECKS)
+def test_a_data_check_corrupts_what_is_pruned_from_and_never_the_ticket(method: str, check: str) -> None:
+    both = plan(methods=[method], checks=[check], seeds=1)
+    found = arm(both, method, check)
+    assert "corruption" not in both.steps[found.train].params
+    behind = steps_behind(both, found.train)
+    assert corrupted(behind) == (["score"] if method in ("snip", "grasp") else ["pretrain"])
+    assert all(one.params["corruption"]["name"] == check for one in behind if "corruption" in one.params)
+    assert [one.kind for one in behind if one.kind == "corrupt"] == []
+    assert not upstream(both, arm(both, method).train) & {one.key for one in behind if "corruption" in one.params}
+
+
+@pytest.mark.parametrize("method", [*REWINDERS, "snip", "random_ticket"])
+@pytest.mark.parametrize("check", MASK_CHECKS)
+def test_a_mask_or_weight_check_is_one_step_and_everything_before_it_is_the_clean_arms(method: str, check: str) -> None:
+    both = plan(methods=[method], checks=[check], seeds=1)
+    clean, found = arm(both, method), arm(both, method, check)
+    extra = upstream(both, found.train) - upstream(both, clean.train)
+    assert sorted(both.steps[key].kind for key in extra) == ["corrupt", "train"]
+    assert corrupted(both.steps.values()) == []
+    (corruption,) = of_kind(both, "corrupt")
+    assert corruption.params["check"]["name"] == check
+    if check == "layerwise_rearrange":
+        assert both.steps[found.train].inputs["masks"] == corruption.key == found.mask
+        assert corruption.inputs == {"masks": clean.mask}
+    else:
+        assert both.steps[found.train].inputs == {"masks": clean.mask, "start": corruption.key}
+        assert found.mask == clean.mask
+
+
+def test_corrupted_weights_are_those_the_ticket_would_have_started_from() -> None:
+    for method, parent, file in [
+        ("snip", None, ""),
+        ("lottery_ticket", None, ""),
+        ("weight_rewinding", "pretrain", "rewind"),
+        ("lr_rewinding", "pretrain", "final"),
+    ]:
+        both = plan(methods=[method], checks=["layerwise_weight_shuffle"], seeds=1)
+        (corruption,) = of_kind(both, "corrupt")
+        assert corruption.params["file"] == file
+        start = corruption.inputs.get("start")
+        assert (both.steps[start].kind if start else None) == parent
+
+
+def test_a_method_that_sees_no_data_gets_no_data_check() -> None:
+    both = plan(methods=["random_ticket", "magnitude_init"], checks=[*DATA_CHECKS, *MASK_CHECKS], seeds=1)
+    assert {a.check for a in both.arms} == {CLEAN, *MASK_CHECKS}
+    assert corrupted(both.steps.values()) == []
+
+
+def test_a_random_ticket_with_the_counts_of_a_method_that_sees_data_gets_them() -> None:
+    method = {"name": "random_ticket", "allocate": {"name": "counts_of", "method": "snip"}}
+    both = plan(methods=[method], checks=["random_labels"], seeds=1)
+    found = arm(both, "random_ticket", "random_labels")
+    assert corrupted(steps_behind(both, found.train)) == ["mask", "score"]
+    assert "score" not in {
+        one.kind for one in steps_behind(plan(methods=["random_ticket"]), _some_train("random_ticket"))
+    }
+
+
+def _some_train(method: str) -> str:
+    return arm(plan(methods=[method]), method).train
+
+
+def test_every_mask_that_a_check_changes_is_compared_with_the_clean_one_of_its_seed() -> None:
+    both = plan(methods=["snip", "lr_rewinding"], checks=[*DATA_CHECKS, *MASK_CHECKS], sparsities=[0.5, 0.9], seeds=2)
+    for found in both.arms:
+        if found.check in (CLEAN, "layerwise_weight_shuffle"):
+            assert found.compare is None
+            continue
+        assert found.compare is not None
+        assert found.sparsity is not None
+        clean = arm(both, found.method, CLEAN, found.sparsity, found.seed)
+        assert both.steps[found.compare].inputs == {"clean": clean.mask, "corrupted": found.mask}
+
+
+def test_seeds_never_mix() -> None:
+    many = plan(methods=[*REWINDERS, "snip", "random_ticket"], checks=[*DATA_CHECKS, *MASK_CHECKS], seeds=[3, 5])
+    for found in many.arms:
+        seeds = {one.params["seed"] for one in steps_behind(many, found.train) if "seed" in one.params}
+        assert seeds == {found.seed}
+
+
+# starts, rewinding, rounds
+
+
+def test_tickets_start_and_resume_where_their_papers_say() -> None:
+    recipe = {"epochs": 6, "rewind_epoch": 2}
+    for method, parent, file, first in [
+        ("lottery_ticket", None, "", 0),
+        ("weight_rewinding", "pretrain", "rewind", 2),
+        ("lr_rewinding", "pretrain", "final", 2),
+        ("hybrid_ticket", "pretrain", "final", 2),
+        ("snip", None, "", 0),
+        ("random_ticket", None, "", 0),
+    ]:
+        one = plan(methods=[method], training=recipe, seeds=1)
+        train = one.steps[arm(one, method).train]
+        start = train.inputs.get("start")
+        assert (one.steps[start].kind if start else None) == parent
+        assert (train.params["file"], train.params["first"]) == (file, first)
+
+
+def test_another_rewind_epoch_is_another_stop_of_the_same_training() -> None:
+    late = {"name": "weight_rewinding", "label": "late", "rewind_epoch": 1}
+    both = plan(
+        methods=["weight_rewinding", late], checks=MASK_CHECKS, training={"epochs": 6, "rewind_epoch": 2}, seeds=1
+    )
+    train = both.steps[arm(both, "late").train]
+    stopped = both.steps[train.inputs["start"]]
+    assert (train.params["first"], train.params["file"]) == (1, "final")
+    assert (stopped.kind, stopped.params["until"], stopped.params["recipe"]["rewind_epoch"]) == ("pretrain", 1, 2)
+    assert len(of_kind(both, "pretrain")) == 2
+
+
+def test_a_data_check_corrupts_the_weights_that_are_rewound_to() -> None:
+    late = {"name": "weight_rewinding", "rewind_epoch": 1}
+    both = plan(methods=[late], checks=["random_labels"], seeds=1)
+    train = both.steps[arm(both, "weight_rewinding", "random_labels").train]
+    stopped = both.steps[train.inputs["start"]]
+    assert stopped.params["until"] == 1
+    assert stopped.params["corruption"]["name"] == "random_labels"
+
+
+def chain(plan: Plan, key: str) -> list[str]:
+    """The kinds of steps met when going from a mask to the mask of the round before, and so on; latest first."""
+    kinds = []
+    while key:
+        mask = plan.steps[key]
+        scores = plan.steps[mask.inputs["scores"]]
+        kinds.append(plan.steps[scores.inputs["weights"]].kind)
+        assert scores.inputs.get("previous") == mask.inputs.get("previous")
+        key = mask.inputs.get("previous", "")
+    return kinds
+
+
+def test_rounds_are_a_chain_of_masks_each_scored_on_the_ticket_before() -> None:
+    method = {"name": "weight_rewinding", "rounds": 3}
+    one = plan(methods=[method], sparsities=[0.488], seeds=1)
+    found = arm(one, "weight_rewinding", sparsity=0.488)
+    assert found.mask
+    assert chain(one, found.mask) == ["train", "train", "pretrain"]
+    masks = [step for step in steps_behind(one, found.train) if step.kind == "mask"]
+    assert sorted(round(mask.params["sparsity"], 3) for mask in masks) == [0.2, 0.36, 0.488]
+    trainings = [step for step in steps_behind(one, found.train) if step.kind == "train"]
+    assert len(trainings) == 3
+    assert {one.steps[step.inputs["start"]].kind for step in trainings} == {"pretrain"}
+
+
+def test_rounds_of_one_share_serve_every_sparsity() -> None:
+    method = {"name": "weight_rewinding", "per_round": 0.2}
+    one = plan(methods=[method], sparsities=[0.5, 0.6], seeds=1, checks=["layerwise_rearrange"])
+    masks = [round(step.params["sparsity"], 6) for step in of_kind(one, "mask")]
+    assert sorted(masks) == [0.2, 0.36, 0.488, 0.5, 0.5904, 0.6]  # 0.2, 0.36 and 0.488 once
+
+
+def test_a_data_check_of_a_method_of_rounds_corrupts_every_training_but_the_last() -> None:
+    method = {"name": "weight_rewinding", "rounds": 3}
+    one = plan(methods=[method], checks=["random_labels"], seeds=1)
+    found = arm(one, "weight_rewinding", "random_labels")
+    assert corrupted(steps_behind(one, found.train)) == ["pretrain", "train", "train"]
+    assert "corruption" not in one.steps[found.train].params
+
+
+def test_a_mask_check_of_a_method_of_rounds_touches_the_last_one_only() -> None:
+    one = plan(methods=[{"name": "weight_rewinding", "rounds": 3}], checks=["layerwise_rearrange"], seeds=1)
+    found = arm(one, "weight_rewinding", "layerwise_rearrange")
+    extra = upstream(one, found.train) - upstream(one, arm(one, "weight_rewinding").train)
+    assert sorted(one.steps[key].kind for key in extra) == ["corrupt", "train"]
+
+
+# controls
+
+
+def test_the_identity_control_is_one_seed_of_one_ticket() -> None:
+    found = [a for a in plan(controls=["identity"], seeds=3).arms if a.check == "identity"]
+    assert [(a.method, a.seed) for a in found] == [("random_ticket", 0)]
+
+
+def test_the_aa_control_is_the_random_ticket_against_its_own_rearrangement() -> None:
+    found = [a for a in plan(controls=["aa"], seeds=3).arms if a.method == "random_ticket"]
+    assert sorted((a.check, a.seed) for a in found) == sorted(
+        (check, seed) for check in (CLEAN, "layerwise_rearrange") for seed in range(3)
+    )
+
+
+def test_the_positive_control_puts_lr_rewinding_through_every_check() -> None:
+    one = plan(methods=["snip"], controls=["positive"], checks=["random_labels", "layerwise_rearrange"])
+    assert {a.check for a in one.arms if a.method == "lr_rewinding"} == {CLEAN, "random_labels", "layerwise_rearrange"}
+
+
+def test_the_planted_control_is_four_doses() -> None:
+    one = plan(methods=["snip"], controls=["planted"], seeds=1)
+    doses = {"planted_0.1": 0.1, "planted_0.25": 0.25, "planted_0.5": 0.5, "planted_1": 1.0}
+    assert {a.check for a in one.arms if a.method == "lr_rewinding"} == {CLEAN, *doses}
+    for label, share in doses.items():
+        mask = arm(one, "lr_rewinding", label).mask
+        assert mask
+        assert one.steps[mask].params["check"]["options"] == {"share": share}
+
+
+def test_a_control_that_is_on_trial_anyway_costs_nothing() -> None:
+    ours = {"methods": ["lr_rewinding", "random_ticket"], "checks": ["layerwise_rearrange", "random_labels"]}
+    without, with_them = plan(**ours), plan(**ours, controls=["aa", "positive"])
+    assert without.steps.keys() == with_them.steps.keys()
+    assert without.arms == with_them.arms
+
+
+# more seeds, doses, longer tickets, masks only
+
+
+def test_more_seeds_for_one_pair_bring_its_clean_arm_along_and_nothing_else() -> None:
+    study = load_study({**BASE, "methods": ["snip", "grasp"]})
+    usual, more = make_plan(study), make_plan(study, {("snip", "random_labels"): range(4)})
+    assert usual.steps.keys() < more.steps.keys()
+    added = {(a.method, a.check, a.seed) for a in more.arms} - {(a.method, a.check, a.seed) for a in usual.arms}
+    assert added == {("snip", check, seed) for check in (CLEAN, "random_labels") for seed in (2, 3)}
+
+
+def test_a_dose_is_a_check_of_its_own_under_its_own_label() -> None:
+    both = plan(methods=["snip"], checks=["random_labels", {"name": "random_labels", "dose": 0.25}], seeds=1)
+    scores = of_kind(both, "score")
+    assert sorted(one.params.get("corruption", {}).get("label", "") for one in scores) == [
+        "",
+        "random_labels",
+        "random_labels@0.25",
+    ]
+    assert [one.params["corruption"].get("dose") for one in scores if "corruption" in one.params] == [None, 0.25]
+    assert {a.check for a in both.arms} == {CLEAN, "random_labels", "random_labels@0.25"}
+
+
+def test_a_longer_ticket_trains_longer_on_the_same_mask() -> None:
+    longer = {"name": "snip", "label": "longer", "epochs": 12}
+    both = plan(methods=["snip", longer], checks=["layerwise_rearrange"], seeds=1)
+    ours, theirs = both.steps[arm(both, "snip").train], both.steps[arm(both, "longer").train]
+    assert (ours.params["recipe"]["epochs"], theirs.params["recipe"]["epochs"]) == (6, 12)
+    assert len(of_kind(both, "pretrain")) == 1
+
+
+def test_masks_only_leaves_out_every_training() -> None:
+    study = load_study({**BASE, "methods": ["snip", "lr_rewinding", "random_ticket"], "controls": ["aa", "positive"]})
+    masks = make_plan(study, train=False)
+    assert masks.trainings == 0
+    assert {a.method for a in masks.arms} == {"snip", "random_ticket"}
+    assert masks.steps.keys() < make_plan(study).steps.keys()
+
+
+# keys
+
+
+def rich(**changes: Any) -> dict[str, Any]:
+    return {
+        "methods": ["snip", "lottery_ticket", "random_ticket"],
+        "checks": ["random_labels", "layerwise_rearrange", "layerwise_weight_shuffle"],
+        "sparsities": [0.5, 0.9],
+        "seeds": [0, 1],
+        "controls": ["identity", "aa"],
+        **changes,
+    }
+
+
+more_of = st.fixed_dictionaries(
+    {
+        "methods": st.lists(st.sampled_from(["grasp", "lr_rewinding", "weight_rewinding", "dense"]), unique=True),
+        "checks": st.lists(st.sampled_from(["random_pixels", "half_dataset", "planted"]), unique=True),
+        "sparsities": st.lists(st.sampled_from([0.3, 0.8, 0.98]), unique=True),
+        "seeds": st.lists(st.integers(2, 9), unique=True, max_size=3),
+        "controls": st.lists(st.sampled_from(["positive", "planted"]), unique=True),
+    }
+)
+quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@quick
+@given(more_of)
+def test_a_larger_study_keeps_every_key_and_arm_of_the_smaller(more: dict[str, list[Any]]) -> None:
+    small = plan(**rich())
+    large = plan(**{field: values + more[field] for field, values in rich().items()})
+    assert small.steps.keys() <= large.steps.keys()
+    assert set(small.arms) <= set(large.arms)
+
+
+@quick
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_lists_changes_no_key(random: Any) -> None:
+    ordered = rich(controls=["aa", "planted", "positive"])  # not identity: it takes the seed that is named first
+    shuffled = {field: random.sample(values, len(values)) for field, values in ordered.items()}
+    assert plan(**shuffled).steps.keys() == plan(**ordered).steps.keys()
+
+
+@quick
+@given(more_of)
+def test_inputs_come_first_and_exist(more: dict[str, list[Any]]) -> None:
+    seen: set[str] = set()
+    one = plan(**{field: values + more[field] for field, values in rich().items()})
+    for key, found in one.steps.items():
+        assert set(found.inputs.values()) <= seen
+        assert found.key == key
+        seen.add(key)
+    assert one.targets <= seen
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({"name": "other"}, "all"),
+        ({"question": "why?"}, "all"),
+        ({"margin": 2.0}, "all"),
+        ({"max_seeds": 30}, "all"),
+        ({"model": "resnet8"}, "none"),
+        ({"data": {"name": "digits", "train_size": 500}}, "none"),
+        ({"device": "mps"}, "none"),
+        ({"training": {"lr": 0.2}}, "scores"),
+        ({"scoring": {"batches": 2}}, "pretraining"),
+    ],
+)
+def test_a_key_changes_with_what_its_artefact_depends_on_and_with_nothing_else(
+    change: dict[str, Any], kept: str
+) -> None:
+    before, after = plan(), plan(**change)
+    same = before.steps.keys() & after.steps.keys()
+    if kept in ("all", "none"):
+        assert same == (before.steps.keys() if kept == "all" else set())
+    else:
+        kinds = {before.steps[key].kind for key in same if before.steps[key].kind in ("score", "pretrain")}
+        assert kinds >= {"score" if kept == "scores" else "pretrain"}
+        assert len(same) < len(before.steps)
+
+
+def test_another_name_of_a_model_has_the_same_keys() -> None:
+    assert plan(model="cifar_resnet_20").steps.keys() == plan(model="resnet20_w16").steps.keys()
+
+
+def test_titles_and_estimates_are_no_part_of_a_key() -> None:
+    plain = Step("mask", {"a": 1}, {"scores": "0" * 64})
+    assert plain.key == Step("mask", {"a": 1}, {"scores": "0" * 64}, "title", "class", 3.0).key
+    assert plain.key != Step("mask", {"a": 2}, {"scores": "0" * 64}).key
+    assert plain.key != Step("mask", {"a": 1}, {"scores": "1" * 64}).key
+    assert plain.key != Step("score", {"a": 1}, {"scores": "0" * 64}).key
+
+
+def test_a_step_survives_json() -> None:
+    for found in plan().steps.values():
+        assert Step(**json.loads(json.dumps(found.to_dict()))).key == found.key
+
+
+GOLDEN = {
+    "dense/clean": "b2602700b0ca748c",
+    "snip/clean": "a436c774da30bdb9",
+    "random_ticket/clean": "eeaaa15179f68e14",
+    "lottery_ticket/clean": "1e90f0b8a2705062",
+    "weight_rewinding/clean": "b3cfa93e7e5383ec",
+    "lr_rewinding/clean": "eb801c0b616a5c6c",
+    "snip/random_labels": "6936ee1e5f74c063",
+    "snip/layerwise_rearrange": "6b4b85c94abc4fef",
+    "snip/layerwise_weight_shuffle": "09fa16a5f83b6a60",
+    "random_ticket/layerwise_rearrange": "f7333d885c5d8c44",
+    "random_ticket/layerwise_weight_shuffle": "52b528af186a2baa",
+    "lottery_ticket/random_labels": "3ca84e40832cc916",
+    "lottery_ticket/layerwise_rearrange": "7b79ad8b46efbeca",
+    "lottery_ticket/layerwise_weight_shuffle": "8072ea249352f577",
+    "weight_rewinding/random_labels": "255420d46ca87dbf",
+    "weight_rewinding/layerwise_rearrange": "b418e60b6dacad9e",
+    "weight_rewinding/layerwise_weight_shuffle": "73cb6c9a8239da7c",
+    "lr_rewinding/random_labels": "f6c547b5b42f84f6",
+    "lr_rewinding/layerwise_rearrange": "878fe347b99717f0",
+    "lr_rewinding/layerwise_weight_shuffle": "928d81a660d2c034",
+    "random_ticket/identity": "1a5854ec093a652b",
+}
+
+
+def test_the_keys_of_a_small_study_are_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys name what people have in their stores: a changed key means that all of it is trained again.
+
+    So a changed key is a decision, to be declared in the changelog, never an accident. If this fails and the artefacts
+    would be the same, the change is a mistake; if they would differ, raise the ``version`` of the plug-in concerned or
+    ``SCHEMA``, and pin the new keys. Versions of libraries and the data's fingerprint are pinned here, since they
+    differ between machines.
+    """
+    monkeypatch.setattr(step, "numerics", lambda: {"torch": "2.9", "numpy": "2.3", "machine": "any", "threads": 1})
+    monkeypatch.setattr(planning.data, "fingerprint", lambda _spec: "f" * 64)
+    one = plan(
+        methods=["snip", "random_ticket", "lottery_ticket", "weight_rewinding", "lr_rewinding"],
+        checks=["random_labels", "layerwise_rearrange", "layerwise_weight_shuffle"],
+        sparsities=[0.9],
+        seeds=1,
+        controls=["identity", "aa"],
+        training={"recipe": "short"},
+    )
+    found = {f"{a.method}/{a.check}": a.train[:16] for a in one.arms}
+    assert found == GOLDEN
+
+
+def test_planning_needs_no_torch() -> None:
+    program = (
+        "import sys; from prunecheck.study import load_study, make_plan;"
+        f"plan = make_plan(load_study({BASE!r}));"
+        "print(len(plan.arms) > 5, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
