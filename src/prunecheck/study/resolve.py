@@ -147,7 +147,7 @@ def _options(place: str, plugin: Method | Allocation | Check, options: Mapping[s
         default = plugin.options[option]
         if default is None:
             continue
-        kind = type(default)
+        kind = list if isinstance(default, tuple) else type(default)
         fits = isinstance(value, (int, float) if kind is float else kind)
         if not fits or isinstance(value, bool) != (kind is bool):
             raise StudyError(f"{place}.options.{option} = {shown(value)} must be a {kind.__name__}.")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from prunecheck.study.study import Study
+
+_BARE = re.compile("[A-Za-z0-9_-]+")
 
 
 def to_toml(study: Study) -> str:
@@ -30,7 +33,11 @@ def _short(choice: Mapping[str, Any]) -> Any:
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k} = {_value(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_value(v) for v in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML escapes DEL, JSON does not
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _value(name)
