@@ -62,7 +62,8 @@ def masks_in_module(model: nn.Module) -> dict[Layer, Found]:
         if not isinstance(module, (_ConvNd, nn.Linear)):
             continue
         own = dict([*module.named_parameters(), *module.named_buffers()])
-        source = next(own[key] for key in ("weight", "weight_orig", "parametrizations.weight.original") if key in own)
+        forms = ("weight", "weight_orig", "parametrizations.weight.original")
+        source = next((own[key] for key in forms if key in own), module.weight)
         if id(source) in seen:
             continue
         seen.add(id(source))

@@ -50,7 +50,7 @@ def _safetensors(path: Path, shown: str) -> dict[str, Tensor]:
 
 def _npz(path: Path, shown: str) -> dict[str, Tensor]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     except (ValueError, TypeError, OSError, EOFError, BadZipFile, MemoryError, AttributeError) as error:
         raise StudyError(f"{shown} is not an npz file of plain numbers: {printable(str(error), 120)}.") from None
