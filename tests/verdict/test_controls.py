@@ -223,3 +223,21 @@ def test_a_collapsed_control_is_no_control() -> None:
     assert one.status == "failed"
     assert "(10 of 10 corrupted and 10 of 10 clean runs collapsed: nobody learned, so nobody can tell)" in one.sentence
     assert verdicts(verdict, "snip") == {"a": "UNINFORMATIVE"}
+
+
+def test_a_control_with_unequal_budgets_is_no_control() -> None:
+    rows = arm("lr_rewinding", "clean", 0.9, [90.0] * 5, kept=100) + arm("lr_rewinding", "a", 0.9, [80.0] * 5, kept=50)
+    rows += clean("snip", 0.9, 5) + hurt("snip", "a", 0.0, 0.9, 5)
+    verdict = judged(rows)
+    assert [one.status for one in controls(verdict, "positive")] == ["failed"]
+    assert verdicts(verdict, "snip") == {"a": "UNINFORMATIVE"}
+
+
+def test_the_smallest_planted_drop_counts_not_the_smallest_dose() -> None:
+    [found] = controls(judged(study({"lr_rewinding": {"planted_0.25": 3.0, "planted_0.5": 2.0}})), "planted")
+    assert found.check == "planted_0.5"
+
+
+def test_missing_controls_are_named() -> None:
+    named = [(one.method, one.check) for one in judged(study({"snip": {"a": 0.0}})).controls]
+    assert named == [("lr_rewinding", ""), ("random_ticket", "layerwise_rearrange")]

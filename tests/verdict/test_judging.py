@@ -124,6 +124,24 @@ def test_a_fixed_number_of_seeds_spends_all_alpha_at_once() -> None:
     assert judged(rows, fixed_n=True).looks == (4,)
 
 
+def test_a_fixed_study_may_have_more_seeds_of_one_method_than_of_another() -> None:
+    rows = study({"snip": {"a": 0.0}}, seeds=8) + clean("grasp", seeds=5) + hurt("grasp", "a", 0.0, seeds=5)
+    verdict = judged(rows, fixed_n=True)
+    assert {one.method: one.cells[0].n for one in verdict.checks} == {"grasp": 5, "snip": 8}
+    assert {one.verdict for one in verdict.checks} == {"DOES NOT DEPEND"}
+
+
+def test_what_collapse_is_depends_on_the_dense_network() -> None:
+    rows = arm("snip", "clean", 0.9, [11.5] * 5) + arm("snip", "a", 0.9, [11.4, 11.5, 11.6, 11.5, 11.5])
+    assert judged(rows).checks[0].verdict == "INCONCLUSIVE"
+    assert judged([*dense(94.0), *rows]).checks[0].verdict == "UNINFORMATIVE"
+
+
+def test_a_method_that_depends_where_one_can_tell_is_not_settled_by_where_one_cannot() -> None:
+    drops = {"snip": {"a": 3.0, "b": 0.0}, "lr_rewinding": {"a": 3.0, "b": 0.0}}
+    assert answers(judged(study(drops))) == dict.fromkeys(drops, "UNINFORMATIVE")
+
+
 def test_only_paired_seeds_count() -> None:
     rows = dense() + clean("snip", seeds=5) + hurt("snip", "random_labels", 0.0, seeds=8)[2:]
     cell = check(judged(rows, fixed_n=True), "snip", "random_labels").cells[0]

@@ -40,5 +40,9 @@ def test_few_dense_runs_are_mentioned() -> None:
 
 
 def test_no_margin() -> None:
-    with pytest.raises(StudyError, match="no margin: there is no row with method 'dense' to derive it from"):
+    with pytest.raises(StudyError) as caught:
         settle_margin([], 100)
+    assert str(caught.value) == (
+        "no margin: there is no row with method 'dense' to derive it from. Add the unpruned network's accuracy, "
+        "or give a margin in points, such as 0.5."
+    )

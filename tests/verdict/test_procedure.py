@@ -82,6 +82,12 @@ def test_a_method_fails_by_holm_over_its_checks() -> None:
     assert found.tolist() == [[True, True, False], [False, False, False], [True, False, False]]
 
 
+def test_exactly_five_percent_is_enough() -> None:
+    one = np.array([[0.05]])
+    assert checks_failed(one, np.ones((1, 1), dtype=bool), 0.05, "method").all()
+    assert checks_failed(one, np.ones((1, 1), dtype=bool), 0.05, "study").all()
+
+
 def test_the_family_of_a_study_is_larger() -> None:
     fails = np.array([[0.01, 0.9], [0.02, 0.9]])
     both = np.ones((2, 2), dtype=bool)
@@ -104,6 +110,10 @@ def test_when_to_stop() -> None:
     depends = np.array([[0.025, 0.026, 0.3], [0.9, 0.9, 0.9]])
     fails = np.array([[1.0, 1.0, 0.0125], [0.0126, 0.05, NAN]])
     assert settled(depends, fails, required, 0.05, "study").tolist() == [[True, False, True], [False, False, False]]
+    three = np.array([[True, True, True], [False, False, False]])
+    depends, fails = np.ones((2, 3)), np.array([[0.05 / 3, 0.0167, 0.9], [0.05, 0.051, 0.9]])
+    assert settled(depends, fails, three, 0.05, "study").tolist() == [[True, False, False], [True, False, False]]
+    depends = np.array([[0.025, 0.026, 0.3], [0.9, 0.9, 0.9]])
     nobody = np.zeros((2, 3), dtype=bool)
     assert settled(depends, np.full((2, 3), 0.05), nobody, 0.05, "method").all()
     assert settled(np.ones((2, 3)), np.full((2, 3), 0.05), nobody, 0.05, "study").tolist() == [[True] * 3] * 2

@@ -187,6 +187,10 @@ def test_a_corrupted_arm_needs_a_clean_one(tmp_path: Path) -> None:
     assert "line 3: grasp" in refused(tmp_path, HEAD, CLEAN, LABELS.replace("snip", "grasp"))
 
 
+def test_perfect_and_hopeless_accuracies_are_accuracies() -> None:
+    assert [row.accuracy for row in read_rows([values(accuracy=1), values(accuracy=0, seed=1)])] == [1.0, 0.0]
+
+
 def test_names_are_safe_to_print() -> None:
     assert str(Row("sn\x1b[31mip", "clean", None, 3, 0.5, 10)) == "sn\ufffd[31mip x clean, seed 3"
 
