@@ -8,8 +8,19 @@ import torch
 
 from prunecheck.core.counts import kept_total
 from prunecheck.core.errors import StudyError
+from prunecheck.core.layers import Layer
 from prunecheck.core.masks import global_counts, keep_top, threshold
-from prunecheck.core.presets import PRESETS, preset_named, rule_for
+from prunecheck.core.presets import (
+    PRESETS,
+    Scoring,
+    difference,
+    facts,
+    facts_in_brief,
+    preset_named,
+    rule_for,
+    scoring_for,
+)
+from prunecheck.stages.select import left_whole
 
 
 def one_to(n: int) -> list[float]:
@@ -80,3 +91,62 @@ def test_every_preset_has_a_source_and_its_own_name() -> None:
     assert all(preset.name == name and preset.source for name, preset in PRESETS.items())
     with pytest.raises(StudyError, match=r"'oficial' is not a preset\. Did you mean 'official'"):
         preset_named("oficial")
+
+
+@pytest.mark.parametrize("name", [*PRESETS, "none"])
+def test_facts_have_the_same_fields_for_every_preset_and_brief_ones_lose_nothing(name: str) -> None:
+    table, brief = facts(name), facts_in_brief(name)
+    assert list(table) == list(facts("none"))
+    assert all(table[field] == said for field, said in brief.items())
+    for field, said in table.items():
+        assert said == brief.get(field, brief.get("other methods: " + field.split(": ")[-1]))
+
+
+def test_every_field_of_a_preset_shows_in_the_difference_to_none() -> None:
+    changed = {name: {field for field, _, _ in difference(name, "none")} for name in PRESETS}
+    assert {"smart ratio", "random labels", "grasp: draws anew", "grasp: scores on"} <= changed["official"]
+    assert {"snip: draws anew", "snip: keeps"} <= changed["snip"]
+    assert {"snip: normalises by", "other methods: normalises by"} <= changed["synflow"]
+    assert {"left whole", "sparsity is of"} <= changed["shrinkbench"]
+    assert {"left whole"} <= changed["open_lth"]
+    assert "sparsity is of" not in changed["open_lth"]
+    assert all(f"{other}" not in changed["torch"] for other in ("left whole", "smart ratio", "random labels"))
+
+
+def test_the_difference_is_antisymmetric_and_empty_to_itself() -> None:
+    assert difference("grasp", "grasp") == []
+    forth, back = difference("grasp", "snip"), difference("snip", "grasp")
+    assert [(f, b, a) for f, a, b in forth] == back
+    with pytest.raises(StudyError, match="Did you mean 'grasp'"):
+        difference("graps", "snip")
+
+
+def test_scoring_follows_method_then_any_then_none() -> None:
+    assert scoring_for(None, "grasp") == scoring_for("official", "snip") == Scoring()
+    assert scoring_for("official", "grasp") == Scoring(redraw=("linear",), halves=True)
+    assert scoring_for("synflow", "anything") == Scoring(normalisation="running")
+    assert scoring_for("snip", "grasp") == Scoring()
+
+
+def test_torch_counts_what_it_prunes() -> None:
+    """round(n s) are pruned, so an odd number at half sparsity keeps one more than round(n (1 - s))."""
+    rule = rule_for("torch", "anything")
+    assert rule is not None
+    assert 5 - rule.rank(5, 0.5) == 3
+    assert kept_total(5, 0.5) == 2
+
+
+def test_which_layers_a_code_leaves_whole() -> None:
+    layers = [
+        Layer("a", "conv", (2, 2, 1, 1)),
+        Layer("b", "linear", (4, 4)),
+        Layer("c", "linear", (4, 4)),
+    ]
+    spared = {(n, f): left_whole(PRESETS[n], layers, f) for n in PRESETS for f in ("vgg", "resnet")}
+    assert {key: whole for key, whole in spared.items() if whole} == {
+        ("open_lth", "vgg"): {"c"},
+        ("shrinkbench", "vgg"): {"c"},
+        ("shrinkbench", "resnet"): {"c"},
+        ("rewinding", "vgg"): {"b", "c"},
+        ("rewinding", "resnet"): {"b", "c"},
+    }

@@ -13,8 +13,8 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from prunecheck import __version__
-from prunecheck.cli import catalogue, judging, studies, tickets
-from prunecheck.cli.say import complain, unplug
+from prunecheck.cli import catalogue, judging, presets, studies, tickets
+from prunecheck.cli.say import complain, out, unplug
 from prunecheck.core.errors import Interrupted, PrunecheckError
 
 HELP = """Placebo-controlled trials for pruning methods.
@@ -41,6 +41,7 @@ def make_app() -> App:
     app.command(catalogue.list_, name="list")
     app.command(catalogue.counts)
     app.command(catalogue.schema)
+    app.command(presets.app)
     return app
 
 
@@ -48,8 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the desk and return (at the console script: exit with) its code."""
     signal.signal(signal.SIGTERM, _terminated)
     app = make_app()
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    helps = not words or not {"--help", "-h", "--version"}.isdisjoint(words)
     try:
-        code = app(arguments, exit_on_error=False, print_error=False)
+        code = app(words, console=out() if helps else None, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
         return complain(str(error), 2)

@@ -19,6 +19,7 @@ from prunecheck.core.words import unknown
 
 NONE = "none"
 """what the desk calls prunecheck without a preset"""
+OTHERS = "other methods"
 
 
 @dataclass(frozen=True)
@@ -159,24 +160,35 @@ def scoring_for(preset: str | None, method: str) -> Scoring:
     return scoring.get(method, scoring.get("*", Scoring()))
 
 
-def facts(name: str, methods: tuple[str, ...] = ("snip", "grasp", "lottery_ticket", "*")) -> dict[str, str]:
-    """Every choice of a preset (``none``: of prunecheck without one) as words, field by field."""
+def facts(name: str) -> dict[str, str]:
+    """Every choice of a preset (``none``: of prunecheck without one) as words, field by field; the same fields for
+    every preset. Raises StudyError."""
     preset = Preset(NONE, "prunecheck", {"*": EXACT}) if name == NONE else preset_named(name)
     table: dict[str, str] = {}
-    for method in methods:
+    named = {method for other in PRESETS.values() for method in (*other.rules, *other.scoring)}
+    for method in [*sorted(named - {"*"}), "*"]:
         rule = preset.rules.get(method, preset.rules.get("*", EXACT))
         scoring = preset.scoring.get(method, preset.scoring.get("*", Scoring()))
-        who = "other methods" if method == "*" else method
+        who = OTHERS if method == "*" else method
         table[f"{who}: keeps"] = rule.formula
         table[f"{who}: normalises by"] = f"{scoring.normalisation} statistics"
         table[f"{who}: draws anew"] = " and ".join(scoring.redraw) or "nothing"
         table[f"{who}: scores on"] = "each half of a batch" if scoring.halves else "whole batches"
     table["left whole"] = preset.whole
-    counted = "counts them" if preset.counts_whole else "does not count them"
-    table["sparsity"] = "of all layers" if preset.whole == "none" else counted
+    table["sparsity is of"] = "all layers" if preset.counts_whole else "the other layers"
     table["smart ratio"] = "the official float32 floors" if preset.official_smart_ratio else "exact"
     table["random labels"] = f"numpy seed {preset.labels_seed} for every run" if preset.labels_seed else "per seed"
     return table
+
+
+def facts_in_brief(name: str) -> dict[str, str]:
+    """The same without what is said of a method although it holds for the other methods too."""
+    table = facts(name)
+    return {
+        field: said
+        for field, said in table.items()
+        if ": " not in field or field.startswith(OTHERS) or table[f"{OTHERS}: {field.split(': ')[1]}"] != said
+    }
 
 
 def difference(first: str, second: str) -> list[tuple[str, str, str]]:
