@@ -52,7 +52,7 @@ def test_a_failed_write_keeps_the_old_report_and_leaves_no_scraps(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StoreError, match="No space left on device"):
+    with pytest.raises(StoreError, match="disk is full"):
         write(sample.evidence(), tmp_path)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
