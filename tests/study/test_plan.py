@@ -350,7 +350,7 @@ more_of = st.fixed_dictionaries(
         "controls": st.lists(st.sampled_from(["positive", "planted"]), unique=True),
     }
 )
-quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @quick

@@ -32,6 +32,7 @@ def make_app() -> App:
         version=__version__,
         version_flags=["--version"],
         result_action="return_value",
+        suppress_keyboard_interrupt=False,  # we have something to say about it
     )
     for command in (studies.demo, studies.init, studies.plan, studies.run, studies.report, judging.verdict):
         app.command(command)

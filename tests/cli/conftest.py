@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.desk import Desk
+
+
+@pytest.fixture
+def desk(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """The desk in an empty folder with a store of its own; what it does to signals is undone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PRUNECHECK_HOME", str(tmp_path / "store"))
+    before = signal.getsignal(signal.SIGTERM)
+    yield Desk(capsys)
+    signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,40 @@
+"""The desk answers at once: nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.desk import python
+from tests.cli.test_judging import table
+from tests.study.studies import BASE_TOML, write
+from tests.verdict.makers import full
+
+PROGRAM = """
+import contextlib, io, sys
+from prunecheck.cli import main
+def tell(*words):
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert main(list(words)) == 0, words
+def absent(*modules):
+    loaded = [module for module in modules if module in sys.modules]
+    assert not loaded, loaded
+"""
+HEAVY = "'torch', 'numpy', 'pydantic', 'scipy', 'matplotlib', 'jinja2', 'PIL', 'sklearn'"
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    program = f"{PROGRAM}absent('rich', {HEAVY})\ntell('--version')\ntell('--help')\ntell('run', '--help')\n"
+    done = python(program + f"absent('rich.markdown', 'markdown_it', {HEAVY})")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_everything_but_training_and_building_networks_does_without_torch(tmp_path: Path) -> None:
+    study, results = write(tmp_path, BASE_TOML), table(tmp_path, full(snip=0.0))
+    program = PROGRAM + "study, results, out = sys.argv[1:]\n"
+    for kind in ("methods", "checks", "models", "datasets", "allocations", "presets", "recipes"):
+        program += f"tell('list', '{kind}')\n"
+    program += "tell('schema')\ntell('plan', study, '--json')\ntell('plan', study, '--set', 'seeds=auto')\n"
+    program += "tell('verdict', results, '--json')\nabsent('torch', 'matplotlib')\n"
+    program += "tell('verdict', results, '--out', out)\nabsent('torch')\n"
+    done = python(program, study, results, tmp_path / "out", env={"PRUNECHECK_HOME": str(tmp_path / "store")})
+    assert done.returncode == 0, done.stderr
