@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from prunecheck.core.errors import StoreError, StudyError
+from prunecheck.core.errors import StudyError
 from prunecheck.core.words import percent, printable, unknown
 from prunecheck.report.citations import ENTRIES, keys, papers
 from prunecheck.report.evidence import CLEAN, REFERENCES, Evidence
@@ -17,7 +17,7 @@ from prunecheck.report.summary import arms, order, seeds
 from prunecheck.report.tables import tex
 from prunecheck.report.views import OFF_MATRIX
 from prunecheck.report.wording import count, headline, listing, name
-from prunecheck.store.durable import write_file
+from prunecheck.store.durable import plainly, write_file
 
 FORMATS = ("svg", "pdf", "png")
 COLOURS = ("black", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#8c564b")
@@ -230,9 +230,7 @@ def _save(figure: Any, folder: Path, title: str, form: str) -> Path:
     path = folder / f"{title}.{form}"
     picture = io.BytesIO()
     figure.savefig(picture, format=form, metadata=NO_DATES[form])
-    try:
+    with plainly(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_file(path, picture.getvalue())
-    except OSError as error:
-        raise StoreError(f"The figure cannot be written to {path}: {error.strerror or error}.") from error
+    write_file(path, picture.getvalue())
     return path
