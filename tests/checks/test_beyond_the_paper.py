@@ -130,7 +130,8 @@ def test_half_of_the_data_set_at_a_dose_loses_half_of_that_share() -> None:
     """Images stay paired with their labels; with fewer steps there is nothing to put in the place of the lost ones."""
     one = CHECKS.get("half_dataset")
     numbers = torch.arange(200)
-    given = {"batches": (numbers.to(torch.uint8).reshape(-1, 1, 1, 1), numbers), "rng": stream(0, "check")}
+    images = numbers.to(torch.uint8).reshape(-1, 1, 1, 1)
+    given = {"batches": (images, numbers), "classes": 200, "rng": stream(0, "check")}
     inputs, targets = corrupted(one, given, dict(one.options), 0.5, stream(0, "dose"))
     assert torch.equal(inputs.reshape(-1).long(), targets)
     assert len(set(targets.tolist())) == 150
