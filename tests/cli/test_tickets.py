@@ -25,10 +25,12 @@ def ticket(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_ticket_is_the_one_of_the_front_door(ticket: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_ticket_is_the_one_of_the_front_door(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "ticket.safetensors"
+    assert main(["ticket", "resnet8", "--sparsity", "95%", "--out", str(path)]) == 0
     model = build("resnet8", num_classes=10)
     wanted = prunecheck.random_ticket(model, 0.95, seed=0)
-    found = load_file(ticket)
+    found = load_file(path)
     assert found.keys() == wanted.keys()
     assert all(torch.equal(found[name], mask) for name, mask in wanted.items())
     assert capsys.readouterr().out.endswith(

@@ -75,6 +75,8 @@ def asked(
     masks = masks or {layer.name: torch.ones(layer.shape, dtype=torch.bool) for layer in layers}
     weights = {name: (w * masks[name].to(w.device)).clone() for name, w in weights_of(model, layers).items()}
     twin = scoring_copy(model, how.normalisation) if NEEDS_COPY & set(method.asks) else model
+    if twin is not model and method.gives == "masks":  # torch.nn.utils.prune, for one, needs weights it can flatten
+        twin.to(memory_format=torch.contiguous_format)
     offer = {
         "weights": weights,
         "model": twin,
