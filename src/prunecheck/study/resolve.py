@@ -28,7 +28,10 @@ def resolve(study: Study) -> None:
         if "\0" in text:
             raise StudyError(f"{field} = {printable(text)!r} holds a null character, which no path can.")
     for path in study.plugin_files:
-        load_file(path)
+        try:
+            load_file(path)
+        except SystemExit:  # a script with its own main: we would end without a word
+            raise StudyError(f"plug-in {printable(path.name)} calls exit() when it is imported.") from None
     if not models.is_external(study.model):
         _named("model", "model", study.model, [*models.names(), *models.ALIASES])
     _named("data", "data set", study.data.name, data.names())
