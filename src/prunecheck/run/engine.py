@@ -230,10 +230,10 @@ def _one_thread() -> Iterator[None]:
 
     threads = torch.get_num_threads()
     strict = torch.get_deterministic_debug_mode()
-    filling = torch.utils.deterministic.fill_uninitialized_memory
+    filling = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     try:
         yield
     finally:
         torch.set_num_threads(threads)
         torch.set_deterministic_debug_mode(strict)
-        torch.utils.deterministic.fill_uninitialized_memory = filling
+        torch.utils.deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]
