@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prunecheck.core.counts import kept_total
-from prunecheck.core.errors import PluginError
+from prunecheck.core.errors import ModelError, PluginError
 from prunecheck.core.layers import Layer, layers_of, total, weights_of
 from prunecheck.core.masks import counts_of
 from prunecheck.core.presets import scoring_for
@@ -40,10 +40,15 @@ def scoring_batches(context: Context, params: Params) -> list[Batch]:
 
 
 def weights_and_model(context: Context, params: Params, inputs: Mapping[str, str]) -> nn.Module:
-    """The network a method prunes: initial, or as an earlier step left it; pruned weights of an earlier round are 0."""
+    """The network a method prunes: initial, or as an earlier step left it; pruned weights of an earlier round are 0.
+
+    Raises ModelError where that training diverged.
+    """
     model = context.model(params)
     if "weights" in inputs:
         model.load_state_dict(context.tree(inputs["weights"], "final"))
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+            raise ModelError("the network to prune is not finite: its training diverged. Lower training.lr.")
     return model
 
 
@@ -75,6 +80,8 @@ def asked(
     masks = masks or {layer.name: torch.ones(layer.shape, dtype=torch.bool) for layer in layers}
     weights = {name: (w * masks[name].to(w.device)).clone() for name, w in weights_of(model, layers).items()}
     twin = scoring_copy(model, how.normalisation) if NEEDS_COPY & set(method.asks) else model
+    if twin is not model:
+        twin.load_state_dict(weights, strict=False)  # pruned weights of an earlier round are 0 in the model too
     if twin is not model and method.gives == "masks":  # torch.nn.utils.prune, for one, needs weights it can flatten
         twin.to(memory_format=torch.contiguous_format)
     offer = {

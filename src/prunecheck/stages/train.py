@@ -16,7 +16,7 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     model = context.model(params)
     if "start" in step.inputs:
         model.load_state_dict(context.tree(step.inputs["start"], params["file"]))
-    facts = train_model(
+    facts, _ = train_model(
         step,
         context,
         model,

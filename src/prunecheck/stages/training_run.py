@@ -1,14 +1,16 @@
 """A training that can be interrupted: checkpoints at epoch ends, bit-equal when resumed.
 
-A checkpoint holds weights, momentum and history; order, augmentation and dropout need none, since every epoch draws
-from streams of its own.
+A checkpoint holds weights, momentum, history and the rewind weights once they are known, all in one file, so that
+none of them can be lost alone. Order, augmentation and dropout need none, since every epoch draws from streams of its
+own.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -33,25 +35,27 @@ def train_model(
     phase: str,
     first: int,
     last: int,
-    at_epoch: Mapping[int, Callable[[nn.Module], None]] | None = None,
-) -> bytes:
-    """Train *model* in place (resuming where a checkpoint exists) and return the facts as JSON bytes.
-
-    ``at_epoch``: called with the model once that many epochs of the schedule are finished.
-    """
+    keep_after: int | None = None,
+) -> tuple[bytes, tree.Tree | None]:
+    """Train *model* in place (resuming where a checkpoint exists); the facts as JSON bytes, and the state *model* was
+    in when ``keep_after`` epochs of the schedule were finished (None where that was never so)."""
     params = step.params
     run = start(model, recipe)
-    _resume(context, step.key, run)
+    kept = tree.clone(model.state_dict()) if keep_after == first else None
+    checkpoint = _checkpoint_of(context, step.key)
+    if checkpoint is not None and (keep_after is None or checkpoint.kept or checkpoint.done(first) < keep_after):
+        checkpoint.put_into(run)
+        kept = checkpoint.kept or kept
     train_feed, test_feed = context.feeds(params, recipe.pad)
     saved = time.monotonic()
 
     def after_epoch(run: Run) -> None:
-        nonlocal saved
+        nonlocal saved, kept
         done = first + len(run.history)
-        if at_epoch and done in at_epoch:
-            at_epoch[done](run.model)
+        if done == keep_after:
+            kept = tree.clone(run.model.state_dict())
         if done < last and time.monotonic() - saved > CHECKPOINT_SECONDS:
-            context.store.save_partial(step.key, _checkpoint(run))
+            context.store.save_partial(step.key, _checkpoint(run, kept))
             saved = time.monotonic()
 
     finite = train(
@@ -67,7 +71,7 @@ def train_model(
         last=last,
         after_epoch=after_epoch,
     )
-    return as_json(_facts(run, finite, first, last, train_feed.samples, test_feed.samples))
+    return as_json(_facts(run, finite, first, last, train_feed.samples, test_feed.samples)), kept
 
 
 def _facts(run: Run, finite: bool, first: int, last: int, n_train: int, n_test: int) -> dict[str, object]:
@@ -91,8 +95,30 @@ def _finite(epoch: Epoch) -> dict[str, object]:
     return epoch.to_dict() | {"train_loss": loss if loss == loss and abs(loss) != float("inf") else None}
 
 
-def _checkpoint(run: Run) -> bytes:
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training as it stood at the end of an epoch. ``kept``: empty where that epoch was not yet reached."""
+
+    model: tree.Tree
+    momentum: dict[int, Tensor]
+    kept: tree.Tree
+    history: list[Epoch]
+
+    def done(self, first: int) -> int:
+        """Finished epochs of the schedule."""
+        return first + len(self.history)
+
+    def put_into(self, run: Run) -> None:
+        run.model.load_state_dict(self.model)
+        for i, parameter in enumerate(run.model.parameters()):
+            if i in self.momentum:
+                run.optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(self.momentum[i])
+        run.history = list(self.history)
+
+
+def _checkpoint(run: Run, kept: tree.Tree | None) -> bytes:
     tensors = {f"model/{name}": value for name, value in run.model.state_dict().items()}
+    tensors |= {f"kept/{name}": value for name, value in (kept or {}).items()}
     for i, parameter in enumerate(run.model.parameters()):
         momentum = run.optimiser.state.get(parameter, {}).get("momentum_buffer")
         if momentum is not None:
@@ -102,15 +128,18 @@ def _checkpoint(run: Run) -> bytes:
     return tree.to_bytes(tensors)
 
 
-def _resume(context: Context, key: str, run: Run) -> None:
+def _checkpoint_of(context: Context, key: str) -> Checkpoint | None:
     data = context.store.load_partial(key)
     if data is None:
-        return
+        return None
     tensors = tree.from_bytes(data)
-    run.model.load_state_dict({n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")})
-    for i, parameter in enumerate(run.model.parameters()):
-        if f"momentum/{i}" in tensors:
-            run.optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(
-                tensors[f"momentum/{i}"]
-            )
-    run.history = [Epoch(**epoch) for epoch in json.loads(bytes(tensors["history"].numpy()))]
+
+    def part(prefix: str) -> tree.Tree:
+        return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+    return Checkpoint(
+        part("model/"),
+        {int(i): buffer for i, buffer in part("momentum/").items()},
+        part("kept/"),
+        [Epoch(**epoch) for epoch in json.loads(bytes(tensors["history"].numpy()))],
+    )

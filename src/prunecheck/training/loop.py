@@ -69,7 +69,8 @@ def train(
     last: int,
     after_epoch: Callable[[Run], None] = lambda _: None,
 ) -> bool:
-    """Train epochs ``first <= epoch < last`` of the recipe's schedule in place; True if every loss was finite.
+    """Train epochs ``first <= epoch < last`` of the recipe's schedule in place; True if every loss and
+    every weight stayed finite.
 
     *phase* names the stream of order and augmentation. A run that diverges stops at the end of that epoch.
     """
@@ -92,7 +93,7 @@ def train(
                 loss_sum += loss.detach() * len(targets)
                 credit += task.credit(outputs.detach(), targets)
         mean_loss = float(loss_sum) / train_feed.samples
-        finite = math.isfinite(mean_loss)
+        finite = math.isfinite(mean_loss) and _all_finite(model)  # the last step's damage shows in no loss
         if not finite:
             held.apply()
         accuracy = evaluate(model, test_feed, task)
@@ -101,6 +102,11 @@ def train(
             return False
         after_epoch(run)
     return True
+
+
+@torch.no_grad()
+def _all_finite(model: nn.Module) -> bool:
+    return all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
 
 
 class HeldMasks:
