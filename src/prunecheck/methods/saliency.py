@@ -2,7 +2,7 @@
 
 SNIP's score after training instead of before it; known as ``global_saliency`` in jaxpruner, ``GlobalMagGrad`` in
 ShrinkBench and first-order Taylor pruning elsewhere. Retrained like learning-rate rewinding. Deviates: the gradient is
-that of the class-balanced scoring batches with batch statistics (ShrinkBench: one batch, running statistics).
+that of the class-balanced scoring batches (ShrinkBench: one batch, biases ranked as well).
 """
 
 from __future__ import annotations

@@ -1,0 +1,93 @@
+"""The catalogue pages name everything that is registered, and nothing that is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prunecheck.core.presets import PRESETS
+from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = {
+    "methods": ("methods.md", {plugin.name: plugin for plugin in METHODS}),
+    "allocations": ("methods.md", {plugin.name: plugin for plugin in ALLOCATIONS}),
+    "checks": ("checks.md", {plugin.name: plugin for plugin in CHECKS}),
+    "presets": ("presets.md", dict(PRESETS)),
+}
+EVERY = [(kind, name) for kind, (_, plugins) in PAGES.items() for name in plugins]
+
+
+def sections(text: str) -> dict[str, str]:
+    """``{name: text}`` of the sections headed ### `name`."""
+    parts = re.split(r"^### `([^`]+)`\n", text, flags=re.MULTILINE)
+    return {
+        name: re.split(r"^##", body, flags=re.MULTILINE)[0] for name, body in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["methods.md", "checks.md", "presets.md"])
+def test_a_page_has_a_section_for_every_registered_name_and_no_other(name: str) -> None:
+    registered = [key for file, plugins in PAGES.values() if file == name for key in plugins]
+    assert sorted(sections(page(name))) == sorted(registered)
+
+
+def written(value: Any) -> str:
+    return {True: "true", False: "false"}.get(value, f'"{value}"') if isinstance(value, (bool, str)) else str(value)
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_a_section_tells_aliases_options_with_defaults_and_source(kind: str, name: str) -> None:
+    file, plugins = PAGES[kind]
+    section, plugin = sections(page(file))[name], plugins[name]
+    if kind == "presets":
+        assert plugin.source.split(" (")[0] in section
+        return
+    for alias in plugin.aliases:
+        assert f"`{alias}`" in section
+    for option, default in plugin.options.items():
+        said = f"`{option} = {written(default)}`" if default is not None else f"`{option}`"
+        assert said in section, f"{name}: {said}"
+    for author in re.split(r"[;,] ", plugin.paper.removesuffix(", official LT_prune.py")):
+        assert author in section
+        assert not author or f"- {author}:" in page(file) or kind == "allocations"
+
+
+@pytest.mark.parametrize("name", CHECKS.names())
+def test_the_table_of_checks_says_joint_and_promise(name: str) -> None:
+    row = next(line for line in page("checks.md").splitlines() if line.startswith(f"| `{name}` |"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    check = CHECKS.get(name)
+    assert cells[1] == check.at
+    assert cells[4] == (check.preserves if check.changes else "equal to the bit")
+
+
+@pytest.mark.parametrize("name", [m.name for m in METHODS if m.name != "dense"])
+def test_the_table_of_methods_says_what_each_is(name: str) -> None:
+    row = next(
+        line for line in page("methods.md").splitlines() if line.startswith("| `") and f"`{name}`" in line.split("|")[1]
+    )
+    _, allocate, when, start, retrain, rounds = [cell.strip() for cell in row.strip("|").split("|")][1:]
+    method = METHODS.get(name)
+    starts = {"init": "initial", "epoch": "epoch k", "nothing": "trained"}
+    assert (allocate, when, start, retrain, rounds) == (
+        f"`{method.allocate}`",
+        method.when,
+        starts[method.rewind],
+        method.retrain,
+        str(method.rounds),
+    )
+
+
+def test_every_decay_is_in_the_table() -> None:
+    from prunecheck.allocations.smart_ratio import DECAYS
+
+    for decay in DECAYS:
+        assert f'| `"{decay}"` |' in sections(page("methods.md"))["smart_ratio"]
