@@ -121,7 +121,7 @@ def test_exact_duplicates_count_once_and_contradictions_are_refused(tmp_path: Pa
             "snip,clean,97.5,0,0.9,9",
             "sparsity 97.5 is outside (0, 1): it is the fraction of weights removed. Did you mean 0.975?",
         ),
-        ("snip,clean,,0,0.9,9", "sparsity is empty."),
+        ("snip,labels,,0,0.9,9", "sparsity is empty."),
         ("snip,clean,x%,0,0.9,9", "'x%' is not a sparsity. Write 0.98 or \"98%\"."),
         (",clean,0.9,0,0.9,9", "method is empty."),
         ("snip,,0.9,0,0.9,9", "check is empty."),
@@ -200,3 +200,9 @@ def test_order_and_duplicates_change_nothing(order: list[int], again: list[int])
     rows = [Row("m", check, k, s, 0.5, 10) for check in ("clean", "x") for k in (0.9, 0.5) for s in (0, 1)]
     shuffled = [("here", rows[i]) for i in [*order, *again]]
     assert unique(shuffled) == tuple(sorted(rows, key=lambda row: row.place))
+
+
+def test_another_unpruned_network_is_context_and_no_party() -> None:
+    row = {"method": "snip", "check": "clean", "sparsity": 0.9, "seed": 0, "accuracy": 0.9, "n_test": 100}
+    longer = {**row, "method": "dense_2x", "sparsity": None}
+    assert read_rows([row, longer]) == read_rows([row])

@@ -20,7 +20,8 @@ def unknown(kind: str, word: str, choices: Iterable[str]) -> str:
     known = sorted(choices)
     guess = nearest(word, known)
     tail = f"Did you mean {guess!r}?" if guess else f"There are: {', '.join(known) or 'none'}."
-    return f"{printable(word)!r} is not a {kind}. {tail}"
+    article = "an" if kind[0] in "aeiou" else "a"
+    return f"{printable(word)!r} is not {article} {kind}. {tail}"
 
 
 def printable(text: str, limit: int = 80) -> str:

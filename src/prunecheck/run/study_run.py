@@ -108,6 +108,8 @@ def _look_until_settled(
                 settings = _with_margin(study, place, plan, settings)
         facts = Facts(place.store)
         found = rows(present(plan, place.store), facts)
+        if failures and not any(row["check"] != CLEAN for row in found):
+            raise StepError(_failed(failures, None))
         verdict = judge(read_rows(found), study=study.name, settings=settings)
         more = {} if failures or len(found) < len(plan.arms) else _more_seeds(study, verdict, seeds, settings)
         if not more:
@@ -183,9 +185,10 @@ def _evidence(
     )
 
 
-def _failed(failures: list[Failure], page: Path) -> str:
+def _failed(failures: list[Failure], page: Path | None) -> str:
     """At most four lines: how many, the first three, where the rest of the results are."""
-    lines = [f"{len(failures)} of the steps failed; the others are finished and in {page}."]
+    rest = f"the others are finished and in {page}" if page else "nothing is left to judge"
+    lines = [f"{len(failures)} of the steps failed; {rest}."]
     lines += [f"  {failure.step.title}: {failure.reason}" for failure in failures[:3]]
     return "\n".join(lines)
 

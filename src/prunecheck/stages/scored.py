@@ -78,7 +78,11 @@ def asked(
     if how.halves:
         batches = halved(batches)
     masks = masks or {layer.name: torch.ones(layer.shape, dtype=torch.bool) for layer in layers}
-    weights = {name: (w * masks[name].to(w.device)).clone() for name, w in weights_of(model, layers).items()}
+    contiguous = torch.contiguous_format  # networks are channels-last here, and plug-ins say w.view(-1)
+    weights = {
+        name: (w * masks[name].to(w.device)).contiguous(memory_format=contiguous)
+        for name, w in weights_of(model, layers).items()
+    }
     twin = scoring_copy(model, how.normalisation) if NEEDS_COPY & set(method.asks) else model
     if twin is not model:
         twin.load_state_dict(weights, strict=False)  # pruned weights of an earlier round are 0 in the model too

@@ -218,7 +218,8 @@ class _Planner:
         elif source:
             inputs["weights"] = source
         if entrant.counts_of is not None:
-            inputs["counts"] = self.rounds(replace(case, entrant=entrant.counts_of, sparsity=target))[1]
+            lender = replace(case, entrant=entrant.counts_of, sparsity=target, trial=case.corruption)
+            inputs["counts"] = self.rounds(lender)[1]
         params = {
             "model": self.model,
             "shape": [self.shape.num_classes, self.shape.channels, self.side],

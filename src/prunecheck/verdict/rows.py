@@ -56,7 +56,9 @@ def read_rows(source: str | Path | Iterable[Mapping[str, Any] | Row]) -> tuple[R
     Sorted, each once. Raises StudyError, naming file and line, for anything that is not a result: missing columns,
     percent where a fraction belongs, NaN, contradicting duplicates, a corrupted arm without any clean arm.
     """
-    located = _from_csv(Path(source)) if isinstance(source, str | Path) else _from_values(source)
+    read = _from_csv(Path(source)) if isinstance(source, str | Path) else _from_values(source)
+    # another unpruned network (say, one trained longer) is context, not a party to any verdict
+    located = [(where, row) for where, row in read if row.method == DENSE or row.sparsity is not None]
     if not located:
         name = printable(str(source)) if isinstance(source, str | Path) else "the list of rows"
         raise StudyError(f"{name} holds no results: a row is needed for every retrained network.")
@@ -144,7 +146,9 @@ def _row(where: str, values: Mapping[Any, Any]) -> Row:
     return Row(
         method=method,
         check=check,
-        sparsity=None if method == DENSE else _sparsity(where, text["sparsity"]),
+        sparsity=None
+        if method == DENSE or (check == CLEAN and _missing(text, "sparsity"))
+        else _sparsity(where, text["sparsity"]),
         seed=_whole(where, "seed", text["seed"]),
         accuracy=_fraction(where, "accuracy", text["accuracy"]),
         n_test=_whole(where, "n_test", text["n_test"], least=1),
