@@ -28,7 +28,9 @@ def to_bytes(tree: Mapping[str, Tensor]) -> bytes:
 
 
 def from_bytes(data: bytes) -> Tree:
-    return load(data)
+    """The tensors, in name order: safetensors gives them in an order that changes from call to call, and whoever draws
+    random numbers tensor by tensor would draw others every time."""
+    return dict(sorted(load(data).items()))
 
 
 def fingerprint(tree: Mapping[str, Tensor]) -> str:

@@ -22,43 +22,66 @@ from prunecheck.plugins.contract import Allocation, Check, Method
 def ask(plugin: Method | Allocation | Check, offer: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
     """Call a plug-in with exactly what it asks for, the global generators held still, and verify that it left what it
     was given as it was. Only a pruner that hands back the very model it was given may have changed that: its answer
-    is the change."""
+    is the change. Otherwise what it was given is put back before PluginError is raised: it may be the training set of
+    others."""
     given = {name: offer[name] for name in plugin.asks}
-    before = {name: _snapshot(value) for name, value in given.items()}
-    with torch_stream(0, "plugin", plugin.name):
-        answer = plugin.function(**given, **options)
-    for name, value in given.items():
-        if isinstance(value, nn.Module) and answer is value:
-            continue
-        if not _same(before[name], _snapshot(value, copy=False)):
-            raise PluginError(f"{plugin.name} changed the {name} it was given; work on a copy.")
+    held = {name: _Held(value) for name, value in given.items()}
+    answer, changed = None, []
+    try:
+        with torch_stream(0, "plugin", plugin.name):
+            answer = plugin.function(**given, **options)
+    finally:
+        for name, value in given.items():
+            is_answer = isinstance(value, nn.Module) and answer is value
+            if not is_answer and held[name].put_back():
+                changed.append(name)
+    if changed:
+        raise PluginError(f"{plugin.name} changed the {changed[0]} it was given; work on a copy.")
     return answer
 
 
-def _snapshot(value: Any, copy: bool = True) -> list[Tensor]:
-    """The tensors a plug-in could have changed."""
+class _Held:
+    """The tensors of one value that a plug-in is given, with copies of them."""
+
+    def __init__(self, value: Any) -> None:
+        self._value, self._tensors = value, _tensors(value)
+        self._copies = [tensor.detach().clone() for tensor in self._tensors]
+
+    @torch.no_grad()
+    def put_back(self) -> bool:
+        """Undo what was done to the tensors in place; True if they, or what holds them, had changed."""
+        now = _tensors(self._value)
+        changed = len(now) != len(self._tensors) or any(a is not b for a, b in zip(now, self._tensors, strict=True))
+        for tensor, copy in zip(self._tensors, self._copies, strict=True):
+            if tensor.shape != copy.shape:
+                tensor.data = copy
+                changed = True
+            elif not torch.equal(_bits(tensor.detach()), _bits(copy)):
+                tensor.copy_(copy)
+                changed = True
+        return changed
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    """The tensors a plug-in could change."""
     if isinstance(value, nn.Module):
-        tensors = list(value.state_dict().values())
-    elif isinstance(value, Mapping):
-        tensors = [v for v in value.values() if isinstance(v, Tensor)]
-    elif isinstance(value, Tensor):
-        tensors = [value]
-    elif isinstance(value, (tuple, list)):
-        return [t for item in value for t in _snapshot(item, copy)]
-    else:
-        return []
-    return [t.detach().clone() if copy else t.detach() for t in tensors]
-
-
-def _same(a: list[Tensor], b: list[Tensor]) -> bool:
-    return len(a) == len(b) and all(
-        x.shape == y.shape and torch.equal(_bits(x), _bits(y)) for x, y in zip(a, b, strict=True)
-    )
+        return [*value.parameters(), *value.buffers()]
+    if isinstance(value, Mapping):
+        return [v for v in value.values() if isinstance(v, Tensor)]
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, (tuple, list)):
+        return [tensor for item in value for tensor in _tensors(item)]
+    return []
 
 
 def _bits(tensor: Tensor) -> Tensor:
     """Values compared as bits, so that NaN equals itself."""
     return tensor.contiguous().reshape(-1).view(torch.uint8) if tensor.numel() else tensor.reshape(-1)
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.equal(a, b.to(a.dtype))
 
 
 def same_layout(who: str, what: str, answer: Any, layers: tuple[Layer, ...]) -> dict[str, Tensor]:
@@ -80,9 +103,12 @@ def same_layout(who: str, what: str, answer: Any, layers: tuple[Layer, ...]) -> 
 
 
 def sound_scores(who: str, answer: Any, layers: tuple[Layer, ...]) -> dict[str, Tensor]:
-    """Scores of every layer, detached, floating point and finite."""
+    """Scores of every layer, detached, floating point (whole numbers become float64) and finite."""
     scores = same_layout(who, "scores", answer, layers)
-    wide = {n: s.detach() if s.is_floating_point() else s.detach().float() for n, s in scores.items()}
+    for name, score in scores.items():
+        if score.is_complex():
+            raise PluginError(f"{who}: scores of {name} are complex numbers, which have no order.")
+    wide = {n: s.detach() if s.is_floating_point() else s.detach().double() for n, s in scores.items()}
     check_finite(wide, who)
     return wide
 
@@ -100,6 +126,39 @@ def sound_masks(
     return masks
 
 
+def sound_weights(who: str, answer: Any, layers: tuple[Layer, ...], before: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of every layer, of the type they had *before*, finite."""
+    weights = same_layout(who, "weights", answer, layers)
+    for name, weight in weights.items():
+        if weight.dtype != before[name].dtype:
+            raise PluginError(f"{who}: the weights of {name} are {weight.dtype}; they were {before[name].dtype}.")
+        bad = int((~torch.isfinite(weight)).sum())
+        if bad:
+            raise PluginError(f"{who}: {bad} of {weight.numel()} weights of {name} are NaN or infinite.")
+    return {name: weight.detach() for name, weight in weights.items()}
+
+
+def sound_batches(who: str, answer: Any, before: tuple[Tensor, Tensor], classes: int) -> tuple[Tensor, Tensor]:
+    """A training set of the same kind as *before*: uint8 images of the same size and as many int64 targets, all of
+    them classes."""
+    if not (isinstance(answer, tuple) and len(answer) == 2 and all(isinstance(part, Tensor) for part in answer)):
+        raise PluginError(f"{who} returned {type(answer).__name__}; it must return the tensors (inputs, targets).")
+    inputs, targets = answer
+    if targets.ndim != 1 or len(inputs) != len(targets) or len(targets) == 0:
+        raise PluginError(
+            f"{who} returned inputs {tuple(inputs.shape)} and targets {tuple(targets.shape)}; it must return one "
+            "target for every image, and at least one image."
+        )
+    if inputs.dtype != torch.uint8 or inputs.shape[1:] != before[0].shape[1:]:
+        size = " x ".join(map(str, before[0].shape[1:]))
+        raise PluginError(
+            f"{who} returned {inputs.dtype} images {tuple(inputs.shape)}; it must return uint8 images of {size}."
+        )
+    if targets.dtype != torch.int64 or int(targets.min()) < 0 or int(targets.max()) >= classes:
+        raise PluginError(f"{who} returned targets that are not int64 numbers in 0..{classes - 1}.")
+    return inputs, targets
+
+
 def proved(check: Check, before: Any, after: Any, masks: Mapping[str, Tensor] | None = None) -> None:
     """The corruption changed something (unless it is a control) and kept what it promised.
 
@@ -108,7 +167,7 @@ def proved(check: Check, before: Any, after: Any, masks: Mapping[str, Tensor] | 
     """
     who = f"check {check.name!r}"
     parts = list(before) if isinstance(before, Mapping) else range(len(before))
-    changed = any(before[i].shape != after[i].shape or not torch.equal(before[i], after[i]) for i in parts)
+    changed = any(not _equal(before[i], after[i]) for i in parts)
     if check.changes and not changed:
         raise PluginError(f"{who} left every tensor at {check.at!r} unchanged: it tests nothing here.")
     if not check.changes and changed:

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 
 from prunecheck import data, models
 from prunecheck.core import tree
-from prunecheck.core.errors import DataError
 from prunecheck.core.layers import Layer, layers_of
 from prunecheck.core.seeds import stream, torch_stream
 from prunecheck.plugins import CHECKS
-from prunecheck.plugins.guards import proved
+from prunecheck.plugins.guards import proved, sound_batches
 from prunecheck.stages.dose import corrupted
 from prunecheck.store import Store
 from prunecheck.training.feed import Feed
@@ -112,15 +111,9 @@ def _corrupted(clean: tuple[Tensor, Tensor], corruption: Params, seed: int, clas
     answer = corrupted(
         check, offer, corruption["options"], corruption.get("dose"), stream(seed, "dose", corruption["label"])
     )
-    if not (isinstance(answer, tuple) and len(answer) == 2 and len(answer[0]) == len(answer[1]) > 0):
-        raise DataError(f"check {check.name!r} must return (inputs, targets) of equal length.")
-    inputs, targets = answer
-    if inputs.dtype != torch.uint8 or targets.dtype != torch.int64 or inputs.shape[1:] != clean[0].shape[1:]:
-        raise DataError(f"check {check.name!r} must return uint8 images of the same size and int64 targets.")
-    if int(targets.min()) < 0 or int(targets.max()) >= classes:
-        raise DataError(f"check {check.name!r} returned a target outside 0..{classes - 1}.")
-    proved(check, clean, (inputs, targets))
-    return inputs, targets
+    batches = sound_batches(f"check {check.name!r}", answer, clean, classes)
+    proved(check, clean, batches)
+    return batches
 
 
 def as_json(facts: Mapping[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ from prunecheck.core import tree
 from prunecheck.core.layers import weights_of
 from prunecheck.core.seeds import stream, torch_stream
 from prunecheck.plugins import CHECKS
-from prunecheck.plugins.guards import proved, same_layout
+from prunecheck.plugins.guards import proved, sound_masks, sound_scores, sound_weights
 from prunecheck.stages.context import Context, as_json, build, layers_for
 from prunecheck.stages.dose import corrupted
 from prunecheck.stages.mask_facts import mask_facts
@@ -30,10 +30,9 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
         "rng": stream(params["seed"], "check", params["check"]["label"], at, *params["purpose"]),
     }
     state: tree.Tree = {}
-    if at != "scores":
-        offer["masks"] = context.tree(step.inputs["masks"], "masks")
-    if at == "scores":
-        offer["scores"] = context.tree(step.inputs["scores"], "scores")
+    source = "scores" if at == "scores" else "masks"
+    found = context.tree(step.inputs[source], source)
+    offer[source] = {layer.name: found[layer.name] for layer in layers}
     if at == "weights":
         model = context.model(params)
         if "start" in step.inputs:
@@ -48,7 +47,13 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
         stream(params["seed"], "dose", params["check"]["label"], *params["purpose"]),
     )
     touched = corrupted(check, offer, params["check"]["options"], dose, rng)
-    answer = same_layout(f"check {check.name!r}", at, touched, layers)
+    who = f"check {check.name!r}"
+    if at == "scores":
+        answer = sound_scores(who, touched, layers)
+    elif at == "masks":
+        answer = sound_masks(who, touched, layers, None)
+    else:
+        answer = sound_weights(who, touched, layers, offer["weights"])
     proved(check, offer[at], answer, offer.get("masks") if at == "weights" else None)
     facts: dict[str, Any] = {}
     if at == "masks":

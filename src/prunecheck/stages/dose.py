@@ -7,6 +7,7 @@ dimensional tensors. What a check promises to keep it thereby keeps as a whole.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ import torch
 from prunecheck.core.errors import PluginError
 from prunecheck.core.seeds import Rng
 from prunecheck.plugins import Check
-from prunecheck.plugins.guards import ask
+from prunecheck.plugins.guards import ask, same_layout, sound_batches
 
 ELEMENTWISE = ("scores", "masks", "weights", "initial")
 
@@ -33,7 +34,9 @@ def corrupted(check: Check, offer: Mapping[str, Any], options: Mapping[str, Any]
 def _of_samples(check: Check, offer: Mapping[str, Any], options: Mapping[str, Any], dose: float, rng: Rng) -> Any:
     inputs, targets = offer["batches"]
     chosen = torch.from_numpy(rng.choice(len(targets), max(1, round(dose * len(targets))), replace=False))
-    part = ask(check, {**offer, "batches": (inputs[chosen], targets[chosen])}, options)
+    before = inputs[chosen], targets[chosen]
+    part = ask(check, {**offer, "batches": before}, options)
+    part = sound_batches(f"check {check.name!r}", part, before, offer["classes"])
     if len(part[1]) != len(chosen):
         raise PluginError(f"check {check.name!r} changes the number of samples, so it has no partial dose.")
     inputs, targets = inputs.clone(), targets.clone()
@@ -51,7 +54,8 @@ def _of_weights(check: Check, offer: Mapping[str, Any], options: Mapping[str, An
         for what, tree in offer.items()
         if what in ELEMENTWISE
     }
-    answer = ask(check, {**offer, **parts}, options)
+    layers = tuple(replace(layer, shape=tuple(chosen[layer.name].shape)) for layer in offer["layers"])
+    answer = same_layout(f"check {check.name!r}", check.at, ask(check, {**offer, **parts}, options), layers)
     whole = {}
     for name, tensor in offer[check.at].items():
         flat = tensor.clone().reshape(-1)
