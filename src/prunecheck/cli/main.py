@@ -13,7 +13,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from prunecheck import __version__
-from prunecheck.cli import catalogue, judging, presets, studies, tickets
+from prunecheck.cli import cache, catalogue, doctor, explain, judging, presets, studies, tickets, verifying
 from prunecheck.cli.say import complain, out, unplug
 from prunecheck.core.errors import Interrupted, PrunecheckError
 
@@ -43,6 +43,10 @@ def make_app() -> App:
     app.command(catalogue.counts)
     app.command(catalogue.schema)
     app.command(presets.app)
+    app.command(verifying.verify)
+    app.command(cache.app)
+    app.command(explain.explain)
+    app.command(doctor.doctor)
     return app
 
 

@@ -13,8 +13,9 @@ from prunecheck.study.entrants import Entrant, control_arms, entrants
 from prunecheck.study.study import Study, located
 
 
-def preflight(study: Study) -> None:
-    """Raises StudyError (or a kind of it) naming the field, the value and the nearest right thing."""
+def preflight(study: Study) -> int:
+    """The size of the network in bytes. Raises StudyError (or a kind of it) naming the field, the value and the nearest
+    right thing."""
     import torch
 
     from prunecheck.stages.context import build
@@ -49,6 +50,7 @@ def preflight(study: Study) -> None:
     if study.preset is not None:
         preset_named(study.preset)
     _enough_samples(study, shape.num_classes)
+    return sum(tensor.nbytes for tensor in model.state_dict().values())
 
 
 def _feasible(entrant: Entrant, layers: tuple[Layer, ...], sparsity: float, study: Study) -> None:

@@ -7,6 +7,7 @@ without training anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from prunecheck.run.evidence import cost_of, provenance_of
 from prunecheck.run.margin_file import fixed_margin
 from prunecheck.run.progress import Progress
 from prunecheck.run.results import Facts, Row, curves, layer_tables, overlaps, present, rows
+from prunecheck.run.space import enough_space
+from prunecheck.run.verify_file import verified
 from prunecheck.run.worker import Bench
-from prunecheck.store import Store
+from prunecheck.store import Damaged, Store
 from prunecheck.study.entrants import DENSE, entrants
 from prunecheck.study.plan import CLEAN, Plan, make_plan
 from prunecheck.study.step import Step
@@ -28,6 +31,8 @@ from prunecheck.study.study import Study, located
 from prunecheck.study.text import to_toml
 from prunecheck.verdict import Settings, StudyVerdict, judge, next_look, open_checks, read_rows
 
+ROUNDS = 3
+"""how often steps are tried whose inputs turn out to be damaged, and are made again"""
 Seeds = Mapping[tuple[str, str], tuple[int, ...]]
 
 
@@ -68,19 +73,36 @@ def run_study(study: Study, place: Place, workers: int, progress: Progress, comm
     results of what is there are written."""
     from prunecheck.run.preflight import preflight
 
-    preflight(study)
+    model_bytes = preflight(study)
+    plan = make_plan(study)
+    enough_space(needed(plan.steps, plan.targets, place.store).values(), model_bytes, place.store)
     estimate = Estimate(place.store)
 
     def settle(plan: Plan, targets: set[str]) -> Outcome:
-        steps = needed(plan.steps, targets, place.store)
-        bench = Bench(place.store.root, located(study).root, study.plugin_files)
-        with progress.phase(steps.values(), estimate.seconds, workers) as tick:
-            return execute(steps, bench, workers, estimate.seconds, tick)
+        total = Outcome()
+        for _ in range(ROUNDS):
+            _set_damaged_aside(targets, place.store)
+            steps = needed(plan.steps, targets, place.store)
+            bench = Bench(place.store.root, located(study).root, study.plugin_files)
+            with progress.phase(steps.values(), estimate.seconds, workers) as tick:
+                outcome = execute(steps, bench, workers, estimate.seconds, tick)
+            outcome.done[:0], outcome.seconds = total.done, outcome.seconds + total.seconds
+            total = outcome
+            if not any(failure.damaged for failure in outcome.failures):
+                break
+        return total
 
     results = _look_until_settled(study, place, settle, command)
     if results.failures:
         raise StepError(_failed(results.failures, results.page))
     return results
+
+
+def _set_damaged_aside(targets: set[str], store: Store) -> None:
+    """What the results would be read from and cannot be is made again."""
+    for key in targets - store.missing(targets):
+        with suppress(Damaged):
+            store.read(key, "result.json")
 
 
 def report_study(study: Study, place: Place, command: str = "") -> Results:
@@ -180,7 +202,7 @@ def _evidence(
         curves=curves(arms, facts),
         overlaps=overlaps(arms, facts),
         cost=cost_of(plan),
-        provenance=provenance_of(study, plan),
+        provenance=provenance_of(study, plan) | verified(place.folder, plan.steps),
         command=command,
     )
 
