@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from prunecheck import data, models
+from prunecheck import data, models, studies
 from prunecheck.cli.catalogue import Kind
 from prunecheck.core.presets import PRESETS
 from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS, method
@@ -21,6 +21,7 @@ NAMES = {
     "allocations": ALLOCATIONS.names(),
     "presets": list(PRESETS),
     "recipes": list(RECIPES),
+    "studies": list(studies.names()),
 }
 GOLDEN = json.loads((Path(__file__).parents[1] / "allocations" / "smart_ratio_golden.json").read_text())
 

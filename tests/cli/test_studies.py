@@ -25,6 +25,16 @@ def test_init_writes_a_study_that_can_be_planned(desk: Desk, tmp_path: Path) -> 
     assert make_plan(load_study(tmp_path / "study.toml")).trainings > 0
 
 
+def test_init_copies_a_shipped_study(desk: Desk, tmp_path: Path) -> None:
+    said = desk("init", "mine.toml", "--template", "ratios-cpu")
+    assert (said.code, said.out) == (0, "")
+    assert load_study(tmp_path / "mine.toml").name == "ratios-cpu"
+    said = desk("init", "other.toml", "--template", "ratio-cpu")
+    assert said.code == 2
+    assert "'ratios-cpu'" in said.err
+    assert not (tmp_path / "other.toml").exists()
+
+
 def test_init_overwrites_only_when_told(desk: Desk, tmp_path: Path) -> None:
     path = write(tmp_path, "mine", "mine.toml")
     said = desk("init", path)

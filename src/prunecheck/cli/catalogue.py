@@ -1,4 +1,4 @@
-"""What there is: methods, checks, models, data sets, allocations; counts of a model; the schema of a study file."""
+"""What there is: methods, checks, models, data sets, allocations, studies; counts of a model; the schema of a study."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from prunecheck.cli.say import print_columns, print_json
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
-Kind = Literal["methods", "checks", "models", "datasets", "allocations", "presets", "recipes"]
+Kind = Literal["methods", "checks", "models", "datasets", "allocations", "presets", "recipes", "studies"]
 
 
 def list_(kind: Kind, *, json: Flag = False) -> None:
@@ -19,7 +19,7 @@ def list_(kind: Kind, *, json: Flag = False) -> None:
     Parameters
     ----------
     kind
-        methods, checks, models, datasets, allocations, presets or recipes.
+        methods, checks, models, datasets, allocations, presets, recipes or studies.
     json
         Print one JSON document instead.
     """
@@ -31,7 +31,7 @@ def list_(kind: Kind, *, json: Flag = False) -> None:
 
 
 def _entries(kind: Kind) -> list[tuple[str, str]]:
-    from prunecheck import data, models
+    from prunecheck import data, models, studies
     from prunecheck.core.presets import PRESETS
     from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS
     from prunecheck.training.recipe import RECIPES
@@ -44,6 +44,8 @@ def _entries(kind: Kind) -> list[tuple[str, str]]:
         return [(preset.name, preset.source) for preset in PRESETS.values()]
     if kind == "recipes":
         return [(name, f"{r.epochs} epochs, batch {r.batch_size}, lr {r.lr:g}") for name, r in RECIPES.items()]
+    if kind == "studies":
+        return [(name, studies.question(name)) for name in studies.names()]
     plugins = {"methods": METHODS, "checks": CHECKS, "allocations": ALLOCATIONS}[kind]
     return [(plugin.name, plugin.summary) for plugin in plugins]  # type: ignore[attr-defined]
 

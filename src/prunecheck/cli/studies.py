@@ -52,23 +52,28 @@ def demo(*, workers: Workers = None, options: Options = DEFAULTS) -> int:
     return _run(_checked(_shipped("demo"), options), workers, options, strict=False)
 
 
-def init(path: Path = Path("study.toml"), *, force: Flag = False) -> None:
+def init(path: Path = Path("study.toml"), *, template: str = "template", force: Flag = False) -> None:
     """Write a study file to start from.
 
     Parameters
     ----------
     path
         Where to write it.
+    template
+        The study to copy, a name from `prunecheck list studies`.
     force
         Overwrite an existing file.
     """
+    from prunecheck import studies
     from prunecheck.store.durable import write_file
+
+    text = studies.text(template)
 
     if path.is_dir():
         raise StudyError(f"{path} is a folder. Name the file to write, e.g. {path / 'study.toml'}.")
     if path.exists() and not force:
         raise StudyError(f"{path} exists already. Choose another name or add --force.")
-    write_file(path, _shipped("template").read_bytes())
+    write_file(path, text.encode())
     note(f"{path} written. Look at it, then: prunecheck plan {shlex.quote(str(path))}")
 
 
