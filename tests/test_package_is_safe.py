@@ -1,0 +1,229 @@
+"""Nobody let in: nothing in the package can run what it reads, call home, or hand a terminal or a spreadsheet an
+order."""
+# ruff: noqa: F811  (pytest passes fixtures by the names they are imported under)
+
+from __future__ import annotations
+
+import ast
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+import prunecheck
+from tests.cli.conftest import desk  # noqa: F401
+from tests.cli.desk import Desk
+from tests.run import tiny
+
+SOURCE = Path(prunecheck.__file__).parent
+RUNS_OR_UNPICKLES = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml", "subprocess", "ctypes"}
+NETWORK = {"requests", "httpx", "aiohttp", "http", "socket", "ftplib", "smtplib", "telnetlib", "ssl", "urllib.request"}
+CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "joblib.load", "yaml.load", "torch.hub.load"}
+TORCH_LOAD_DOOR = "exchange/files.py"
+
+
+def dotted(node: ast.expr) -> str:
+    """``a.b.c`` of a name or attribute; empty for anything else."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def sins(text: str, file: str = "x.py") -> Iterator[str]:
+    """What *text* does that the package must not do."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            origin = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+            for name in [".".join(filter(None, (origin, alias.name))) for alias in node.names]:
+                if {name, name.split(".")[0], ".".join(name.split(".")[:2])} & (RUNS_OR_UNPICKLES | NETWORK):
+                    yield f"imports {name}"
+                if name in CALLS | {"torch.load", "numpy.load"}:
+                    yield f"hides {name} behind a name of its own"
+        if isinstance(node, ast.Call):
+            yield from sins_of_call(node, file)
+
+
+def sins_of_call(node: ast.Call, file: str) -> Iterator[str]:
+    name = dotted(node.func)
+    given = {word.arg: getattr(word.value, "value", None) for word in node.keywords}
+    if name in CALLS:
+        yield f"calls {name}"
+    if name == "torch.load" and (file != TORCH_LOAD_DOOR or given.get("weights_only") is not True):
+        yield "calls torch.load"
+    if name in ("np.load", "numpy.load") and given.get("allow_pickle") is not False:
+        yield "calls np.load without allow_pickle=False"
+    if given.get("shell") is True or given.get("trust_remote_code") is True:
+        yield "hands text to a shell, or to somebody's remote code"
+
+
+def test_the_package_runs_nothing_it_reads_and_calls_nobody() -> None:
+    files = sorted(SOURCE.rglob("*.py"))
+    assert len(files) > 100
+    found = {}
+    for file in files:
+        name = file.relative_to(SOURCE).as_posix()
+        if wrong := list(sins(file.read_text(encoding="utf-8"), name)):
+            found[name] = wrong
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import pickle",
+        "from pickle import loads",
+        "import requests as r",
+        "from urllib import request",
+        "import urllib.request",
+        "import http.client",
+        "from torch import load",
+        "eval('1')",
+        "exec(text)",
+        "compile(text, '', 'exec')",
+        "__import__('os')",
+        "import os\nos.system('ls')",
+        "run('ls', shell=True)",
+        "torch.load(path, weights_only=True)",
+        "np.load(path)",
+        "np.load(path, allow_pickle=True)",
+        "yaml.load(text)",
+        "def f():\n    import joblib",
+    ],
+)
+def test_the_lint_can_fail(text: str) -> None:
+    assert list(sins(text))
+
+
+def test_the_audited_door_is_open_one_way_only() -> None:
+    assert not list(sins("torch.load(p, weights_only=True)", TORCH_LOAD_DOOR))
+    assert list(sins("torch.load(p, weights_only=False)", TORCH_LOAD_DOOR))
+    assert list(sins("torch.load(p)", TORCH_LOAD_DOOR))
+
+
+def test_a_store_holds_tensors_and_plain_facts_and_no_program(tmp_path: Path) -> None:
+    tiny.run(tmp_path, methods=["lr_rewinding"], checks=["random_labels", "layerwise_weight_shuffle"])
+    files = [path for path in (tmp_path / "store" / "objects").rglob("*") if path.is_file()]
+    assert len(files) > 20
+    for path in files:
+        if path.suffix == ".safetensors":
+            with safe_open(path, "np") as tensors:
+                assert list(tensors.keys())
+        else:
+            assert path.suffix == ".json", path.name
+            assert isinstance(json.loads(path.read_bytes()), dict)
+    others = {path.name for path in (tmp_path / "store").iterdir()}
+    assert others == {
+        *("objects", "partial", "quarantine", "claims", "tmp"),
+        *("format.json", "CACHEDIR.TAG", ".gitignore", "lock", "timings.jsonl"),
+    }
+    assert not [path for name in ("partial", "quarantine", "tmp") for path in (tmp_path / "store" / name).iterdir()]
+
+
+ESCAPES = [
+    "\x1b[2J",
+    "\x1b[31mred",
+    "\x1b]0;owned\x07",
+    "\x1b]8;;https://example.com\x1b\\link\x1b]8;;\x1b\\",
+    "\x1b]52;c;b3duZWQ=\x07",
+    "\x1bP1$r0m\x1b\\",
+    "\x1b[6n",
+    "\x1b[?1049h",
+    "\x1bc",
+    "\x9b31m",
+    "\x9d0;owned\x9c",
+    "a\rb",
+    "a\bb",
+    "a\x00b",
+    "a\x7fb",
+    "a\x85b",
+    "a\u2028b",
+    "a\u202eb",
+    "a\x0eb",
+]
+FORMULAS = [
+    "=1+1",
+    "+1+1",
+    "-1+1",
+    "@SUM(1)",
+    "=cmd|' /C calc'!A0",
+    '=HYPERLINK("https://example.com")',
+    "  =1+1",
+    "\t=1+1",
+    "\n=1+1",
+    '=1+1,"x',
+]
+PAYLOADS = ESCAPES + FORMULAS
+
+
+def is_harmless(text: str) -> bool:
+    return all(c.isprintable() or c == "\n" for c in text)
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=ascii)
+def test_a_name_in_a_study_gives_no_orders(payload: str, desk: Desk, tmp_path: Path) -> None:
+    study = {"model": "convnet", "data": "digits", "methods": ["snip"], "checks": ["identity"], "sparsities": [0.9]}
+    hostile = [
+        {"name": payload},
+        {"methods": [payload]},
+        {"methods": [{"name": "snip", "label": payload}]},
+        {"checks": [{"name": "identity", "label": payload}]},
+        {"model": payload},
+        {"data": payload},
+        {payload: 1},
+    ]
+    for number, fields in enumerate(hostile):
+        path = tmp_path / f"{number}.toml"
+        rows = [f"{json.dumps(k)} = {_toml(v)}" for k, v in {**study, **fields}.items()]
+        path.write_text("\n".join(rows).replace("\x7f", "\\u007f"), encoding="utf-8")
+        said = desk("plan", path)
+        refused = said.code == 2 or (said.code == 0 and "model" in fields)  # a plan builds no network
+        assert refused, (fields, said)
+        assert is_harmless(said.out + said.err), fields
+        assert len(said.err.splitlines()) <= 3
+    assert not (tmp_path / "store").exists()
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
+
+
+def test_labels_in_somebodys_table_give_no_orders(desk: Desk, tmp_path: Path) -> None:
+    table = tmp_path / "theirs.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["method", "check", "sparsity", "seed", "accuracy", "n_test", *PAYLOADS])
+        for payload in PAYLOADS:
+            if "\x00" in payload:  # no CSV file can hold it
+                continue
+            for seed in range(3):
+                for check in ("clean", payload):
+                    writer.writerow([payload, check, 0.9, seed, 0.9 - 0.1 * (check == payload), 1000, *PAYLOADS])
+    said = desk("verdict", table, "--margin", 0.5, "--out", tmp_path / "out")
+    assert said.code == 0, said
+    assert is_harmless(said.out + said.err)
+    with (tmp_path / "out" / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert len(rows) > 100
+    for cell in [cell for row in rows for cell in row]:
+        assert not cell.lstrip(" ").startswith(("=", "+", "@", "\t", "\r", "\n")), ascii(cell)
+        assert not cell.startswith("-") or cell[1:].replace(".", "").isdigit(), ascii(cell)
+        assert is_harmless(cell)
+
+
+def test_what_a_plugin_says_when_it_fails_gives_no_orders(desk: Desk, tmp_path: Path) -> None:
+    for number, payload in enumerate(ESCAPES):
+        (tmp_path / f"p{number}.py").write_text(f"raise ValueError({payload!a})\n")
+        path = tmp_path / "s.toml"
+        path.write_text(
+            f'model = "convnet"\ndata = "digits"\nmethods = ["snip"]\nchecks = ["identity"]\nsparsities = [0.9]\n'
+            f'plugins = ["p{number}.py"]\n'
+        )
+        said = desk("plan", path)
+        assert (said.code, is_harmless(said.out + said.err)) == (2, True), ascii(payload)
