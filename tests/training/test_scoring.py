@@ -129,7 +129,7 @@ def test_it_depends_on_the_weights_it_is_given_and_leaves_the_models() -> None:
     loss, weights, model = loss_and_weights()
     before = state_of(model)
     doubled = {name: 2 * weight + 0.1 for name, weight in weights.items()}
-    assert float(loss(doubled)) != float(loss(weights))
+    assert loss(doubled).item() != loss(weights).item()
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
@@ -140,7 +140,7 @@ def test_first_and_second_derivatives_agree_with_differences() -> None:
     names = list(weights)
 
     def along(step: float) -> float:
-        return float(loss({name: weights[name] + step * towards[name] for name in names}))
+        return loss({name: weights[name] + step * towards[name] for name in names}).item()
 
     leaves = [weights[name].clone().requires_grad_() for name in names]
     slope = torch.autograd.grad(loss(dict(zip(names, leaves, strict=True))), leaves, create_graph=True)
@@ -149,7 +149,7 @@ def test_first_and_second_derivatives_agree_with_differences() -> None:
     bend = torch.autograd.grad(first, leaves)
     second = sum((g * towards[name]).sum() for g, name in zip(bend, names, strict=True))
     h = 1e-6  # small: the network has kinks
-    assert float(first) == pytest.approx((along(h) - along(-h)) / (2 * h), rel=1e-4)
+    assert first.item() == pytest.approx((along(h) - along(-h)) / (2 * h), rel=1e-4)
     slopes = []
     for step in (h, -h):
         moved = [(weights[name] + step * towards[name]).requires_grad_() for name in names]
