@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
+from prunecheck.published import Number
 from prunecheck.report.evidence import Curve, Evidence, LayerTable, MaskOverlap
 from prunecheck.verdict.outcome import Cell, CheckVerdict, Control, MethodVerdict, StudyVerdict
 
@@ -215,6 +216,19 @@ def evidence() -> Evidence:
         cost={"trainings": 450, "shared": 120, "reused": 15, "seconds": 48_211.0},
         provenance={"prunecheck": "0.1.0", "torch": "2.15.0", "device": "1 GPU", "study key": "7c1e" * 16},
         command="prunecheck run study.toml",
+        published=published(),
+    )
+
+
+def published() -> tuple[Number, ...]:
+    """Two sources and a reproduction of one arm, one of a corrupted arm, one of an arm that is not here."""
+    here = Number("resnet32", "cifar10", "snip", "clean", 0.9, 0.9281, "Su et al. 2020", "recalled", "160 epochs")
+    return (
+        here,
+        replace(here, accuracy=0.9259, source="Wang et al. 2020", setup="batch 128"),
+        replace(here, accuracy=0.9255, source="A reproduction", certainty="reproduction", setup="one seed"),
+        replace(here, check="layerwise_rearrange", accuracy=0.9272, source="A reproduction", certainty="reproduction"),
+        replace(here, sparsity=0.5, source="Nobody's business"),
     )
 
 
@@ -258,6 +272,9 @@ def hostile(text: str) -> Evidence:
         cost={text: text},
         provenance={text: text},
         command=text,
+        published=tuple(
+            replace(n, method=method[n.method], check=name[n.check], source=text, setup=text) for n in base.published
+        ),
     )
 
 

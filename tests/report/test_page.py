@@ -16,7 +16,19 @@ from tests.report import sample
 from tests.report.dom import Node, parse, shape
 from tests.report.payloads import PAYLOADS
 
-SECTIONS = ["answer", "matrix", "evidence", "controls", "accuracy", "shares", "masks", "curves", "health", "rows"]
+SECTIONS = [
+    "answer",
+    "matrix",
+    "evidence",
+    "controls",
+    "accuracy",
+    "published",
+    "shares",
+    "masks",
+    "curves",
+    "health",
+    "rows",
+]
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from prunecheck.published import Number
 from prunecheck.verdict.outcome import StudyVerdict
 
 CLEAN = "clean"
@@ -72,7 +73,8 @@ class Evidence:
     ``rows``: one mapping a trained arm with at least ``method, check, sparsity, seed, accuracy`` (fraction) and
     ``n_test``; ``check`` is ``"clean"`` for the intact arm. Optional keys: ``best_accuracy, train_accuracy, kept,
     weights, effective_sparsity, collapsed, dead_layers, diverged, epochs, key`` and any others, which only
-    the raw table and the CSV show. A dense run is a row with sparsity None.
+    the raw table and the CSV show. A dense run is a row with sparsity None. ``published``: what others measured in
+    arms of these names; only those of arms that are here are shown.
     """
 
     name: str
@@ -85,4 +87,5 @@ class Evidence:
     overlaps: tuple[MaskOverlap, ...] = ()
     cost: Mapping[str, object] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
+    published: tuple[Number, ...] = ()
     command: str = ""

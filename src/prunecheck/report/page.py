@@ -8,7 +8,7 @@ import json
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from prunecheck.report import figures, views
+from prunecheck.report import figures, published, views
 from prunecheck.report.evidence import Evidence
 from prunecheck.report.strips import ruler
 from prunecheck.report.summary import arms, order
@@ -61,6 +61,9 @@ def _content(evidence: Evidence) -> dict[str, object]:
         "meanings": MEANINGS,
         "accuracy": figures.accuracy(lines, known, verdict.dense_accuracy),
         "accuracy_table": views.accuracy_table(lines),
+        "published": published.table(evidence, known),
+        "sources": published.sources(evidence),
+        "certainties": published.certainties(evidence),
         "shares": figures.keep_shares(evidence, known),
         "layer_tables": views.layer_tables(evidence, known),
         "overlaps": views.overlap_table(evidence, known),

@@ -19,6 +19,7 @@ from prunecheck.run.estimate import Estimate
 from prunecheck.run.evidence import cost_of, provenance_of
 from prunecheck.run.margin_file import fixed_margin
 from prunecheck.run.progress import Progress
+from prunecheck.run.published import published_for
 from prunecheck.run.results import Facts, Row, curves, layer_tables, overlaps, present, rows
 from prunecheck.run.space import enough_space
 from prunecheck.run.verify_file import verified
@@ -204,6 +205,7 @@ def _evidence(
         cost=cost_of(plan),
         provenance=provenance_of(study, plan) | verified(place.folder, plan.steps),
         command=command,
+        published=published_for(study),
     )
 
 

@@ -1,0 +1,82 @@
+"""Published numbers and those of a reproduction beside the study's own, arm by arm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prunecheck.core.words import percent
+from prunecheck.published import CERTAINTIES, Number
+from prunecheck.report.evidence import CLEAN, Evidence
+from prunecheck.report.summary import Order, is_number, mean
+from prunecheck.report.views import Table
+from prunecheck.report.wording import count, share, signed
+
+HEADS = ("method", "check", "sparsity", "published", "how certain", "reproduction", "yours", "yours − published")
+
+Place = tuple[str, str, float | None]
+
+
+def table(evidence: Evidence, known: Order) -> Table | None:
+    """A row an arm that somebody published, in the report's order, dense first; None where there is no such arm."""
+    ours = _ours(evidence)
+    theirs: dict[Place, list[Number]] = {}
+    for number in _shown(evidence):
+        theirs.setdefault(_place(number), []).append(number)
+    rows = [_row(place, theirs[place], ours[place]) for place in sorted(theirs, key=lambda place: _order(place, known))]
+    return Table(HEADS, tuple(rows)) if rows else None
+
+
+def sources(evidence: Evidence) -> list[tuple[str, str]]:
+    """Every source shown, and how its numbers were trained."""
+    setups: dict[str, dict[str, None]] = {}
+    for number in _shown(evidence):
+        setups.setdefault(number.source, {})[number.setup] = None
+    return [(source, "; or ".join(found)) for source, found in setups.items()]
+
+
+def certainties(evidence: Evidence) -> list[tuple[str, str]]:
+    """The words of certainty that are shown, and what they mean."""
+    shown = {number.certainty for number in _shown(evidence)}
+    return [(word, meaning) for word, meaning in CERTAINTIES.items() if word in shown]
+
+
+def _shown(evidence: Evidence) -> list[Number]:
+    ours = _ours(evidence)
+    return [number for number in evidence.published if _place(number) in ours]
+
+
+def _ours(evidence: Evidence) -> dict[Place, list[float]]:
+    """The accuracies of every arm, dense ones too."""
+    ours: dict[Place, list[float]] = {}
+    for row in evidence.rows:
+        if is_number(row["accuracy"]):
+            sparsity = float(row["sparsity"]) if is_number(row["sparsity"]) else None
+            ours.setdefault((str(row["method"]), str(row["check"]), sparsity), []).append(float(row["accuracy"]))
+    return ours
+
+
+def _place(number: Number) -> Place:
+    return number.method, number.check, number.sparsity
+
+
+def _order(place: Place, known: Order) -> tuple[bool, tuple[int, int, float]]:
+    method, check, sparsity = place
+    return sparsity is not None, known.place(method, check, sparsity or 0.0)
+
+
+def _row(place: Place, numbers: Sequence[Number], ours: Sequence[float]) -> tuple[str, ...]:
+    method, check, sparsity = place
+    published = [number for number in numbers if number.certainty != "reproduction"]
+    reproduced = [number for number in numbers if number.certainty == "reproduction"]
+    average = mean(ours)
+    spread = f" ({share(min(ours), 2)} to {share(max(ours), 2)}, {count(len(ours), 'seed')})"
+    return (
+        method,
+        check if check != CLEAN else "",
+        "dense" if sparsity is None else percent(sparsity),
+        "; ".join(f"{share(number.accuracy, 2)} {number.source}" for number in published) or "n/a",
+        "; ".join(number.certainty for number in published) or "n/a",
+        "; ".join(share(number.accuracy, 2) for number in reproduced) or "n/a",
+        share(average, 2) + spread,
+        signed(100 * (average - published[0].accuracy)) if published else "n/a",
+    )
