@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import desk
+from tests.reliability.trial import RUN, Zygote, artefacts, new_trial, results
+
+__all__ = ["desk"]
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a run that nothing disturbed came to."""
+
+    results: dict[str, bytes]
+    artefacts: dict[str, str]
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    found = Zygote()
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    folder: Path = new_trial(tmp_path_factory.mktemp("undisturbed") / "trial")
+    begun = time.monotonic()
+    assert zygote.run(folder, *RUN) == 0, (folder / "stderr").read_text()
+    return Undisturbed(results(folder), artefacts(folder), time.monotonic() - begun)
