@@ -96,6 +96,17 @@ _ENTRIES = (
         std=(0.3530,),
     ),
     DataEntry(
+        "svhn",
+        "SVHN, 32x32 colour house numbers, 10 classes: the two official .mat files of the cropped digits",
+        "prunecheck.data.svhn",
+        num_classes=10,
+        size=32,
+        n_train=73_257,
+        n_test=26_032,
+        mean=(0.4377, 0.4438, 0.4728),
+        std=(0.1980, 0.2010, 0.1970),
+    ),
+    DataEntry(
         "tiny_imagenet",
         "Tiny-ImageNet, 64x64 colour, 200 classes: the official folder or zip; tested on its val images",
         "prunecheck.data.tiny_imagenet",
