@@ -1,0 +1,60 @@
+"""Iterative magnitude pruning from end to end, and what its rounds share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prunecheck.study.plan import CLEAN
+from tests.run import tiny
+from tests.study.studies import plan
+from tests.study.test_plan import arm, of_kind, upstream
+
+IMP = {"name": "lottery_ticket", "label": "lottery_imp", "per_round": 0.2}
+LRR = {"name": "lr_rewinding", "label": "lrr_imp", "per_round": 0.2}
+
+
+def rounds_behind(found: Any, key: str) -> set[str]:
+    return {key for key in upstream(found, key) if found.steps[key].kind in ("train", "pretrain", "mask")}
+
+
+def test_the_sparser_ticket_is_made_from_all_rounds_of_the_denser_but_its_last() -> None:
+    """20 % a round: 0.2, 0.36, 0.488 and 0.5904 lead to 60 %; 50 % leaves after the third."""
+    both = plan(methods=[IMP], sparsities=[0.5, 0.6], seeds=1, checks=["layerwise_rearrange"])
+    half, more = (arm(both, "lottery_imp", sparsity=s) for s in (0.5, 0.6))
+    own_of_half = rounds_behind(both, half.train) - rounds_behind(both, more.train)
+    assert sorted(both.steps[key].kind for key in own_of_half) == ["mask", "train"], "the last mask and the ticket"
+    alone = plan(methods=[IMP], sparsities=[0.6], seeds=1, checks=["layerwise_rearrange"])
+    saved = len(of_kind(alone, "train"))
+    assert len(of_kind(both, "train")) == saved + 2, "one more sparsity costs its clean and its rearranged ticket"
+
+
+def test_equal_rounds_share_nothing_but_the_pretraining() -> None:
+    """Rounds of a fixed number are of another size for every sparsity: `per_round` is what makes them shareable."""
+    rounds = [{"name": "lottery_ticket", "rounds": 3}]
+    both = plan(methods=rounds, sparsities=[0.5, 0.6], seeds=1)
+    half, more = (arm(both, "lottery_ticket", sparsity=s) for s in (0.5, 0.6))
+    shared = rounds_behind(both, half.train) & rounds_behind(both, more.train)
+    assert [both.steps[key].kind for key in shared] == ["pretrain"]
+
+
+def test_a_tiny_iterative_study_runs_under_a_check_of_data_of_masks_and_of_weights(tmp_path: Path) -> None:
+    checks = ["random_labels", "layerwise_rearrange", "layerwise_weight_shuffle"]
+    results = tiny.run(
+        tmp_path,
+        methods=[IMP, LRR],
+        checks=checks,
+        sparsities=[0.36, 0.5],
+        controls=["identity"],
+        training={"epochs": 1, "rewind_epoch": 0, "batch_size": 30},
+    )
+    assert not results.failures
+    rows = {(row["method"], row["check"], row["sparsity"]): row for row in results.rows}
+    for method in ("lottery_imp", "lrr_imp"):
+        for sparsity in (0.36, 0.5):
+            arms = [rows[method, check, sparsity] for check in (CLEAN, *checks)]
+            assert len({row["kept"] for row in arms}) == 1, "every check keeps the count"
+            assert arms[0]["kept"] == round(arms[0]["weights"] * (1 - sparsity))
+            assert len({row["weights_sha256"] for row in arms}) == len(arms), "every check changed something"
+    kept = {(m, s): rows[m, CLEAN, s]["kept"] for m in ("lottery_imp", "lrr_imp") for s in (0.36, 0.5)}
+    assert kept["lottery_imp", 0.5] < kept["lottery_imp", 0.36]
