@@ -1,0 +1,71 @@
+"""Cells that fail: named with their reason, exit 3, and everything else is finished and judged."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.cli.desk import Desk
+from tests.reliability.trial import new_trial
+from tests.run import tiny
+
+PLUGIN = """
+import os, signal
+from prunecheck.plugins import method
+
+@method
+def not_a_number(weights):
+    return {name: weight * float("nan") for name, weight in weights.items()}
+
+@method
+def insatiable(weights):
+    raise MemoryError("cannot allocate 80 GB")
+
+@method
+def reckless(weights):
+    raise SystemExit(0)
+
+@method
+def suicidal(weights):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def run_with(names: list[str], workers: int, desk: Desk, folder: Path) -> tuple[int, str, set[str]]:
+    """Exit code, stderr, and the methods that have results in the end."""
+    path = new_trial(folder / "trial", ("snip", *names)) / "s.toml"
+    path.write_text(f'plugins = ["plug.py"]\n{path.read_text()}')
+    tiny.plugin(path.parent, PLUGIN)
+    said = desk("run", path, "--workers", workers, "--out", folder / "out")
+    with (folder / "out" / "results.csv").open(encoding="utf-8") as file:
+        return said.code, said.err, {row["method"] for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("not_a_number", "NaN"),
+        ("insatiable", "MemoryError: cannot allocate 80 GB"),
+        ("reckless", "SystemExit: 0"),
+    ],
+)
+def test_a_method_that_fails_takes_nobody_along(name: str, reason: str, desk: Desk, tmp_path: Path) -> None:
+    code, err, finished = run_with([name], 1, desk, tmp_path)
+    assert code == 3
+    assert "steps failed; the others are finished and in" in err
+    assert name in err
+    assert reason in err
+    assert "Traceback" not in err
+    assert finished == {"dense", "snip"}
+    assert (tmp_path / "out" / "index.html").exists()
+
+
+@pytest.mark.slow
+def test_a_method_that_kills_its_worker_takes_nobody_along(desk: Desk, tmp_path: Path) -> None:
+    code, err, finished = run_with(["suicidal", "random_ticket"], 2, desk, tmp_path)
+    assert code == 3
+    assert "suicidal" in err
+    assert "its worker process died twice" in err
+    assert finished == {"dense", "snip", "random_ticket"}
