@@ -189,11 +189,14 @@ class _Queue:
 
 
 def _processes() -> multiprocessing.context.BaseContext:
-    """Fork from a server that imported torch once and never ran an operation; spawn where there is no such thing."""
+    """Fork from a server that imported torch once and never ran an operation; spawn where there is no such thing.
+
+    The first optimiser a process makes imports ``torch._dynamo``, which takes longer than torch itself: once, here.
+    """
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["prunecheck.stages"])
+    context.set_forkserver_preload(["prunecheck.stages", "prunecheck.methods", "torch._dynamo"])
     return context
 
 
