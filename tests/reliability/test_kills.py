@@ -65,7 +65,7 @@ def test_twenty_kills_of_desks_with_two_workers(tmp_path: Path) -> None:
     """Workers outlive a killed desk: they finish their step and end."""
 
     def make(name: str) -> Path:
-        return new_trial(tmp_path / name, ("snip", "lr_rewinding", "random_ticket"), seeds=4)
+        return new_trial(tmp_path / name, ("snip", "random_ticket"), seeds=3)
 
     def start(folder: Path) -> subprocess.Popen[bytes]:
         program = "import sys; from prunecheck.cli import main; sys.exit(main())"

@@ -12,7 +12,7 @@ from pathlib import Path
 RESULTS = ("results.csv", "verdicts.json", "index.html", "report.md")
 STUDY = """
 model = "convnet"
-data = { name = "digits", train_size = 60, test_size = 50 }
+data = { name = "digits", train_size = 100, test_size = 50 }
 methods = METHODS
 checks = ["random_labels", "layerwise_rearrange"]
 sparsities = [0.8]
@@ -21,9 +21,9 @@ controls = []
 [training]
 epochs = 1
 rewind_epoch = 0
-batch_size = 30
+batch_size = 50
 [scoring]
-samples_per_class = 2
+samples_per_class = 1
 """
 
 

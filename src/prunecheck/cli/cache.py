@@ -103,7 +103,10 @@ def gc(
     from prunecheck.store import gc as collect
 
     found = opened(store)
-    garbage = collect(found, keep=_needed(studies), dry_run=not yes)
+    keep = _needed(studies)
+    garbage = collect(found, keep)
+    if yes and (garbage.artefacts or garbage.partials):
+        garbage = collect(found, keep, dry_run=False)
     if json:
         facts = {"artefacts": list(garbage.artefacts), "partial": list(garbage.partials), "bytes": garbage.size}
         print_json({"schema_version": 1, "removed": yes, **facts})
