@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import torch
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """As in a worker: results must not depend on the machine's cores, and small tensors are faster so."""
+@pytest.fixture(autouse=True, scope="package")
+def _fast() -> Iterator[None]:
+    """One thread, as in a worker. The disk's own safety is tested elsewhere: here nothing waits for it."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
     torch.set_num_threads(threads)

@@ -34,9 +34,11 @@ class Facts:
 
 
 def present(plan: Plan, store: Store) -> list[Arm]:
-    """The arms whose training is in the store."""
-    missing = store.missing({arm.train for arm in plan.arms})
-    return [arm for arm in plan.arms if arm.train not in missing]
+    """The arms that can be reported: all of them is in the store, and so is a clean arm to compare them with."""
+    missing = store.missing(plan.targets)
+    there = [arm for arm in plan.arms if missing.isdisjoint((arm.train, arm.mask, arm.compare))]
+    clean = {(arm.method, arm.sparsity) for arm in there if arm.check == CLEAN}
+    return [arm for arm in there if (arm.method, arm.sparsity) in clean]
 
 
 def rows(arms: Iterable[Arm], facts: Facts) -> list[Row]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prunecheck import data
-from prunecheck.core.errors import StepError, StudyError
+from prunecheck.core.errors import PrunecheckError, StepError, StudyError
 from prunecheck.report import Evidence, MaskOverlap, write
 from prunecheck.run.engine import Failure, Outcome, execute, needed
 from prunecheck.run.estimate import Estimate
@@ -35,6 +35,7 @@ from prunecheck.verdict import Settings, StudyVerdict, judge, next_look, open_ch
 ROUNDS = 3
 """how often steps are tried whose inputs turn out to be damaged, and are made again"""
 Seeds = Mapping[tuple[str, str], tuple[int, ...]]
+Settle = Callable[[Plan, set[str]], Outcome]
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,23 @@ def run_study(study: Study, place: Place, workers: int, progress: Progress, comm
     model_bytes = preflight(study)
     plan = make_plan(study)
     enough_space(needed(plan.steps, plan.targets, place.store).values(), model_bytes, place.store)
-    estimate = Estimate(place.store)
+    settle = _settler(study, place.store, workers, progress)
+    results = _look_until_settled(study, place, settle, command)
+    if results.failures:
+        raise StepError(_failed(results.failures, results.page))
+    return results
+
+
+def _settler(study: Study, store: Store, workers: int, progress: Progress) -> Settle:
+    """What runs the steps that some targets need; where an artefact turns out to be damaged, it is made again."""
+    estimate = Estimate(store)
+    bench = Bench(store.root, located(study).root, study.plugin_files)
 
     def settle(plan: Plan, targets: set[str]) -> Outcome:
         total = Outcome()
         for _ in range(ROUNDS):
-            _set_damaged_aside(targets, place.store)
-            steps = needed(plan.steps, targets, place.store)
-            bench = Bench(place.store.root, located(study).root, study.plugin_files)
+            _set_damaged_aside(targets, store)
+            steps = needed(plan.steps, targets, store)
             with progress.phase(steps.values(), estimate.seconds, workers) as tick:
                 outcome = execute(steps, bench, workers, estimate.seconds, tick)
             outcome.done[:0], outcome.seconds = total.done, outcome.seconds + total.seconds
@@ -93,10 +103,7 @@ def run_study(study: Study, place: Place, workers: int, progress: Progress, comm
                 break
         return total
 
-    results = _look_until_settled(study, place, settle, command)
-    if results.failures:
-        raise StepError(_failed(results.failures, results.page))
-    return results
+    return settle
 
 
 def _set_damaged_aside(targets: set[str], store: Store) -> None:
@@ -111,13 +118,10 @@ def report_study(study: Study, place: Place, command: str = "") -> Results:
     return _look_until_settled(study, place, lambda _plan, _targets: Outcome(), command)
 
 
-def _look_until_settled(
-    study: Study, place: Place, settle: Callable[[Plan, set[str]], Outcome], command: str
-) -> Results:
+def _look_until_settled(study: Study, place: Place, settle: Settle, command: str) -> Results:
     settings = settings_of(study)
     seeds: dict[tuple[str, str], tuple[int, ...]] = {}
     ran: list[Step] = []
-    failures: list[Failure] = []
     seconds = 0.0
     while True:
         plan = make_plan(study, seeds)
@@ -125,14 +129,14 @@ def _look_until_settled(
         for targets in (dense, plan.targets):
             outcome = settle(plan, targets)
             ran += outcome.done
-            failures += outcome.failures
+            failures = outcome.failures  # a dense training that failed was tried again with all the others
             seconds += outcome.seconds
             if targets is dense:
-                settings = _with_margin(study, place, plan, settings)
+                settings = _with_margin(study, place, plan, settings, failures)
         facts = Facts(place.store)
         found = rows(present(plan, place.store), facts)
-        if failures and not any(row["check"] != CLEAN for row in found):
-            raise StepError(_failed(failures, None))
+        if not any(row["check"] != CLEAN for row in found):
+            raise _nothing_to_judge(study, place, failures)
         verdict = judge(read_rows(found), study=study.name, settings=settings)
         more = {} if failures or len(found) < len(plan.arms) else _more_seeds(study, verdict, seeds, settings)
         if not more:
@@ -160,11 +164,17 @@ def _chance(study: Study) -> float:
     return float(np.bincount(targets).max() / len(targets))
 
 
-def _with_margin(study: Study, place: Place, plan: Plan, settings: Settings) -> Settings:
+def _nothing_to_judge(study: Study, place: Place, failures: list[Failure]) -> PrunecheckError:
+    if failures:
+        return StepError(_failed(failures, None))
+    return StudyError(f"study {study.name!r} has no results to judge in {place.store.root} yet: run it first.")
+
+
+def _with_margin(study: Study, place: Place, plan: Plan, settings: Settings, failures: list[Failure]) -> Settings:
     first = set(study.first_seeds())
     arms = [arm for arm in present(plan, place.store) if arm.method == DENSE and arm.seed in first]
     if not arms:
-        raise StudyError(f"study {study.name!r} has no results in {place.store.root} yet: run it first.")
+        raise _nothing_to_judge(study, place, failures)
     facts = Facts(place.store)
     found = rows(arms, facts)
     return fixed_margin(place.folder, [row["accuracy"] for row in found], found[0]["n_test"], settings)
@@ -232,11 +242,7 @@ def mask_tier(
 
     preflight(study)
     plan = make_plan(study, train=False)
-    steps = needed(plan.steps, plan.targets, store)
-    estimate = Estimate(store)
-    bench = Bench(store.root, located(study).root, study.plugin_files)
-    with progress.phase(steps.values(), estimate.seconds, workers) as tick:
-        outcome = execute(steps, bench, workers, estimate.seconds, tick)
+    outcome = _settler(study, store, workers, progress)(plan, plan.targets)
     if outcome.failures:
         raise StepError(outcome.failures[0].reason)
     left_out = [entrant.label for entrant in entrants(study) if entrant.needs_training]
