@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from prunecheck.core.words import percent
 from prunecheck.published import CERTAINTIES, Number
-from prunecheck.report.evidence import CLEAN, Evidence
+from prunecheck.report.evidence import Evidence
 from prunecheck.report.summary import Order, is_number, mean
 from prunecheck.report.views import Table
-from prunecheck.report.wording import count, share, signed
+from prunecheck.report.wording import share, signed, whole
 
-HEADS = ("method", "check", "sparsity", "published", "how certain", "reproduction", "yours", "yours − published")
+HEADS = ("method", "check", "sparsity", "published", "source", "reproduction", "yours", "seeds", "difference")
 
 Place = tuple[str, str, float | None]
 
 
 def table(evidence: Evidence, known: Order) -> Table | None:
-    """A row an arm that somebody published, in the report's order, dense first; None where there is no such arm."""
+    """A row a published number of an arm of ours, in the report's order, dense first; None where there is none.
+
+    An arm that only the reproduction has gets a row too. The difference is ours less the published one, in points.
+    """
     ours = _ours(evidence)
     theirs: dict[Place, list[Number]] = {}
     for number in _shown(evidence):
         theirs.setdefault(_place(number), []).append(number)
-    rows = [_row(place, theirs[place], ours[place]) for place in sorted(theirs, key=lambda place: _order(place, known))]
+    ordered = sorted(theirs, key=lambda place: _order(place, known))
+    rows = [row for place in ordered for row in _rows(place, theirs[place], ours[place])]
     return Table(HEADS, tuple(rows)) if rows else None
 
 
@@ -64,19 +68,15 @@ def _order(place: Place, known: Order) -> tuple[bool, tuple[int, int, float]]:
     return sparsity is not None, known.place(method, check, sparsity or 0.0)
 
 
-def _row(place: Place, numbers: Sequence[Number], ours: Sequence[float]) -> tuple[str, ...]:
+def _rows(place: Place, numbers: Sequence[Number], ours: Sequence[float]) -> Iterator[tuple[str, ...]]:
     method, check, sparsity = place
     published = [number for number in numbers if number.certainty != "reproduction"]
-    reproduced = [number for number in numbers if number.certainty == "reproduction"]
+    reproduced = ", ".join(share(n.accuracy, 2) for n in numbers if n.certainty == "reproduction") or "n/a"
     average = mean(ours)
-    spread = f" ({share(min(ours), 2)} to {share(max(ours), 2)}, {count(len(ours), 'seed')})"
-    return (
-        method,
-        check if check != CLEAN else "",
-        "dense" if sparsity is None else percent(sparsity),
-        "; ".join(f"{share(number.accuracy, 2)} {number.source}" for number in published) or "n/a",
-        "; ".join(number.certainty for number in published) or "n/a",
-        "; ".join(share(number.accuracy, 2) for number in reproduced) or "n/a",
-        share(average, 2) + spread,
-        signed(100 * (average - published[0].accuracy)) if published else "n/a",
-    )
+    arm = (method, check, "dense" if sparsity is None else percent(sparsity))
+    yours = (share(average, 2), f"{whole(len(ours))}: {share(min(ours), 2)} to {share(max(ours), 2)}")
+    if not published:
+        yield *arm, "n/a", "n/a", reproduced, *yours, "n/a"
+    for number in published:
+        source, difference = f"{number.source}, {number.certainty}", signed(100 * (average - number.accuracy))
+        yield *arm, share(number.accuracy, 2), source, reproduced, *yours, difference
