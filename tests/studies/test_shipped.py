@@ -115,7 +115,7 @@ def test_a_misspelt_name_is_answered_with_the_nearest_one() -> None:
 def test_the_smallest_twin_runs(tmp_path: Path) -> None:
     studied = {name: shipped(name, tmp_path) for name in TWINS}
     smallest = min(TWINS, key=lambda name: sum(s.cost_units for s in make_plan(studied[name]).steps.values()))
-    study = shipped(smallest, tmp_path, "seeds=1", "training.epochs=2", "training.rewind_epoch=1")
+    study = shipped(smallest, tmp_path, "seeds=1")
     results = run_study(study, Place(Store.open(tmp_path / "store"), tmp_path / "out"), 1, Progress())
     assert len(results.rows) == len(results.plan.arms)
     assert {method.label or method.name for method in study.methods} <= {row["method"] for row in results.rows}

@@ -1,0 +1,29 @@
+"""The page of experiments names every study that is shipped, and no other."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+from prunecheck import studies
+
+PAGE = Path(__file__).parents[2] / "docs" / "experiments.md"
+
+
+def spelled_out(pattern: str) -> set[str]:
+    """``a-{b,c}`` -> ``a-b`` and ``a-c``."""
+    parts = [part.split(",") for part in re.split(r"[{}]", pattern)]
+    return {"".join(choice) for choice in itertools.product(*parts)}
+
+
+def test_every_shipped_study_is_on_the_page_and_timed() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    asked, _, timed = text.partition("## How long")
+    rows = [row.split("|")[1] for row in [*asked.splitlines(), *timed.splitlines()] if row.startswith("| `")]
+    named = [pattern for row in rows for pattern in re.findall(r"`([^`]+)`", row)]
+    exact = set().union(*(spelled_out(pattern) for pattern in named if "*" not in pattern))
+    assert exact == set(studies.names())
+    globs = [re.compile(pattern.replace("*", "[a-z0-9-]+")) for pattern in re.findall(r"^\| `([^`]+)`", timed, re.M)]
+    for name in set(studies.names()) - {"demo", "template"}:
+        assert any(glob.fullmatch(name) for glob in globs), f"{name} has no time"
