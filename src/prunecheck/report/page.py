@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from prunecheck.report import figures, published, views
+from prunecheck.report.baselines import dense_sentence
 from prunecheck.report.evidence import Evidence
 from prunecheck.report.strips import ruler
 from prunecheck.report.summary import arms, order
@@ -60,6 +61,7 @@ def _content(evidence: Evidence) -> dict[str, object]:
         "ruler": ruler(views.axis(verdict)),
         "meanings": MEANINGS,
         "accuracy": figures.accuracy(lines, known, verdict.dense_accuracy),
+        "dense_sentence": dense_sentence(evidence),
         "accuracy_table": views.accuracy_table(lines),
         "published": published.table(evidence, known),
         "sources": published.sources(evidence),
