@@ -112,6 +112,8 @@ def mask(
         what = "scores on data" if needs != {"input_shape"} else "must know the shape of an input"
         raise StudyError(f"{plugin.name!r} {what}: give it (inputs, targets).")
     layers, allocation = layers_of(model), ALLOCATIONS.get(allocate or plugin.allocate)
+    if "given" in allocation.asks:
+        raise StudyError(f"{allocation.name!r} takes the counts of another method, so it needs a study, not one call.")
     family = family_of(type(model).__name__)
     options: dict[str, Any] = dict(allocation.options)
     counts = None
@@ -230,4 +232,9 @@ def _batches(data: Any) -> list[tuple[Tensor, Tensor]]:
         return []
     if isinstance(data, (tuple, list)) and len(data) == 2 and hasattr(data[0], "shape"):
         return [(data[0], data[1])]
-    return [(inputs, targets) for inputs, targets in data]
+    try:
+        if hasattr(data, "shape"):
+            raise TypeError("a tensor alone")
+        return [(inputs, targets) for inputs, targets in data]
+    except (TypeError, ValueError):
+        raise StudyError("data must be (inputs, targets), or several such pairs, ready for the model.") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from prunecheck.core.errors import PrunecheckError, StepError, StudyError
-from prunecheck.plugins import check, method
+from prunecheck.plugins import allocation, check, method
 from prunecheck.run import study_run
+from prunecheck.run.homes import hidden_from_workers
 from prunecheck.run.progress import Progress
-from prunecheck.run.study_run import Results, mask_tier, report_study
+from prunecheck.run.study_run import Results, mask_tier, report_study, run_study
 from prunecheck.stages.perform import STAGES
 from prunecheck.store import Store
 from prunecheck.study import Step
@@ -90,7 +93,7 @@ def test_what_is_added_leaves_what_is_there_and_trains_only_the_new(tmp_path: Pa
 def test_the_results_of_one_study_do_not_depend_on_what_else_is_in_the_store(whole: Path, tmp_path: Path) -> None:
     tiny.run(tmp_path)
     alone = results_of(tmp_path)
-    shared = study_run.run_study(
+    shared = run_study(
         tiny.study(**FULL | {"methods": ["snip"], "checks": ["layerwise_rearrange"]}),
         study_run.Place(Store.open(whole / "store"), tmp_path / "shared"),
         1,
@@ -360,3 +363,31 @@ def test_nothing_is_written_for_a_study_that_cannot_be(tmp_path: Path) -> None:
         tiny.run(tmp_path, scoring={"samples_per_class": 7})
     assert not (tmp_path / "store").exists()
     assert not (tmp_path / "out").exists()
+
+
+def test_a_method_that_workers_cannot_see_runs_in_this_process(tmp_path: Path) -> None:
+    """Defined in a notebook: no file to name, no package to install."""
+
+    @method(name="mine")
+    def _mine(weights: Any) -> Any:
+        return {name: weight.abs() for name, weight in weights.items()}
+
+    heard = io.StringIO()
+    study = tiny.study(methods=["snip", "mine"])
+    run_study(study, tiny.place(tmp_path), 2, Progress(Console(file=heard, width=60)))
+    assert ("mine", "layerwise_rearrange", "0") in cells(tmp_path)
+    assert "'mine' is defined in tests.run.test_study_run, where worker processes cannot see it" in heard.getvalue()
+
+
+def test_what_workers_can_see(tmp_path: Path) -> None:
+    plug = tiny.plugin(tmp_path, "from prunecheck.plugins import check\n\n@check(at='masks')\ndef c(masks): ...\n")
+    assert hidden_from_workers(tiny.study(checks=["c"], plugins=[plug], controls=["identity", "positive"])) is None
+
+    @allocation(name="all_in_the_last")
+    def _allocation(layers: Any) -> Any: ...
+
+    borrowed = {"name": "random_ticket", "allocate": {"name": "counts_of", "method": "snip"}}
+    assert hidden_from_workers(tiny.study(methods=[borrowed])) is None
+    hidden = hidden_from_workers(tiny.study(methods=[{"name": "snip", "allocate": "all_in_the_last"}]))
+    assert hidden is not None
+    assert hidden.name == "all_in_the_last"

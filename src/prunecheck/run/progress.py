@@ -24,6 +24,11 @@ class Progress:
 
     console: Console | None = None
 
+    def note(self, text: str) -> None:
+        """One remark, on lines of its own."""
+        if self.console is not None:
+            self.console.print(printable(text, 400), highlight=False, markup=False, soft_wrap=True)
+
     @contextmanager
     def phase(
         self, steps: Iterable[Step], seconds: Callable[[Step], float], workers: int

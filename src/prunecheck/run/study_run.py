@@ -17,6 +17,7 @@ from prunecheck.report import Evidence, MaskOverlap, write
 from prunecheck.run.engine import Failure, Outcome, execute, needed
 from prunecheck.run.estimate import Estimate
 from prunecheck.run.evidence import cost_of, provenance_of
+from prunecheck.run.homes import hidden_from_workers
 from prunecheck.run.margin_file import fixed_margin
 from prunecheck.run.progress import Progress
 from prunecheck.run.published import published_for
@@ -89,6 +90,13 @@ def _settler(study: Study, store: Store, workers: int, progress: Progress) -> Se
     """What runs the steps that some targets need; where an artefact turns out to be damaged, it is made again."""
     estimate = Estimate(store)
     bench = Bench(store.root, located(study).root, study.plugin_files)
+    hidden = hidden_from_workers(study)
+    if hidden is not None and workers > 1:
+        workers = 1
+        progress.note(
+            f"{hidden.name!r} is defined in {hidden.origin}, where worker processes cannot see it: all steps run in "
+            "this one. Put it into a file and name that in plugins to use every core."
+        )
 
     def settle(plan: Plan, targets: set[str]) -> Outcome:
         total = Outcome()
