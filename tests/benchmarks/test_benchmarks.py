@@ -264,7 +264,7 @@ def test_a_section_that_fails_is_told_and_the_command_says_so(
     assert "no such luck" in printed.err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_everything_runs() -> None:
     done = subprocess.run(

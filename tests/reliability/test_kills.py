@@ -44,7 +44,7 @@ def assert_as_undisturbed(folder: Path, expected: Undisturbed) -> None:
     assert results(folder) == expected.results
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("kills", [3, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
 def test_a_desk_is_killed_at_random(kills: int, zygote: Zygote, undisturbed: Undisturbed, tmp_path: Path) -> None:
     def kill(folder: Path, seconds: float) -> int:
         child = zygote.start(folder, *RUN)
@@ -59,7 +59,7 @@ def test_a_desk_is_killed_at_random(kills: int, zygote: Zygote, undisturbed: Und
     assert_as_undisturbed(folder, undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_twenty_kills_of_desks_with_two_workers(tmp_path: Path) -> None:
     """Workers outlive a killed desk: they finish their step and end."""

@@ -102,7 +102,7 @@ def test_every_harm_to_every_file_is_noticed(harm: Harm, place: Path) -> None:
     assert harm_every_file(place, harm, artefacts=15) == 60
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("harm", HARMS)
 def test_every_harm_to_500_files_is_noticed(harm: Harm, place: Path) -> None:
     assert harm_every_file(place, harm, artefacts=125) == 500

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import forkserver, resource_tracker
 
 from prunecheck.core.errors import Interrupted, PrunecheckError, StoreError
 from prunecheck.core.words import printable
@@ -192,11 +194,18 @@ def _processes() -> multiprocessing.context.BaseContext:
     """Fork from a server that imported torch once and never ran an operation; spawn where there is no such thing.
 
     The first optimiser a process makes imports ``torch._dynamo``, which takes longer than torch itself: once, here.
+    The server, and all it forks, never see Ctrl-C: it is for this process alone.
     """
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["prunecheck.stages", "prunecheck.methods", "torch._dynamo"])
+    resource_tracker.ensure_running()  # it lets Ctrl-C through again once it is there, so it comes first
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 
