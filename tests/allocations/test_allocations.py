@@ -77,5 +77,5 @@ def test_nothing_keeps_everything() -> None:
 def test_aliases_and_the_nearest_name() -> None:
     assert ALLOCATIONS.get("layerwise").name == "uniform"
     assert ALLOCATIONS.get("uniform+").name == "uniform_plus"
-    with pytest.raises(PluginError, match=r"'smart_ration' is not a allocation. Did you mean 'smart_ratio'"):
+    with pytest.raises(PluginError, match=r"'smart_ration' is not an allocation. Did you mean 'smart_ratio'"):
         ALLOCATIONS.get("smart_ration")
