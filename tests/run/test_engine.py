@@ -30,6 +30,8 @@ def act(step, context):
             os._exit(9)
         elif order == "raise":
             raise ValueError("as it was told")
+        elif order == "sleep long":
+            time.sleep(500)
         elif order == "die in company":
             while not Path(step.params["mark"]).exists():
                 time.sleep(0.01)
@@ -190,6 +192,17 @@ def test_a_failure_says_what_happened_in_plain_words(bench: Bench, monkeypatch: 
     step = Step("compare", {})
     outcome = execute(steps_of(step), bench, 1, lambda _: 1.0)
     assert outcome.failures == [Failure(step, "method 'mine': 3 of 9 scores of fc are NaN or infinite.")]
+
+
+def test_an_interrupted_run_can_be_followed_by_another(bench: Bench) -> None:
+    def interrupt(_step: Step, _seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    first, second, third = fake("first"), fake("second", do=["sleep long"]), fake("third")
+    with pytest.raises(KeyboardInterrupt):
+        execute(steps_of(first, second), bench, 2, lambda step: {"first": 1.0}.get(step.title, 2.0), interrupt)
+    assert Store.open(bench.store).has(first.key)
+    assert names(execute(steps_of(third), bench, 2, lambda _: 1.0).done) == {"third"}
 
 
 def test_the_longest_chain_goes_first() -> None:

@@ -9,9 +9,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing import forkserver, resource_tracker
 
 from prunecheck.core.errors import Interrupted, PrunecheckError, StoreError
 from prunecheck.core.words import printable
@@ -198,6 +197,8 @@ def _processes() -> multiprocessing.context.BaseContext:
     """
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver, resource_tracker
+
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["prunecheck.stages", "prunecheck.methods", "torch._dynamo"])
     resource_tracker.ensure_running()  # it lets Ctrl-C through again once it is there, so it comes first
@@ -210,8 +211,16 @@ def _processes() -> multiprocessing.context.BaseContext:
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
+    """End the workers, and the fork server: it may not have got round to starting some of them."""
     for process in list((getattr(pool, "_processes", None) or {}).values()):
         process.terminate()
+    if sys.platform != "win32":
+        from multiprocessing import forkserver
+
+        server = getattr(forkserver._forkserver, "_forkserver_pid", None)
+        if server is not None:
+            with suppress(ProcessLookupError):
+                os.kill(server, signal.SIGTERM)
 
 
 @contextmanager
