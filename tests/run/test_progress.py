@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from prunecheck.run import progress
+from prunecheck.run.progress import Progress
+from prunecheck.study import Step
+
+
+def steps(count: int) -> list[Step]:
+    return [Step("train", {"n": n}, title=f"train · [bold]snip\x1b[2J · {n}") for n in range(count)]
+
+
+def watched(console: Console | None, count: int) -> None:
+    todo = steps(count)
+    with Progress(console).phase(todo, lambda _: 10.0, 2) as tick:
+        for step in todo:
+            tick(step, 9.0)
+
+
+def console(terminal: bool) -> tuple[Console, io.StringIO]:
+    heard = io.StringIO()
+    return Console(file=heard, force_terminal=terminal, width=100, color_system=None), heard
+
+
+def test_silent() -> None:
+    watched(None, 3)
+    Progress(None).note("nobody hears this")
+
+
+def test_without_a_terminal_one_line_at_the_end_of_a_short_phase() -> None:
+    out, heard = console(terminal=False)
+    watched(out, 3)
+    assert heard.getvalue() == "3/3 steps, done\n"
+
+
+def test_without_a_terminal_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY_SECONDS", -1.0)
+    out, heard = console(terminal=False)
+    watched(out, 3)
+    lines = heard.getvalue().splitlines()
+    assert lines == ["1/3 steps, about 10 s left", "2/3 steps, about 5 s left", "3/3 steps, done"]
+
+
+def test_nothing_to_do_says_nothing() -> None:
+    for terminal in (True, False):
+        out, heard = console(terminal)
+        watched(out, 0)
+        assert heard.getvalue() == ""
+
+
+def test_on_a_terminal_a_bar_that_is_gone_afterwards_and_obeys_no_title() -> None:
+    out, heard = console(terminal=True)
+    watched(out, 3)
+    shown = heard.getvalue()
+    assert "3/3" in shown
+    assert "\x1b[2J" not in shown  # a title cannot clear the screen
+    assert shown.rstrip().endswith(("\x1b[2K", "\x1b[?25h"))  # the line is erased, the cursor is back
+
+
+def test_a_note_is_one_line_whatever_is_in_it() -> None:
+    out, heard = console(terminal=False)
+    Progress(out).note("[red]mine\x1b[2J\nand more")
+    assert heard.getvalue() == "[red]mine\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}and more\n"
+
+
+def test_the_time_left_follows_the_pace_once_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    clock = progress._Clock(100.0, 2)
+    assert clock.left() == "about 50 s left"
+    now = 1.0
+    assert clock.tick(20.0) == "about 40 s left"  # too early to know better
+    now = 40.0
+    assert clock.tick(20.0) == "about 1 min 0 s left"  # 40 of 100 in 40 s: slower than expected
