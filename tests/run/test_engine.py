@@ -194,6 +194,7 @@ def test_a_failure_says_what_happened_in_plain_words(bench: Bench, monkeypatch: 
     assert outcome.failures == [Failure(step, "method 'mine': 3 of 9 scores of fc are NaN or infinite.")]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_can_be_followed_by_another(bench: Bench) -> None:
     def interrupt(_step: Step, _seconds: float) -> None:
         raise KeyboardInterrupt

@@ -100,7 +100,7 @@ def stop(process: subprocess.Popen[str], number: signal.Signals, to_all: bool) -
     ("number", "workers", "to_all"),
     [
         pytest.param(signal.SIGINT, 2, True, id="Ctrl-C in a terminal reaches all"),
-        pytest.param(signal.SIGTERM, 1, False, id="SIGTERM, one process"),
+        pytest.param(signal.SIGTERM, 1, False, id="SIGTERM, one process", marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, 1, False, id="SIGINT, one process", marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, 2, False, id="SIGTERM, workers", marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, 2, True, id="SIGTERM to all", marks=pytest.mark.slow),
