@@ -163,4 +163,5 @@ def test_a_small_study_from_end_to_end(desk: Desk, tmp_path: Path) -> None:
     planned = json.loads(desk("plan", path, "--json").out)
     assert (planned["trainings"], planned["trainings_to_run"], planned["to_run"]) == (9, 0, {})
     assert "nothing to run" in desk("plan", path).out
-    assert desk("run", path, "--workers", "1", "--strict", "--out", "here").code in (1, 4)
+    assert desk("run", path, "--workers", "1", "--strict", "--out", "here", "--junit", "junit.xml").code in (1, 4)
+    assert "<testsuite" in (tmp_path / "junit.xml").read_text()

@@ -36,6 +36,8 @@ class Options:
     """Where results go (default: runs/NAME)."""
     json: Flag = False
     """Print one JSON document on stdout instead of tables."""
+    junit: Path | None = None
+    """Write the verdicts as JUnit XML to this file (run, report and demo)."""
 
 
 DEFAULTS = Options()
@@ -165,8 +167,11 @@ def _run(study: Study, workers: int | None, options: Options, strict: bool) -> i
 
 def _show(results: Results, options: Options, strict: bool) -> int:
     from prunecheck.report.terminal import print_verdict
-    from prunecheck.verdict import exit_code
+    from prunecheck.store.durable import write_file
+    from prunecheck.verdict import exit_code, junit
 
+    if options.junit is not None:
+        write_file(options.junit, junit(results.verdict).encode())
     if options.json:
         print_json(
             {
