@@ -41,7 +41,7 @@ def test_the_wheel_runs_the_demo_in_an_empty_environment(wheel: Path, tmp_path: 
     subprocess.run(["uv", "pip", "install", "-q", "--python", python, wheel], check=True, env=environment)
     (tmp_path / "elsewhere").mkdir()
     # the same study with fewer epochs: what is tested is that everything it needs has travelled
-    command = [python.with_name("prunecheck"), "demo", "--set", "training.epochs=1", "--set", "seeds=3", "--json"]
+    command = [python.with_name("prunecheck"), "demo", "--set", "training.epochs=2", "--set", "seeds=3", "--json"]
     environment |= {"PRUNECHECK_HOME": str(tmp_path / "store")}
     done = subprocess.run(command, cwd=tmp_path / "elsewhere", env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -159,7 +159,7 @@ def test_a_torn_checkpoint_is_not_used(whole: Lab, tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("k", [0, EPOCHS])
 def test_rewinding_to_the_very_beginning_and_to_the_end(k: int, tmp_path: Path) -> None:
-    room = long_lab(tmp_path, training=LONG | {"rewind_epoch": k})
+    room = long_lab(tmp_path, training=LONG | {"rewind_epoch": k}, methods=["lottery_ticket"])
     step = pretraining(room)
     perform(step, room.context)
     rewind = room.tree(step.key, "rewind")

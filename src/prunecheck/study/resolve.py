@@ -42,6 +42,8 @@ def resolve(study: Study) -> None:
     _resolve_training(study.recipe)
     for i, choice in enumerate(study.methods):
         _resolve_method(f"methods[{i}]", choice, study)
+    if {"positive", "planted"} & set(study.controls):
+        _resolve_method("controls", MethodChoice(name="lr_rewinding"), study)
     for i, chosen in enumerate(study.checks):
         _resolve_check(f"checks[{i}]", chosen)
     _no_twins("methods", [entrant(study, choice).label for choice in study.methods])
@@ -124,6 +126,12 @@ def _resolve_rewinding(place: str, choice: MethodChoice, method: Method, recipe:
         )
     if choice.epochs is not None and resumes and choice.epochs < k:
         raise StudyError(f"{place}.epochs = {choice.epochs} ends before epoch {k}, which its retraining starts from.")
+    last = choice.epochs or recipe.epochs
+    if resumes and k >= last:
+        raise StudyError(
+            f"{place} = {choice.name!r} retrains from epoch {k}, and there are {last}: nothing is left to train. "
+            "Lower training.rewind_epoch."
+        )
 
 
 def _resolve_check(place: str, choice: CheckChoice) -> None:
