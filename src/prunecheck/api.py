@@ -91,12 +91,12 @@ def mask(
     True values unless a preset counts otherwise. Raises StudyError for unknown names and methods that need training,
     ModelError, PluginError, InfeasibleError.
     """
-    from prunecheck.core.layers import layers_of
+    from prunecheck.core.layers import family_of, layers_of
     from prunecheck.core.presets import preset_named
     from prunecheck.core.words import parse_sparsity
     from prunecheck.plugins import ALLOCATIONS, METHODS
     from prunecheck.stages.scored import asked
-    from prunecheck.stages.select import counts_ahead, family_of, select
+    from prunecheck.stages.select import counts_ahead, select
     from prunecheck.training.task import task_named
 
     target, plugin = parse_sparsity(sparsity), METHODS.get(method)
@@ -182,7 +182,7 @@ def counts(
     preset: str | None = None,
 ) -> list[tuple[str, int, int]]:
     """``(layer, weights, kept)`` of a module or a named model under an allocation that needs no scores."""
-    from prunecheck.core.layers import layers_of
+    from prunecheck.core.layers import family_of, layers_of
     from prunecheck.core.presets import preset_named
     from prunecheck.core.seeds import torch_stream
     from prunecheck.core.words import parse_sparsity
@@ -198,9 +198,9 @@ def counts(
         preset_named(preset)
     if isinstance(model, str):
         with torch_stream(0, "skeleton"):
-            net, family = build(model, (classes, channels, image_size)), select.family_of(model)
+            net, family = build(model, (classes, channels, image_size)), family_of(model)
     else:
-        net, family = model, select.family_of(type(model).__name__)
+        net, family = model, family_of(type(model).__name__)
     layers = layers_of(net)
     kept = select.allocate(allocation, layers, target, family=family, options=allocation.options, preset=preset)
     return [(layer.name, layer.size, kept[layer.name]) for layer in layers]

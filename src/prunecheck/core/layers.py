@@ -82,3 +82,8 @@ def total(layers: tuple[Layer, ...]) -> int:
 def share_kept(layers: tuple[Layer, ...], counts: Mapping[str, int]) -> dict[str, float]:
     """``{layer name: kept / size}``."""
     return {layer.name: counts[layer.name] / layer.size for layer in layers}
+
+
+def family_of(model: str) -> str:
+    """``vgg`` for networks named or classed so, else ``resnet``: the smart ratio has a form for each."""
+    return "vgg" if model.rpartition(":")[2].lower().startswith("vgg") else "resnet"

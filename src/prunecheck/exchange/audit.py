@@ -13,13 +13,12 @@ from torch import Tensor, nn
 from prunecheck.allocations.erk import erk
 from prunecheck.allocations.smart_ratio import smart_ratio
 from prunecheck.core.errors import InfeasibleError, StudyError
-from prunecheck.core.layers import Layer, layers_of, total
+from prunecheck.core.layers import Layer, family_of, layers_of, total
 from prunecheck.core.masks import counts_of
 from prunecheck.core.pruned import masks_in_module
 from prunecheck.core.words import percent
 from prunecheck.exchange.read import Source, read_masks
 from prunecheck.stages.mask_facts import connected_weights, dead_units
-from prunecheck.stages.select import family_of
 
 NEARLY_NOTHING = 0.5
 """A rearrangement that moves less than this share of the kept weights is nearly no corruption at all."""

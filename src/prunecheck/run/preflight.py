@@ -5,7 +5,7 @@ from __future__ import annotations
 from prunecheck import data
 from prunecheck.core.counts import budget_beside
 from prunecheck.core.errors import DataError, InfeasibleError, ModelError, StudyError
-from prunecheck.core.layers import Layer, layers_of, total
+from prunecheck.core.layers import Layer, family_of, layers_of, total
 from prunecheck.core.presets import preset_named
 from prunecheck.core.seeds import torch_stream
 from prunecheck.core.words import percent, printable
@@ -55,7 +55,7 @@ def preflight(study: Study) -> int:
 
 def _feasible(entrant: Entrant, layers: tuple[Layer, ...], sparsity: float, study: Study) -> None:
     """Raises InfeasibleError where no mask of this sparsity can exist, as far as that is known without scores."""
-    from prunecheck.stages.select import allocate, family_of
+    from prunecheck.stages.select import allocate
 
     allocation = entrant.allocation
     if allocation.is_known_ahead:

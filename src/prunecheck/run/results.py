@@ -9,7 +9,7 @@ from typing import Any
 
 from prunecheck.core.counts import Counts
 from prunecheck.core.errors import InfeasibleError
-from prunecheck.core.layers import Layer
+from prunecheck.core.layers import Layer, family_of
 from prunecheck.plugins import ALLOCATIONS
 from prunecheck.report import Curve, LayerTable, MaskOverlap
 from prunecheck.store import Store
@@ -100,7 +100,7 @@ def layer_tables(study: Study, arms: Iterable[Arm], facts: Facts) -> tuple[Layer
         described = facts.of(arm.mask)["layers"]
         layers = tuple(Layer(name, kind, tuple(shape)) for name, kind, shape, _ in described)
         tables[arm.method, arm.sparsity] = _table(arm.method, arm.sparsity, layers, [row[3] for row in described])
-    family = "vgg" if study.model.lower().startswith("vgg") else "resnet"
+    family = family_of(study.model)
     for sparsity in study.sparsities if layers else ():
         for name in REFERENCES:
             offer = {"layers": layers, "sparsity": sparsity, "family": family}

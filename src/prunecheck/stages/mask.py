@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from prunecheck.core import tree
+from prunecheck.core.layers import family_of
 from prunecheck.core.masks import Selection
 from prunecheck.plugins import ALLOCATIONS, METHODS
 from prunecheck.stages.context import Context, as_json, layers_for
 from prunecheck.stages.mask_facts import mask_facts
 from prunecheck.stages.scored import NEEDS_BATCHES, asked, scoring_batches, task_of, weights_and_model
-from prunecheck.stages.select import counts_ahead, family_of, select
+from prunecheck.stages.select import counts_ahead, select
 from prunecheck.study.step import Step
 
 

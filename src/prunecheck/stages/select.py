@@ -18,11 +18,6 @@ from prunecheck.plugins import Allocation, Method
 from prunecheck.plugins.guards import ask
 
 
-def family_of(model: str) -> str:
-    """``vgg`` for networks named or classed so, else ``resnet``: the smart ratio has a form for each."""
-    return "vgg" if model.rpartition(":")[2].lower().startswith("vgg") else "resnet"
-
-
 def allocate(
     allocation: Allocation,
     layers: tuple[Layer, ...],
