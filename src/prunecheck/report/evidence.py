@@ -89,3 +89,5 @@ class Evidence:
     provenance: Mapping[str, str] = field(default_factory=dict)
     published: tuple[Number, ...] = ()
     command: str = ""
+    unfinished: str = ""
+    """one sentence where the study is not finished yet: what is missing, and that the verdicts may still change"""
