@@ -7,7 +7,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -17,10 +17,12 @@ SCHEMA = 1
 Kind = Literal["pretrain", "score", "mask", "corrupt", "train", "compare"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """``params``: plain JSON values. ``inputs``: role -> key of the step it comes from. ``title``, ``cost_class`` and
-    ``cost_units`` (about how many images are processed) are for people and estimates; they are not part of the key."""
+    ``cost_units`` (about how many images are processed) are for people and estimates; they are not part of the key.
+
+    ``key``: sha256 of everything the artefact depends on, upstream keys and the machine's numerics included."""
 
     kind: Kind
     params: Mapping[str, Any]
@@ -28,19 +30,18 @@ class Step:
     title: str = ""
     cost_class: str = ""
     cost_units: float = 1.0
+    key: str = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def key(self) -> str:
-        """sha256 of everything the artefact depends on, upstream keys and the machine's numerics included."""
-        return hashlib.sha256(canonical(self.identity).encode()).hexdigest()
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", hashlib.sha256(canonical(self.identity).encode()).hexdigest())
 
     @property
     def identity(self) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
             "kind": self.kind,
-            "params": dict(self.params),
-            "inputs": dict(self.inputs),
+            "params": self.params,
+            "inputs": self.inputs,
             "numerics": numerics(),
         }
 
@@ -55,9 +56,12 @@ class Step:
         }
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def canonical(value: Any) -> str:
     """JSON with sorted keys, no spaces, no NaN: equal values give equal text on every machine."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 @lru_cache
