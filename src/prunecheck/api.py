@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from prunecheck.exchange import Audit, Hold
-    from prunecheck.run.study_run import Place, Results
+    from prunecheck.run.study_results import Results
+    from prunecheck.run.study_run import Place
     from prunecheck.study import Plan, Study
     from prunecheck.verdict import StudyVerdict
 

@@ -8,7 +8,7 @@ import pytest
 from prunecheck.core.counts import kept_total
 from prunecheck.run.evidence import cost_of, provenance_of
 from prunecheck.run.results import Facts, curves, layer_tables, overlaps, present, rows
-from prunecheck.run.study_run import Results
+from prunecheck.run.study_results import Results
 from prunecheck.store import Store
 from prunecheck.study import Arm
 

@@ -18,7 +18,8 @@ from prunecheck.plugins import allocation, check, method
 from prunecheck.run import study_run
 from prunecheck.run.homes import hidden_from_workers
 from prunecheck.run.progress import Progress
-from prunecheck.run.study_run import Results, mask_tier, report_study, run_study
+from prunecheck.run.study_results import Results
+from prunecheck.run.study_run import mask_tier, report_study, run_study
 from prunecheck.stages.perform import STAGES
 from prunecheck.store import Store
 from prunecheck.study import Step

@@ -8,7 +8,8 @@ from textwrap import dedent
 from typing import Any
 
 from prunecheck.run.progress import Progress
-from prunecheck.run.study_run import Place, Results, run_study
+from prunecheck.run.study_results import Results
+from prunecheck.run.study_run import Place, run_study
 from prunecheck.store import Store
 from prunecheck.study import Study, load_study
 

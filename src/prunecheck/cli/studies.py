@@ -16,7 +16,7 @@ from prunecheck.cli.say import err, note, out, print_columns, print_json
 from prunecheck.core.errors import StudyError
 
 if TYPE_CHECKING:
-    from prunecheck.run.study_run import Results
+    from prunecheck.run.study_results import Results
     from prunecheck.study import Study
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]

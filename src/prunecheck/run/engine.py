@@ -39,6 +39,11 @@ class Outcome:
 
 
 Watcher = Callable[[Step, float], None]
+"""told of every step that was finished, and the seconds it took"""
+
+
+def unwatched(_step: Step, _seconds: float) -> None:
+    """Nobody wants to know."""
 
 
 def needed(steps: Mapping[str, Step], targets: set[str], store: Store) -> dict[str, Step]:
@@ -57,7 +62,7 @@ def execute(
     bench: Bench,
     workers: int,
     seconds: Callable[[Step], float],
-    watch: Watcher = lambda _step, _seconds: None,
+    watch: Watcher = unwatched,
 ) -> Outcome:
     """Run *steps* (inputs that are not among them must be in the store) on *workers* processes, or in this one.
 

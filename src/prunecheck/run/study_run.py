@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from prunecheck import data
 from prunecheck.core.errors import PrunecheckError, StepError, StudyError
 from prunecheck.report import Evidence, MaskOverlap, write
-from prunecheck.run.engine import Failure, Outcome, execute, needed
+from prunecheck.run.engine import Failure, Outcome, Watcher, execute, needed, unwatched
 from prunecheck.run.estimate import Estimate
 from prunecheck.run.evidence import cost_of, provenance_of
 from prunecheck.run.homes import hidden_from_workers
@@ -23,6 +23,7 @@ from prunecheck.run.progress import Progress
 from prunecheck.run.published import published_for
 from prunecheck.run.results import Facts, Row, curves, layer_tables, overlaps, present, rows
 from prunecheck.run.space import enough_space
+from prunecheck.run.study_results import Results
 from prunecheck.run.verify_file import verified
 from prunecheck.run.worker import Bench
 from prunecheck.store import Damaged, Store
@@ -47,46 +48,24 @@ class Place:
     folder: Path
 
 
-@dataclass
-class Results:
-    """A finished (or, where steps failed, as far as possible finished) study."""
-
-    study: Study
-    verdict: StudyVerdict
-    rows: list[Row]
-    page: Path
-    plan: Plan
-    ran: list[Step] = field(default_factory=list)
-    seconds: float = 0.0
-    failures: list[Failure] = field(default_factory=list)
-
-    @property
-    def trained(self) -> int:
-        """Trainings run this time."""
-        return sum(step.kind in ("pretrain", "train") for step in self.ran)
-
-    @property
-    def shared(self) -> int:
-        """Trainings asked for by more than one arm, and done once."""
-        return self.plan.trainings_requested - self.plan.trainings
-
-
-def run_study(study: Study, place: Place, workers: int, progress: Progress, command: str = "") -> Results:
-    """Train what is missing and judge. Raises StepError where steps failed, once everything else is done and the
-    results of what is there are written."""
+def run_study(
+    study: Study, place: Place, workers: int, progress: Progress, command: str = "", watch: Watcher = unwatched
+) -> Results:
+    """Train what is missing and judge. ``watch`` is told of every step that was finished. Raises StepError where
+    steps failed, once everything else is done and the results of what is there are written."""
     from prunecheck.run.preflight import preflight
 
     model_bytes = preflight(study)
     plan = make_plan(study)
     enough_space(needed(plan.steps, plan.targets, place.store).values(), model_bytes, place.store)
-    settle = _settler(study, place.store, workers, progress)
+    settle = _settler(study, place.store, workers, progress, watch)
     results = _look_until_settled(study, place, settle, command)
     if results.failures:
         raise StepError(_failed(results.failures, results.page))
     return results
 
 
-def _settler(study: Study, store: Store, workers: int, progress: Progress) -> Settle:
+def _settler(study: Study, store: Store, workers: int, progress: Progress, watch: Watcher = unwatched) -> Settle:
     """What runs the steps that some targets need; where an artefact turns out to be damaged, it is made again."""
     estimate = Estimate(store)
     bench = Bench(store.root, located(study).root, study.plugin_files)
@@ -104,7 +83,12 @@ def _settler(study: Study, store: Store, workers: int, progress: Progress) -> Se
             _set_damaged_aside(targets, store)
             steps = needed(plan.steps, targets, store)
             with progress.phase(steps.values(), estimate.seconds, workers) as tick:
-                outcome = execute(steps, bench, workers, estimate.seconds, tick)
+
+                def finished(step: Step, seconds: float, tick: Watcher = tick) -> None:
+                    tick(step, seconds)
+                    watch(step, seconds)
+
+                outcome = execute(steps, bench, workers, estimate.seconds, finished)
             outcome.done[:0], outcome.seconds = total.done, outcome.seconds + total.seconds
             total = outcome
             if not any(failure.damaged for failure in outcome.failures):
@@ -149,7 +133,7 @@ def _look_until_settled(study: Study, place: Place, settle: Settle, command: str
         more = {} if failures or len(found) < len(plan.arms) else _more_seeds(study, verdict, seeds, settings)
         if not more:
             evidence = _evidence(study, place, plan, verdict, found, facts, command)
-            return Results(study, verdict, found, write(evidence, place.folder), plan, ran, seconds, failures)
+            return Results(study, evidence, write(evidence, place.folder), plan, ran, seconds, failures)
         seeds.update(more)
 
 
