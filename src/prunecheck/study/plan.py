@@ -15,6 +15,7 @@ from prunecheck import data, models
 from prunecheck.core.presets import Scoring, scoring_for
 from prunecheck.core.words import percent
 from prunecheck.plugins import Allocation, Check, Method
+from prunecheck.study.backend import backend_of
 from prunecheck.study.entrants import DENSE, Entrant, Trial, control_arms, entrants, trials
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
@@ -105,6 +106,7 @@ class _Planner:
         self.model = models.canonical(study.model)
         self.cost = f"{self.model}@{self.side}/{study.device}"
         self.base = {"model": self.model, "data": described, "task": study.task, "device": study.device}
+        self.precision = {} if study.precision == "float32" else {"precision": study.precision}
         self.out = Plan()
 
     def plan(self, seeds: Mapping[tuple[str, str], Iterable[int]]) -> Plan:
@@ -163,7 +165,7 @@ class _Planner:
         """Dense training; ``until`` stops early on the same schedule (weights of another epoch than the recipe's k)."""
         recipe = recipe or self.recipe
         last = recipe.epochs if until is None else until
-        params = {**self.base, "recipe": recipe.to_dict(), "seed": seed, "until": last}
+        params = {**self.base, **self.precision, "recipe": recipe.to_dict(), "seed": seed, "until": last}
         title = f"pretrain · seed {seed}"
         if corruption is not None:
             params["corruption"] = _described(corruption)
@@ -181,7 +183,7 @@ class _Planner:
             inputs = {"masks": mask} | ({"start": begin[0]} if begin[0] else {})
             begin = (self.corrupt(case, inputs, begin[1]), "start")
         compare = self.compare(case, clean_mask, mask)
-        train = self.train(case, mask, begin, case.what) if self.train_tickets else ""
+        train = self.train(case, case.sparsity, mask, begin, case.what) if self.train_tickets else ""
         check = case.trial.label if case.trial else CLEAN
         self.out.arms.append(Arm(case.entrant.label, check, case.sparsity, case.seed, train, mask, compare))
 
@@ -194,7 +196,8 @@ class _Planner:
         for n, target in enumerate(targets, 1):
             if n > 1 and trained:
                 begin = self.start(case, source)
-                source = self.train(case, mask, begin, f"{case.what} · round {n - 1}", case.corruption)
+                what = f"{case.what} · round {n - 1}"
+                source = self.train(case, targets[n - 2], mask, begin, what, case.corruption)
             mask = self.mask(case, target, source, mask, last=n == len(targets))
         return source, mask
 
@@ -270,17 +273,30 @@ class _Planner:
         }
         return self.add(Step("corrupt", params, inputs, f"corrupt · {case.what}", f"corrupt/{self.cost}"))
 
-    def train(self, case: Case, mask: str, begin: tuple[str, str], what: str, corruption: Trial | None = None) -> str:
+    def train(
+        self,
+        case: Case,
+        sparsity: float,
+        mask: str,
+        begin: tuple[str, str],
+        what: str,
+        corruption: Trial | None = None,
+    ) -> str:
         """The ticket's training (or, between rounds, that of the next round's weights, on what the method prunes
-        from)."""
+        from). ``sparsity``: that of *mask*."""
         recipe = case.entrant.recipe
         first = case.entrant.rewind_epoch if case.entrant.method.retrain == "rest" else 0
-        params = {**self.base, "recipe": recipe.to_dict(), "seed": case.seed, "first": first, "file": begin[1]}
+        params = {**self.base, **self.precision, "recipe": recipe.to_dict(), "seed": case.seed, "first": first}
+        params["file"] = begin[1]
+        cost_class = f"train/{self.cost}"
+        backend = backend_of(self.study, self.side, sparsity)
+        if backend is not None:
+            params["backend"] = backend
+            cost_class += f"/{backend.partition('/')[0]} {percent(sparsity)}"
         if corruption is not None:
             params["corruption"] = _described(corruption)
         inputs = {"masks": mask} | ({"start": begin[0]} if begin[0] else {})
-        units = self.images(first, recipe.epochs)
-        return self.add(Step("train", params, inputs, f"train · {what}", f"train/{self.cost}", units))
+        return self.add(Step("train", params, inputs, f"train · {what}", cost_class, self.images(first, recipe.epochs)))
 
     def compare(self, case: Case, clean: str, corrupted: str) -> str | None:
         """The mask tier: how far the corrupted mask is from the clean one, and from chance."""

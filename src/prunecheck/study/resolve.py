@@ -11,6 +11,7 @@ from prunecheck.core.errors import PrunecheckError, StudyError
 from prunecheck.core.presets import preset_named
 from prunecheck.core.words import percent, printable, unknown
 from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS, Allocation, Check, Method, load_file
+from prunecheck.study.backend import resolve_backend
 from prunecheck.study.entrants import DENSE, entrant, trials
 from prunecheck.study.explain import shown
 from prunecheck.study.step import canonical
@@ -50,6 +51,7 @@ def resolve(study: Study) -> None:
     _no_twins("checks", [trial.label for trial in trials(study)])
     if not _DEVICE.fullmatch(study.device):
         raise StudyError(f"device = {shown(study.device)} must be 'cpu', 'cuda', 'cuda:1' or so, or 'mps'.")
+    resolve_backend(study)
     _named("task", "task", study.task, ["classification"])
     data.check(located(study))
 

@@ -132,6 +132,8 @@ class ScoringChoice(Part):
 
 
 Control = Literal["identity", "aa", "positive", "planted"]
+Backend = Literal["auto", "dense", "sparse"]
+Precision = Literal["float32", "bfloat16"]
 
 
 class Study(Part):
@@ -154,6 +156,10 @@ class Study(Part):
     scoring: ScoringChoice = ScoringChoice()
     plugins: tuple[str, ...] = ()
     device: str = "cpu"
+    backend: Backend = "auto"
+    """how a CPU trains tickets: ``sparse`` computes with surviving weights only, ``auto`` where that wins"""
+    precision: Precision = "float32"
+    """``bfloat16``: convolutions and linear layers in bfloat16, weights and optimiser in float32"""
     folder: SkipJsonSchema[Path] = Field(default=Path(), exclude=True)
     """where relative paths of the study file start"""
 

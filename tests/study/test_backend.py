@@ -1,0 +1,82 @@
+"""Which tickets the sparse backend trains, and what that changes in keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prunecheck import sparse
+from prunecheck.core.errors import StudyError
+from prunecheck.study import Plan, load_study
+from tests.study.studies import BASE, plan
+
+HAVE = sparse.unavailable() is None
+LARGE = {"model": "resnet8_w16"}
+
+
+@pytest.fixture
+def without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparse, "unavailable", lambda: "numba is not installed; pip install 'prunecheck[sparse]'.")
+
+
+def backends(plan: Plan, kind: str = "train") -> set[Any]:
+    return {step.params.get("backend") for step in plan.steps.values() if step.kind == kind}
+
+
+def keys(plan: Plan) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for step in plan.steps.values():
+        found.setdefault(step.kind, set()).add(step.key)
+    return found
+
+
+@pytest.mark.skipif(not HAVE, reason="numba is not installed")
+def test_auto_takes_the_sparse_backend_for_large_networks_at_high_sparsity() -> None:
+    assert backends(plan(**LARGE)) == {None}  # digits are 8 x 8: no work at all
+    large = LARGE | {"data": {"name": "mnist5k", "size": 16}}
+    assert backends(plan(**large)) == {f"auto/{sparse.version()}"}
+    assert backends(plan(**large, sparsities=[0.5])) == {None}
+    assert backends(plan(**large, backend="dense")) == {None}
+
+
+@pytest.mark.skipif(not HAVE, reason="numba is not installed")
+def test_asked_for_it_trains_every_ticket_and_nothing_else() -> None:
+    chosen = plan(backend="sparse", sparsities=[0.2])
+    assert backends(chosen) == {f"sparse/{sparse.version()}"}
+    dense = keys(plan(backend="dense", sparsities=[0.2]))
+    assert {kind for kind, found in keys(chosen).items() if found != dense[kind]} == {"train"}
+
+
+@pytest.mark.skipif(not HAVE, reason="numba is not installed")
+def test_a_round_is_judged_by_its_own_sparsity() -> None:
+    rounds = plan(**LARGE | {"data": {"name": "mnist5k", "size": 16}}, methods=["imp"], sparsities=[0.9])
+    found = backends(rounds)
+    assert found == {None, f"auto/{sparse.version()}"}
+
+
+@pytest.mark.usefixtures("without_numba")
+def test_dense_keys_do_not_depend_on_numba() -> None:
+    assert keys(plan(**LARGE, data={"name": "mnist5k", "size": 16})) == keys(
+        plan(**LARGE, data={"name": "mnist5k", "size": 16}, backend="dense")
+    )
+
+
+@pytest.mark.parametrize("changes", [{"device": "cuda"}, {"precision": "bfloat16"}])
+def test_sparse_says_what_it_cannot_do(changes: dict[str, Any]) -> None:
+    with pytest.raises(StudyError, match='backend = "sparse": '):
+        load_study({**BASE, "backend": "sparse", **changes})
+
+
+@pytest.mark.usefixtures("without_numba")
+def test_sparse_without_numba_says_how_to_get_it() -> None:
+    with pytest.raises(StudyError, match=r"prunecheck\[sparse\]"):
+        load_study({**BASE, "backend": "sparse"})
+
+
+def test_precision_is_in_the_keys_of_trainings_only() -> None:
+    plain, half = keys(plan(controls=[])), keys(plan(controls=[], precision="bfloat16"))
+    assert plain["pretrain"].isdisjoint(half["pretrain"])
+    assert plain["train"].isdisjoint(half["train"])
+    snip = {"methods": ["snip"]}
+    assert keys(plan(**snip))["score"] == keys(plan(**snip, precision="bfloat16"))["score"]
