@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prunecheck.store.archive import export, import_
 from prunecheck.store.care import Garbage, Report, Sizes, gc, sizes, verify
+from prunecheck.store.holders import Holder
 from prunecheck.store.store import Claim, Damaged, Missing, Store
 from prunecheck.store.timings import Timings
 
@@ -11,6 +12,7 @@ __all__ = [
     "Claim",
     "Damaged",
     "Garbage",
+    "Holder",
     "Missing",
     "Report",
     "Sizes",

@@ -22,6 +22,7 @@ from types import TracebackType
 from prunecheck.core.errors import StoreError
 from prunecheck.core.words import unknown
 from prunecheck.store import durable, manifest
+from prunecheck.store.holders import Holder, holder, sign
 from prunecheck.store.manifest import Entry, check_key, check_name
 
 _FOLDERS = ("objects", "partial", "quarantine", "claims", "tmp")
@@ -252,11 +253,20 @@ class Store:
         """A name in tmp/ that nobody else uses."""
         return self.root / "tmp" / uuid.uuid4().hex
 
+    def holders(self) -> dict[str, Holder]:
+        """Who is at work at this moment, by key: living holders of claims. For people to read; writes nothing."""
+        folder = self.root / "claims"
+        found = {key: holder(folder / key) for key in filter(manifest.is_key, durable.folder_names(folder))}
+        return {key: one for key, one in found.items() if one is not None}
+
     def _claim(self, key: str, wait: bool) -> Claim | None:
         path = self.root / "claims" / check_key(key)
         self._make_folders()
         handle = durable.lock(path, wait=wait)
-        return None if handle is None else Claim(path, handle)
+        if handle is None:
+            return None
+        sign(handle)
+        return Claim(path, handle)
 
     def _settle(self, folder: Path) -> None:
         if folder not in self._settled:

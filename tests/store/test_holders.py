@@ -1,0 +1,62 @@
+"""Who is at work, as others see it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from prunecheck.store import Store
+
+KEY, OTHER = "a" * 64, "b" * 64
+HOLD = """
+import sys, time
+from pathlib import Path
+from prunecheck.store import Store
+claim = Store.open(Path(sys.argv[1])).claim(sys.argv[2])
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_claim_tells_who_holds_it_and_since_when(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store")
+    assert store.holders() == {}
+    assert not store.root.exists(), "looking writes nothing"
+    with store.claim(KEY):
+        (found,) = store.holders().items()
+        key, holder = found
+        assert (key, holder.process, holder.host) == (KEY, os.getpid(), socket.gethostname())
+        assert abs(holder.since - time.time()) < 60
+    assert store.holders() == {}
+
+
+def test_the_dead_hold_nothing_and_a_second_holder_signs_anew(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store")
+    child = subprocess.Popen([sys.executable, "-c", HOLD, str(store.root), KEY], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "held\n"
+    assert store.holders()[KEY].process == child.pid
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    assert (store.root / "claims" / KEY).exists()
+    assert store.holders() == {}
+    os.utime(store.root / "claims" / KEY, (0, 0))
+    with store.claim(KEY):
+        assert store.holders()[KEY].process == os.getpid()
+        assert store.holders()[KEY].since > 0
+
+
+def test_an_unsigned_claim_and_strangers_are_no_trouble(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store")
+    with store.claim(KEY):
+        (store.root / "claims" / KEY).write_bytes(b"\xff\xfe nonsense \x1b[2J")
+        (store.root / "claims" / "notes").write_text("not ours")
+        (store.root / "claims" / OTHER).symlink_to(store.root / "claims" / KEY)
+        (holder,) = store.holders().values()
+        assert holder.process is None
