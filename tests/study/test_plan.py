@@ -318,3 +318,20 @@ def test_masks_only_leaves_out_every_training() -> None:
     assert masks.trainings == 0
     assert {a.method for a in masks.arms} == {"snip", "random_ticket"}
     assert masks.steps.keys() < make_plan(study).steps.keys()
+
+
+def test_what_is_shared_is_made_once_however_often_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    original = Step.__post_init__
+
+    def counting(self: Step) -> None:
+        original(self)
+        made.append(self.key)
+
+    monkeypatch.setattr(Step, "__post_init__", counting)
+    checks = [*MASK_CHECKS, "random_labels"]
+    many = plan(methods=[*REWINDERS, "snip"], sparsities=[0.5, 0.9, 0.98], checks=checks, seeds=4, controls=[])
+    assert many.requests > 1.5 * len(many.steps)
+    assert len(made) < 1.1 * len(many.steps)
+    recipes = {id(found.params["recipe"]) for found in of_kind(many, "train")}
+    assert len(recipes) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from prunecheck.core.presets import preset_named
@@ -15,9 +16,10 @@ DENSE = "dense"
 PLANTED_SHARES = (0.1, 0.25, 0.5, 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entrant:
-    """A method as this study runs it. ``recipe``: of its tickets (the pretraining always follows the study's)."""
+    """A method as this study runs it. ``recipe``: of its tickets (the pretraining always follows the study's). Equal
+    only to itself, so that a plan can look up what it has made for it."""
 
     label: str
     method: Method
@@ -28,6 +30,19 @@ class Entrant:
     rewind_epoch: int
     per_round: float | None
     options: Mapping[str, Any]
+
+    @cached_property
+    def asked_for_scores(self) -> dict[str, Any]:
+        """What a step that scores says of the method; as what follows, one object for all steps."""
+        return {**_plugin(self.method), "options": dict(self.options)}
+
+    @cached_property
+    def asked_for_masks(self) -> dict[str, Any]:
+        return {**self.asked_for_scores, "gives": self.method.gives}
+
+    @cached_property
+    def allocated(self) -> dict[str, Any]:
+        return {**_plugin(self.allocation), "options": dict(self.allocate_options)}
 
     @property
     def uses_data(self) -> bool:
@@ -52,14 +67,21 @@ class Entrant:
         return [*steps, sparsity]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
-    """A check as this study runs it; ``dose``: the share of what it could touch that it does touch."""
+    """A check as this study runs it; ``dose``: the share of what it could touch that it does touch. Equal only to
+    itself."""
 
     label: str
     check: Check
     options: Mapping[str, Any]
     dose: float | None = None
+
+    @cached_property
+    def described(self) -> dict[str, Any]:
+        """What steps say of it: one object for all of them."""
+        own = {**_plugin(self.check), "at": self.check.at, "label": self.label, "options": dict(self.options)}
+        return own if self.dose is None else {**own, "dose": self.dose}
 
     def touches(self, entrant: Entrant) -> bool:
         """Whether there is anything to corrupt: a method that sees no data cannot depend on it."""
@@ -135,3 +157,7 @@ def _chosen(plugin: Method | Allocation | Check, options: Mapping[str, Any]) -> 
     """The plug-in's options with the study's in their place. One whose default is None is left out until somebody sets
     it, so that a plug-in can get a new option without changing the keys of what was computed without it."""
     return {name: value for name, value in {**plugin.options, **options}.items() if value is not None}
+
+
+def _plugin(plugin: Method | Allocation | Check) -> dict[str, Any]:
+    return {"name": plugin.name, "version": plugin.version, "code": plugin.code}

@@ -7,14 +7,14 @@ ticket itself always trains on clean data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from prunecheck import data, models
 from prunecheck.core.presets import Scoring, scoring_for
 from prunecheck.core.words import percent
-from prunecheck.plugins import Allocation, Check, Method
 from prunecheck.study.backend import backend_of
 from prunecheck.study.entrants import DENSE, Entrant, Trial, control_arms, entrants, trials
 from prunecheck.study.step import Step
@@ -22,6 +22,7 @@ from prunecheck.study.study import Study, located
 from prunecheck.training.recipe import Recipe
 
 CLEAN = "clean"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,14 @@ class _Planner:
         self.cost = f"{self.model}@{self.side}/{study.device}"
         self.base = {"model": self.model, "data": described, "task": study.task, "device": study.device}
         self.precision = {} if study.precision == "float32" else {"precision": study.precision}
+        self.scoring = study.scoring.model_dump()
         self.out = Plan()
+        self.made: dict[Hashable, tuple[Any, int, int]] = {}
 
     def plan(self, seeds: Mapping[tuple[str, str], Iterable[int]]) -> Plan:
-        first = self.study.first_seeds()
-        wanted = self.wanted(seeds, first)
-        clean: dict[str, tuple[Entrant, set[int]]] = {e.label: (e, set(first)) for e in entrants(self.study)}
+        first, everyone = self.study.first_seeds(), entrants(self.study)
+        wanted = self.wanted(everyone, seeds, first)
+        clean: dict[str, tuple[Entrant, set[int]]] = {e.label: (e, set(first)) for e in everyone}
         for entrant, _, chosen in wanted:
             clean.setdefault(entrant.label, (entrant, set()))[1].update(chosen)
         if self.train_tickets:
@@ -132,10 +135,11 @@ class _Planner:
         return self.out
 
     def wanted(
-        self, seeds: Mapping[tuple[str, str], Iterable[int]], first: tuple[int, ...]
+        self, everyone: list[Entrant], seeds: Mapping[tuple[str, str], Iterable[int]], first: tuple[int, ...]
     ) -> list[tuple[Entrant, Trial, tuple[int, ...]]]:
         """Every corrupted arm with its seeds, controls last."""
-        pairs = [(e, t) for e in entrants(self.study) for t in trials(self.study) if e.method.name != DENSE]
+        checks = trials(self.study)
+        pairs = [(e, t) for e in everyone for t in checks if e.method.name != DENSE]
         known = {(e.label, t.label) for e, t in pairs}
         pairs += [(e, t) for e, t in control_arms(self.study) if (e.label, t.label) not in known]
         wanted = []
@@ -153,6 +157,19 @@ class _Planner:
         self.out.steps.setdefault(step.key, step)
         return step.key
 
+    def once(self, what: Hashable, make: Callable[[], T]) -> T:
+        """What *make* adds to the plan, made the first time; every further time it is only counted as asked for."""
+        known = self.made.get(what)
+        if known is not None:
+            result, requests, trainings = known
+            self.out.requests += requests
+            self.out.trainings_requested += trainings
+            return result  # type: ignore[no-any-return]
+        requests, trainings = self.out.requests, self.out.trainings_requested
+        result = make()
+        self.made[what] = (result, self.out.requests - requests, self.out.trainings_requested - trainings)
+        return result
+
     def images(self, first: int, last: int) -> float:
         return float((last - first) * (self.shape.n_train * 3 + self.shape.n_test))
 
@@ -165,10 +182,13 @@ class _Planner:
         """Dense training; ``until`` stops early on the same schedule (weights of another epoch than the recipe's k)."""
         recipe = recipe or self.recipe
         last = recipe.epochs if until is None else until
-        params = {**self.base, **self.precision, "recipe": recipe.to_dict(), "seed": seed, "until": last}
+        return self.once((seed, corruption, last, recipe), lambda: self._pretrain(seed, corruption, last, recipe))
+
+    def _pretrain(self, seed: int, corruption: Trial | None, last: int, recipe: Recipe) -> str:
+        params = {**self.base, **self.precision, "recipe": described(recipe), "seed": seed, "until": last}
         title = f"pretrain · seed {seed}"
         if corruption is not None:
-            params["corruption"] = _described(corruption)
+            params["corruption"] = corruption.described
             title = f"pretrain · {corruption.label} · seed {seed}"
         return self.add(Step("pretrain", params, {}, title, f"train/{self.cost}", self.images(0, last)))
 
@@ -188,7 +208,12 @@ class _Planner:
         self.out.arms.append(Arm(case.entrant.label, check, case.sparsity, case.seed, train, mask, compare))
 
     def rounds(self, case: Case) -> tuple[str, str]:
-        """``(key of the weights last pruned, key of the final mask)``; the key is empty for initial weights."""
+        """``(key of the weights last pruned, key of the final mask)``; the key is empty for initial weights. A check of
+        masks or weights comes after them."""
+        shared = case if case.at in ("batches", "scores") else replace(case, trial=None)
+        return self.once(shared, lambda: self._rounds(case))
+
+    def _rounds(self, case: Case) -> tuple[str, str]:
         trained = case.entrant.method.when == "trained"
         source = self.pretrain(case.seed, case.corruption) if trained else ""
         mask = ""
@@ -226,32 +251,37 @@ class _Planner:
         params = {
             "model": self.model,
             "shape": [self.shape.num_classes, self.shape.channels, self.side],
-            "method": _plugin(method) | {"gives": method.gives, "options": dict(entrant.options)},
-            "allocate": _plugin(entrant.allocation) | {"options": dict(entrant.allocate_options)},
+            "method": entrant.asked_for_masks,
+            "allocate": entrant.allocated,
             "sparsity": target,
         }
         if self.study.preset is not None:
             params["preset"] = self.study.preset
         if method.gives == "masks":
-            scoring = self.study.scoring.model_dump()
-            params |= {**self.base, "seed": case.seed, "label": entrant.label, "scoring": scoring}
+            params |= {**self.base, "seed": case.seed, "label": entrant.label, "scoring": self.scoring}
             if case.corruption is not None:
-                params["corruption"] = _described(case.corruption)
+                params["corruption"] = case.corruption.described
         return self.add(Step("mask", params, inputs, f"mask · {case.what}", f"mask/{self.cost}"))
 
     def score(self, case: Case, source: str, previous: str) -> str:
+        """One score serves every sparsity, unless the method asks for it."""
+        sparsity = case.sparsity if "sparsity" in case.entrant.method.asks else None
+        asked = (case.entrant, case.corruption, case.seed, sparsity, source, previous)
+        return self.once(asked, lambda: self._score(case, source, previous))
+
+    def _score(self, case: Case, source: str, previous: str) -> str:
         method = case.entrant.method
         params = {
             **self.base,
-            "method": _plugin(method) | {"options": dict(case.entrant.options)},
+            "method": case.entrant.asked_for_scores,
             "label": case.entrant.label,
             "seed": case.seed,
         }
         how = self.study.scoring
         if {"batches", "loss"} & set(method.asks):
-            params["scoring"] = how.model_dump()
+            params["scoring"] = self.scoring
             if case.corruption is not None:
-                params["corruption"] = _described(case.corruption)
+                params["corruption"] = case.corruption.described
         if scoring_for(self.study.preset, method.name) != Scoring():  # the code scores another network than ours
             params["preset"] = self.study.preset
         if "sparsity" in method.asks:
@@ -266,7 +296,7 @@ class _Planner:
         assert case.trial is not None
         params = {
             **self.base,
-            "check": _described(case.trial),
+            "check": case.trial.described,
             "seed": case.seed,
             "purpose": [case.entrant.label, percent(case.sparsity)],
             "file": file,
@@ -286,7 +316,7 @@ class _Planner:
         from). ``sparsity``: that of *mask*."""
         recipe = case.entrant.recipe
         first = case.entrant.rewind_epoch if case.entrant.method.retrain == "rest" else 0
-        params = {**self.base, **self.precision, "recipe": recipe.to_dict(), "seed": case.seed, "first": first}
+        params = {**self.base, **self.precision, "recipe": described(recipe), "seed": case.seed, "first": first}
         params["file"] = begin[1]
         cost_class = f"train/{self.cost}"
         backend = backend_of(self.study, self.side, sparsity)
@@ -294,7 +324,7 @@ class _Planner:
             params["backend"] = backend
             cost_class += f"/{backend.partition('/')[0]} {percent(sparsity)}"
         if corruption is not None:
-            params["corruption"] = _described(corruption)
+            params["corruption"] = corruption.described
         inputs = {"masks": mask} | ({"start": begin[0]} if begin[0] else {})
         return self.add(Step("train", params, inputs, f"train · {what}", cost_class, self.images(first, recipe.epochs)))
 
@@ -308,10 +338,6 @@ class _Planner:
         return self.add(Step("compare", {}, inputs, f"compare · {case.what}", f"compare/{self.cost}"))
 
 
-def _plugin(plugin: Method | Allocation | Check) -> dict[str, Any]:
-    return {"name": plugin.name, "version": plugin.version, "code": plugin.code}
-
-
-def _described(trial: Trial) -> dict[str, Any]:
-    dose = {} if trial.dose is None else {"dose": trial.dose}
-    return _plugin(trial.check) | {"at": trial.check.at, "label": trial.label, "options": dict(trial.options)} | dose
+@lru_cache
+def described(recipe: Recipe) -> dict[str, Any]:
+    return recipe.to_dict()
