@@ -31,6 +31,7 @@ def trained(
     first: int = 0,
     after: Callable[[Run], None] = lambda _: None,
     seed: int = 0,
+    precision: str = "float32",
 ) -> tuple[Run, bool]:
     run = start(model, recipe)
     finite = train(
@@ -44,6 +45,7 @@ def trained(
         phase="ticket",
         first=first,
         last=recipe.epochs,
+        precision=precision,
         after_epoch=after,
     )
     return run, finite
@@ -262,3 +264,20 @@ def test_a_feed_is_not_changed_by_training() -> None:
     run = start(network(), RECIPE)
     train(run, table, table, RECIPE, TASK, masks=None, seed=0, phase="p", first=0, last=1)
     assert torch.equal(before, next(table.plain())[0])
+
+
+def test_bfloat16_products_keep_weights_in_float32_and_zeros_at_zero() -> None:
+    full, half, again = network(), network(), network()
+    masks = masks_for(full)
+    (one, _), (other, finite), (third, _) = (
+        trained(model, masks, precision=precision)
+        for model, precision in ((full, "float32"), (half, "bfloat16"), (again, "bfloat16"))
+    )
+    assert finite
+    assert all(parameter.dtype == torch.float32 for parameter in half.parameters())
+    assert all(not half.get_parameter(name)[~mask].any() for name, mask in masks.items())
+    assert tree.to_bytes(half.state_dict()) == tree.to_bytes(again.state_dict())
+    assert other.history == third.history
+    losses = [[epoch.train_loss for epoch in run.history] for run in (one, other)]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from prunecheck.training.feed import Feed
 from prunecheck.training.task import Task
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, feed: Feed, task: Task) -> float:
+def evaluate(model: nn.Module, feed: Feed, task: Task, precision: str = "float32") -> float:
     """Mean credit (top-1 accuracy as a fraction) of *model* on *feed*; the model's mode is restored."""
     was_training = model.training
     model.eval()
-    credit = sum(int(task.credit(model(inputs), targets)) for inputs, targets in feed.plain())
+    credit = 0
+    for inputs, targets in feed.plain():
+        with computing_in(precision, inputs):
+            outputs = model(inputs)
+        credit += int(task.credit(outputs.float(), targets))
     model.train(was_training)
     return credit / feed.samples
+
+
+def computing_in(precision: str, inputs: Tensor) -> AbstractContextManager[object]:
+    """The forward pass's arithmetic: ``float32`` as it stands, ``bfloat16`` through torch's autocast."""
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(inputs.device.type, dtype=getattr(torch, precision))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from prunecheck.core.seeds import torch_stream
-from prunecheck.training.evaluate import evaluate
+from prunecheck.training.evaluate import computing_in, evaluate
 from prunecheck.training.feed import Feed
 from prunecheck.training.recipe import Recipe
 from prunecheck.training.task import Task
@@ -67,12 +67,14 @@ def train(
     phase: str,
     first: int,
     last: int,
+    precision: str = "float32",
     after_epoch: Callable[[Run], None] = lambda _: None,
 ) -> bool:
     """Train epochs ``first <= epoch < last`` of the recipe's schedule in place; True if every loss and
     every weight stayed finite.
 
     *phase* names the stream of order and augmentation. A run that diverges stops at the end of that epoch.
+    ``precision``: ``bfloat16`` for products in bfloat16 (torch.autocast); weights, momentum and loss stay float32.
     """
     model, optimiser = run.model, run.optimiser
     held = HeldMasks(model, masks or {})
@@ -85,7 +87,9 @@ def train(
             for step, (inputs, targets) in enumerate(train_feed.epoch(recipe, seed, phase, epoch)):
                 optimiser.param_groups[0]["lr"] = recipe.lr_at(epoch, step, steps)
                 optimiser.zero_grad(set_to_none=True)
-                outputs = model(inputs)
+                with computing_in(precision, inputs):
+                    outputs = model(inputs)
+                outputs = outputs.float()
                 loss = task.loss(outputs, targets)
                 loss.backward()  # type: ignore[no-untyped-call]
                 held.zero_pruned_gradients()
@@ -96,7 +100,7 @@ def train(
         finite = math.isfinite(mean_loss) and _all_finite(model)  # the last step's damage shows in no loss
         if not finite:
             held.apply()
-        accuracy = evaluate(model, test_feed, task)
+        accuracy = evaluate(model, test_feed, task, precision)
         run.history.append(Epoch(epoch, mean_loss, int(credit) / train_feed.samples, accuracy))
         if not finite:
             return False
