@@ -15,7 +15,7 @@ from rich.console import Console
 
 from prunecheck.core.errors import PrunecheckError, StepError, StudyError
 from prunecheck.plugins import allocation, check, method
-from prunecheck.run import study_run
+from prunecheck.run import looks, study_run
 from prunecheck.run.homes import hidden_from_workers
 from prunecheck.run.progress import Progress
 from prunecheck.run.study_results import Results
@@ -299,25 +299,25 @@ def test_the_margin_is_written_before_any_corrupted_arm_is_made_and_stays(
 
 
 def test_open_verdicts_get_more_seeds_and_settled_ones_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks: list[int] = []
+    taken: list[int] = []
 
     def undecided(rows: Any, **how: Any) -> Any:
         """The real verdict, except that SNIP under rearrangement is open until it has five seeds."""
         found = list(rows)
         verdict = judge(found, **how)
         have = {row.seed for row in found if (row.method, row.check) == ("snip", "layerwise_rearrange")}
-        looks.append(len(have))
+        taken.append(len(have))
         checks = tuple(
             replace(c, open=(c.method, c.check) == ("snip", "layerwise_rearrange") and len(have) < 5)
             for c in verdict.checks
         )
         return replace(verdict, checks=checks)
 
-    monkeypatch.setattr(study_run, "judge", undecided)
+    monkeypatch.setattr(looks, "judge", undecided)
     results = tiny.run(
         tmp_path, methods=["snip", "magnitude_init"], checks=["layerwise_rearrange", "random_labels"], seeds="auto"
     )
-    assert looks == [3, 5]
+    assert taken == [3, 5]
     seeds: dict[tuple[str, str], set[int]] = {}
     for row in results.rows:
         seeds.setdefault((row["method"], row["check"]), set()).add(row["seed"])

@@ -89,5 +89,7 @@ class Evidence:
     provenance: Mapping[str, str] = field(default_factory=dict)
     published: tuple[Number, ...] = ()
     command: str = ""
+    collapse_line: float | None = None
+    """the accuracy (fraction) at or below which the verdict took a run for collapsed; None where nobody can tell"""
     unfinished: str = ""
     """one sentence where the study is not finished yet: what is missing, and that the verdicts may still change"""

@@ -12,14 +12,17 @@ from prunecheck.study.step import canonical, numerics
 from prunecheck.study.study import Study
 
 
-def cost_of(plan: Plan) -> dict[str, object]:
-    """How many trainings the study needed and how many it shared."""
+def cost_of(plan: Plan, largest: Plan) -> dict[str, object]:
+    """How many trainings the study needed, shared, and was spared since it asked for more seeds only where a verdict
+    was open. *largest*: the plan with all the seeds there can be."""
     kinds = Counter(step.kind for step in plan.steps.values())
     return {
         "arms": len(plan.arms),
         "trainings": plan.trainings,
         "trainings without sharing": plan.trainings_requested,
         "trainings shared": plan.trainings_requested - plan.trainings,
+        "trainings with every seed everywhere": largest.trainings,
+        "trainings spared by adaptive seeds": largest.trainings - plan.trainings,
         "steps": len(plan.steps),
         **{f"{kind} steps": count for kind, count in sorted(kinds.items())},
     }

@@ -13,19 +13,20 @@ from prunecheck.verdict import Settings
 NAME = "margin.json"
 
 
-def fixed_margin(folder: Path, dense: list[float], n_test: int, settings: Settings) -> Settings:
+def fixed_margin(folder: Path, dense: list[float], n_test: int, settings: Settings, *, write: bool = True) -> Settings:
     """*settings* with the margin of this study: the one written in *folder*, else the one that the rule (or the study
-    file) gives now, which is then written. Where the study file asks for another than the one written down, the
-    report shows both."""
+    file) gives now, which is then written (unless dense runs are still to come: ``write=False``). Where the study file
+    asks for another than the one written down, the report shows both."""
     from prunecheck.verdict import settle_margin
 
     path = folder / NAME
     written = _read(path)
     now = settle_margin(dense, n_test, chance=settings.chance, override=settings.margin)
     if written is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        facts = {"margin": now.points, "rule": now.rule, "dense_accuracies": dense, "n_test": n_test}
-        write_file(path, json.dumps(facts, indent=2).encode())
+        if write:
+            folder.mkdir(parents=True, exist_ok=True)
+            facts = {"margin": now.points, "rule": now.rule, "dense_accuracies": dense, "n_test": n_test}
+            write_file(path, json.dumps(facts, indent=2).encode())
         return replace(settings, margin=now.points, margin_rule=now.rule)
     points, rule = written
     if settings.margin is not None and abs(settings.margin - points) > 1e-9:

@@ -1,0 +1,42 @@
+"""What a look settled, one line a cell: said once, when no more seeds will be asked for it, and again only where a later
+look of a control changes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from prunecheck.core.words import percent
+from prunecheck.verdict import Cell, CheckVerdict, StudyVerdict
+
+Place = tuple[str, str, float]
+
+
+@dataclass
+class Settled:
+    """``said``: the answers given so far, by method, check and sparsity."""
+
+    said: dict[Place, str] = field(default_factory=dict)
+
+    def news(self, verdict: StudyVerdict) -> list[str]:
+        """The lines for what *verdict* (of a whole look) settles or changes."""
+        lines = []
+        for check in verdict.checks:
+            for cell in check.cells if check.control != "identity" else ():
+                place = (check.method, check.check, cell.sparsity)
+                before, answer = self.said.get(place), _answer(check, cell)
+                if answer is None or answer == before:
+                    continue
+                self.said[place] = answer
+                lines.append(f"{'changed' if before else 'settled'}: {_sentence(check, cell)}")
+        return lines
+
+
+def _answer(check: CheckVerdict, cell: Cell) -> str | None:
+    """None where nothing is settled yet: seeds are still to come, or nobody can tell."""
+    return None if check.open or cell.verdict == "INCONCLUSIVE" else cell.verdict
+
+
+def _sentence(check: CheckVerdict, cell: Cell) -> str:
+    where = f"{check.method} x {check.check} at {percent(cell.sparsity)}"
+    figures = f"{cell.mean_drop:+.2f} [{cell.low:+.2f}, {cell.high:+.2f}]"
+    return f"{where}: {cell.verdict.lower()}, {figures} points, {cell.n} seeds"
