@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from prunecheck.core.errors import StoreError
-from prunecheck.report import page, write
+from prunecheck.report import write
+from prunecheck.report.page import page
 from prunecheck.report.tables import results_csv
 from prunecheck.verdict import verdict
 from tests.report import sample

@@ -12,8 +12,9 @@ import pytest
 from prunecheck.core.errors import StoreError, StudyError
 from prunecheck.report import Evidence
 from prunecheck.report.citations import ENTRIES, PAPERS_OF, PROCEDURE, papers
+from prunecheck.report.drawings import write_figures
 from prunecheck.report.evidence import REFERENCES
-from prunecheck.report.paper import bibtex, methods_paragraph, write_figures
+from prunecheck.report.paper import bibtex, methods_paragraph
 from tests.report import sample
 
 MAGIC = {".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from prunecheck.report import Evidence
+from prunecheck.report.cost import cost_items, duration
 from prunecheck.report.summary import arms, natural, order, seeds
-from prunecheck.report.views import cost_items, duration, facts, tally
+from prunecheck.report.views import facts, tally
 from tests.report import sample
 
 

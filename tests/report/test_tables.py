@@ -11,7 +11,10 @@ from dataclasses import replace
 
 import pytest
 
-from prunecheck.report.tables import csv_columns, latex, markdown, results_csv, tex, verdict_table
+from prunecheck.report.latex import tex
+from prunecheck.report.latex import verdict_table as latex
+from prunecheck.report.markdown import markdown
+from prunecheck.report.tables import csv_columns, results_csv, verdict_table
 from tests.report import sample
 from tests.report.payloads import PAYLOADS
 

@@ -96,7 +96,7 @@ def test_overlaps_are_averaged_over_the_seeds_and_say_where_they_mean_little() -
 
 def test_cost_and_provenance_depend_on_the_plan_alone(ran: tuple[Results, Store], tmp_path: Path) -> None:
     results, _ = ran
-    cost = cost_of(results.plan)
+    cost = cost_of(results.plan, results.plan)
     assert cost["trainings"] == 7
     assert cost["trainings without sharing"] == results.plan.trainings_requested > 7
     assert cost["trainings shared"] == results.shared == results.plan.trainings_requested - 7

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 from prunecheck.report.evidence import Evidence
+from prunecheck.report.markdown import markdown
 from prunecheck.report.page import page
-from prunecheck.report.tables import markdown, results_csv
+from prunecheck.report.tables import results_csv
 from prunecheck.store.durable import plainly, write_file
 
 

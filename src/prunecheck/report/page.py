@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from prunecheck.report import figures, published, views
 from prunecheck.report.baselines import dense_sentence
+from prunecheck.report.cost import cost_items, cost_sentence
 from prunecheck.report.evidence import Evidence
+from prunecheck.report.health import health_sentences, health_table
 from prunecheck.report.strips import ruler
 from prunecheck.report.summary import arms, order
 from prunecheck.report.tables import csv_columns
@@ -65,14 +67,16 @@ def _content(evidence: Evidence) -> dict[str, object]:
         "accuracy_table": views.accuracy_table(lines),
         "published": published.table(evidence, known),
         "sources": published.sources(evidence),
+        "explanation": published.EXPLANATION,
         "certainties": published.certainties(evidence),
         "shares": figures.keep_shares(evidence, known),
         "layer_tables": views.layer_tables(evidence, known),
         "overlaps": views.overlap_table(evidence, known),
         "curves": figures.curves(evidence, known),
-        "health": views.health_table(lines),
-        "health_sentence": views.health_sentence(lines),
-        "cost": views.cost_items(evidence.cost),
+        "health": health_table(lines),
+        "health_sentences": health_sentences(lines),
+        "cost": cost_items(evidence.cost),
+        "cost_sentence": cost_sentence(evidence.cost),
         "raw": views.raw_table(evidence, csv_columns(evidence.rows)),
     }
 

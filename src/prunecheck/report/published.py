@@ -13,6 +13,11 @@ from prunecheck.report.wording import share, signed, whole
 
 HEADS = ("method", "check", "sparsity", "published", "source", "reproduction", "yours", "seeds", "difference")
 
+EXPLANATION = (
+    "What others measured in arms of the same name, beside the mean of yours. The difference is yours minus the "
+    "published number, in points. Setups differ, so it is a hint, no verdict; nothing here is judged by it."
+)
+
 Place = tuple[str, str, float | None]
 
 

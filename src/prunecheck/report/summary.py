@@ -13,7 +13,10 @@ from prunecheck.report.evidence import CLEAN, REFERENCES, Curve, Evidence, Layer
 
 @dataclass(frozen=True)
 class Arm:
-    """All seeds of one method x check x sparsity. Accuracies are fractions; spreads are the extreme seeds."""
+    """All seeds of one method x check x sparsity. Accuracies are fractions; spreads are the extreme seeds.
+
+    ``collapsed``: how many seeds learned nothing; None where that cannot be told.
+    """
 
     method: str
     check: str
@@ -22,7 +25,7 @@ class Arm:
     mean: float
     low: float
     high: float
-    collapsed: int
+    collapsed: int | None
     diverged: int
     dead_layers: str
     effective_sparsity: float | None
@@ -64,10 +67,13 @@ def arms(evidence: Evidence) -> tuple[Arm, ...]:
         if is_number(row["sparsity"]) and is_number(row["accuracy"]):
             groups.setdefault((str(row["method"]), str(row["check"]), float(row["sparsity"])), []).append(row)
     known = order(evidence)
-    return tuple(_arm(key, groups[key]) for key in sorted(groups, key=lambda key: (known.place(*key), key)))
+    return tuple(
+        _arm(key, groups[key], evidence.collapse_line)
+        for key in sorted(groups, key=lambda key: (known.place(*key), key))
+    )
 
 
-def _arm(key: tuple[str, str, float], rows: Sequence[Row]) -> Arm:
+def _arm(key: tuple[str, str, float], rows: Sequence[Row], line: float | None) -> Arm:
     accuracies = [float(row["accuracy"]) for row in rows]
     effective = [float(row["effective_sparsity"]) for row in rows if is_number(row.get("effective_sparsity"))]
     return Arm(
@@ -76,11 +82,20 @@ def _arm(key: tuple[str, str, float], rows: Sequence[Row]) -> Arm:
         mean=mean(accuracies),
         low=min(accuracies),
         high=max(accuracies),
-        collapsed=sum(row.get("collapsed") is True for row in rows),
+        collapsed=_collapsed(rows, line),
         diverged=sum(row.get("diverged") is True for row in rows),
         dead_layers=_dead_layers(rows),
         effective_sparsity=mean(effective) if effective else None,
     )
+
+
+def _collapsed(rows: Sequence[Row], line: float | None) -> int | None:
+    """By a row's own word where it has one, else by its accuracy against *line*, as the verdict counts them."""
+    words = [row.get("collapsed") for row in rows]
+    if line is None and not any(isinstance(word, bool) for word in words):
+        return None
+    low = [line is not None and float(row["accuracy"]) <= line for row in rows]
+    return sum(word if isinstance(word, bool) else at for word, at in zip(words, low, strict=True))
 
 
 def _dead_layers(rows: Sequence[Row]) -> str:

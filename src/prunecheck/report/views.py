@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from prunecheck.core.words import percent
@@ -209,34 +209,7 @@ def accuracy_table(arms: Sequence[Arm]) -> Table:
         for a in arms
     ]
     heads = ("method", "check", "sparsity", "mean accuracy", "lowest", "highest", "seeds")
-    return _capped(heads, rows)
-
-
-def health_table(arms: Sequence[Arm]) -> Table | None:
-    """Collapse, dead layers and effective sparsity; None where the rows say nothing of them."""
-    if not any(a.collapsed or a.diverged or a.dead_layers or a.effective_sparsity is not None for a in arms):
-        return None
-    rows = [
-        (
-            a.method,
-            a.check,
-            percent(a.sparsity),
-            "n/a" if a.effective_sparsity is None else share(a.effective_sparsity, 2),
-            a.dead_layers or "n/a",
-            f"{whole(a.collapsed)} of {whole(a.n)}",
-            f"{whole(a.diverged)} of {whole(a.n)}",
-        )
-        for a in arms
-    ]
-    heads = ("method", "check", "sparsity", "effective sparsity", "dead layers", "collapsed", "diverged")
-    return _capped(heads, rows)
-
-
-def health_sentence(arms: Sequence[Arm]) -> str:
-    """How many trainings collapsed or diverged."""
-    total = sum(a.n for a in arms)
-    collapsed, diverged = sum(a.collapsed for a in arms), sum(a.diverged for a in arms)
-    return f"Of {count(total, 'trained arm')}, {whole(collapsed)} collapsed to chance and {whole(diverged)} diverged."
+    return capped(heads, rows)
 
 
 def layer_tables(evidence: Evidence, known: Order) -> list[tuple[str, Table]]:
@@ -253,7 +226,7 @@ def layer_tables(evidence: Evidence, known: Order) -> list[tuple[str, Table]]:
             for i, layer in enumerate(longest.names)
         ]
         heads = ("layer", "weights", *[t.method for t in shown])
-        views.append((percent(sparsity), _capped(heads, rows)))
+        views.append((percent(sparsity), capped(heads, rows)))
     return views
 
 
@@ -285,31 +258,7 @@ def overlap_table(evidence: Evidence, known: Order) -> Table | None:
             )
         )
     heads = ("method", "check", "sparsity", "overlap (IoU)", "by chance", "above chance", "counts correlation", "note")
-    return _capped(heads, [tuple(r) for r in rows])
-
-
-def cost_items(cost: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Cost as words: whole numbers with commas, seconds as time."""
-    items = []
-    for key, value in cost.items():
-        if key == "seconds" and isinstance(value, (int, float)):
-            items.append(("time", duration(value)))
-        elif isinstance(value, int) and not isinstance(value, bool):
-            items.append((key.replace("_", " "), whole(value)))
-        elif isinstance(value, float):
-            items.append((key.replace("_", " "), f"{value:g}"))
-        else:
-            items.append((key.replace("_", " "), str(value)))
-    return items
-
-
-def duration(seconds: float) -> str:
-    """``5025 -> '1 h 24 min'``."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 1:
-        return f"{seconds:.3g} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{whole(hours)} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    return capped(heads, [tuple(r) for r in rows])
 
 
 def raw_table(evidence: Evidence, columns: Iterable[str]) -> Table:
@@ -332,5 +281,6 @@ def raw_text(value: object) -> str:
     return str(value)
 
 
-def _capped(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+def capped(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+    """A table of at most ``TABLE_ROWS`` rows, which says how many it left out."""
     return Table(heads, tuple(rows[:TABLE_ROWS]), max(0, len(rows) - TABLE_ROWS))
