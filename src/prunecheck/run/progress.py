@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from prunecheck.core.words import printable
 from prunecheck.run.estimate import spoken
 from prunecheck.study.step import Step
 
 LINE_EVERY_SECONDS = 15.0
+BAR_WIDTH = 10
+"""so that bar, count and time left fit into 40 columns"""
+KINDS = {
+    "pretrain": "pretrainings",
+    "train": "trainings",
+    "score": "scores",
+    "mask": "masks",
+    "corrupt": "corruptions",
+    "compare": "comparisons",
+}
+"""kind of step -> what many of them are called; what takes long comes first"""
 
 
 @dataclass
@@ -25,7 +38,7 @@ class Progress:
     console: Console | None = None
 
     def note(self, text: str) -> None:
-        """One remark, on lines of its own."""
+        """One remark, on a line of its own."""
         if self.console is not None:
             self.console.print(printable(text, 400), highlight=False, markup=False, soft_wrap=True)
 
@@ -35,62 +48,119 @@ class Progress:
     ) -> Iterator[Callable[[Step, float], None]]:
         """Watch one batch of steps; yields what to call when a step is done."""
         todo = list(steps)
-        clock = _Clock(sum(seconds(step) for step in todo), workers)
+        tally = Tally(todo, seconds, workers)
         if not todo or self.console is None:
             yield lambda _step, _seconds: None
-        elif self.console.is_terminal:
-            with _bar(self.console) as bar:
-                task = bar.add_task("", total=len(todo), left=clock.left())
-                yield lambda step, _: bar.update(
-                    task, advance=1, description=printable(step.title, 60), left=clock.tick(seconds(step))
-                )
+        elif self.console.is_terminal and not self.console.is_dumb_terminal:
+            with _KindsBar(tally, self.console) as bar:
+                task = bar.add_task("", total=len(todo))
+
+                def tick(step: Step, _: float) -> None:
+                    tally.add(step)
+                    bar.update(task, completed=tally.finished, total=tally.total)
+
+                yield tick
         else:
-            yield _Lines(self.console, len(todo), clock, seconds)
+            yield _Lines(self.console, tally)
 
 
-def _bar(console: Console) -> Bar:
-    return Bar(
-        BarColumn(30),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[left]}"),
-        TextColumn("[dim]{task.description}", markup=True),
-        console=console,
-        transient=True,
-    )
+@dataclass
+class Tally:
+    """How many steps of each kind are done, and about how long the others will take."""
 
+    steps: list[Step]
+    seconds: Callable[[Step], float]
+    workers: int
+    done: Counter[str] = field(default_factory=Counter)
+    begun: float = field(default_factory=lambda: time.monotonic())
 
-class _Clock:
-    """Time left: the estimate, corrected by how the finished steps compared with theirs."""
+    def __post_init__(self) -> None:
+        self._wanted = Counter(str(step.kind) for step in self.steps)
+        self._keys = {step.key for step in self.steps}
+        self._expected = sum(map(self.seconds, self.steps))
+        self._worth = 0.0
+        self._latest = self.begun
 
-    def __init__(self, expected: float, workers: int) -> None:
-        self._expected, self._workers = expected, max(1, workers)
-        self._finished = 0.0
-        self._begun = time.monotonic()
+    def add(self, step: Step) -> None:
+        """*step* is done. One that nobody counted on (a damaged artefact made again) is counted from now on."""
+        if step.key not in self._keys:
+            self._wanted[step.kind] += 1
+            self._expected += self.seconds(step)
+        self._keys.discard(step.key)
+        self.done[step.kind] += 1
+        self._worth += self.seconds(step)
+        self._latest = time.monotonic()
 
-    def tick(self, expected: float) -> str:
-        self._finished += expected
-        return self.left()
+    @property
+    def finished(self) -> int:
+        return self.done.total()
 
+    @property
+    def total(self) -> int:
+        return self._wanted.total()
+
+    @property
     def left(self) -> str:
-        remaining = max(0.0, self._expected - self._finished)
-        elapsed = time.monotonic() - self._begun
-        sure = self._finished > 0.05 * self._expected and elapsed > 2
-        pace = elapsed / self._finished if sure else 1 / self._workers
-        return f"about {spoken(remaining * pace)} left"
+        """The estimate, corrected by how the finished steps compared with theirs; between two steps it runs down."""
+        remaining = max(0.0, self._expected - self._worth)
+        elapsed = self._latest - self.begun
+        sure = self._worth > 0.05 * self._expected and elapsed > 2
+        pace = elapsed / self._worth if sure else 1 / max(1, self.workers)
+        return f"about {spoken(remaining * pace - (time.monotonic() - self._latest))} left"
+
+    @property
+    def kinds(self) -> list[str]:
+        """``["trainings 3/9", "masks 4/6"]``, what takes long first."""
+        return [f"{name} {self.done[kind]}/{self._wanted[kind]}" for kind, name in KINDS.items() if self._wanted[kind]]
+
+
+class _Left(ProgressColumn):
+    def __init__(self, tally: Tally) -> None:
+        super().__init__()
+        self._tally = tally
+
+    def render(self, _: Task) -> Text:
+        return Text(self._tally.left, no_wrap=True, overflow="ellipsis")
+
+
+class _KindsBar(Bar):
+    """All steps on the first line, each kind on the second, as far as the terminal is wide."""
+
+    def __init__(self, tally: Tally, console: Console) -> None:
+        self._tally, self._terminal = tally, console
+        columns = BarColumn(BAR_WIDTH), MofNCompleteColumn(), _Left(tally)
+        super().__init__(*columns, console=console, transient=True, refresh_per_second=4)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        yield Text(fitting(self._tally.kinds, self._terminal.width - 1), style="dim", no_wrap=True, overflow="crop")
+
+
+def fitting(parts: Iterable[str], width: int) -> str:
+    """As many of *parts* as fit into *width* columns, dots between them."""
+    line = ""
+    for part in parts:
+        longer = f"{line} · {part}" if line else part
+        if len(longer) > width:
+            break
+        line = longer
+    return line
 
 
 class _Lines:
     """Without a terminal: one line at most every 15 seconds, and one at the end."""
 
-    def __init__(self, console: Console, total: int, clock: _Clock, seconds: Callable[[Step], float]) -> None:
-        self._console, self._total, self._clock, self._seconds = console, total, clock, seconds
-        self._done, self._last = 0, time.monotonic()
+    def __init__(self, console: Console, tally: Tally) -> None:
+        self._console, self._tally = console, tally
+        self._last = time.monotonic()
 
     def __call__(self, step: Step, _: float) -> None:
-        self._done += 1
-        left = self._clock.tick(self._seconds(step))
+        self._tally.add(step)
         now = time.monotonic()
-        if self._done == self._total or now - self._last > LINE_EVERY_SECONDS:
+        is_last = self._tally.finished == self._tally.total
+        if is_last or now - self._last > LINE_EVERY_SECONDS:
             self._last = now
-            tail = "done" if self._done == self._total else left
-            self._console.print(f"{self._done}/{self._total} steps, {tail}", highlight=False)
+            tail = "done" if is_last else f"{', '.join(self._tally.kinds)}, {self._tally.left}"
+            self._console.print(
+                f"{self._tally.finished}/{self._tally.total} steps, {tail}", highlight=False, soft_wrap=True
+            )

@@ -1,5 +1,5 @@
-"""What a look settled, one line a cell: said once, when no more seeds will be asked for it, and again only where a later
-look of a control changes it."""
+"""What a look settled, one line a cell: said once, when no more seeds will be asked for it, and again only where a
+later look of a control changes it."""
 
 from __future__ import annotations
 
