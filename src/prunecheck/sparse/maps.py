@@ -1,0 +1,87 @@
+"""Activations with images innermost: channels x (height + border) x (width + border) x images, the border all zeros.
+
+With the border in place a convolution reads every tap as a plain shifted row; and rows and planes are then not powers
+of two apart, which would map them all onto the same few lines of the cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Shape:
+    """*border*: rows and columns of zeros on each of the four sides. All in elements."""
+
+    channels: int
+    height: int
+    width: int
+    images: int
+    border: int = 0
+
+    @property
+    def row(self) -> int:
+        """From one row to the next."""
+        return (self.width + 2 * self.border) * self.images
+
+    @property
+    def plane(self) -> int:
+        """From one channel to the next."""
+        return (self.height + 2 * self.border) * self.row
+
+    @property
+    def at(self) -> int:
+        """Where row 0 of channel 0 begins."""
+        return self.border * (self.row + self.images)
+
+    @property
+    def length(self) -> int:
+        """Of one row without border."""
+        return self.width * self.images
+
+
+@dataclass(frozen=True)
+class Map:
+    """One activation or gradient. ``flat``: float32, contiguous, ``shape.channels * shape.plane`` long."""
+
+    shape: Shape
+    flat: Tensor
+
+    @property
+    def array(self) -> Any:
+        """The numbers as a numpy array, sharing memory."""
+        return self.flat.numpy()
+
+    def nchw(self) -> Tensor:
+        """The same memory as a tensor [images, channels, height, width]."""
+        s = self.shape
+        return self.flat.as_strided((s.images, s.channels, s.height, s.width), (1, s.plane, s.row, s.images), s.at)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Buffers that are used again: fresh memory costs as much as writing it, and so would zeroing the borders.
+
+    Nobody writes into a border. A buffer that is never given back is simply collected.
+    """
+
+    idle: dict[Shape, list[Tensor]] = field(default_factory=dict)
+
+    def take(self, shape: Shape) -> Map:
+        """A map with zeros in its border and anything inside."""
+        idle = self.idle.get(shape)
+        return Map(shape, idle.pop() if idle else torch.zeros(shape.channels * shape.plane))
+
+    def give(self, map_: Map) -> None:
+        self.idle.setdefault(map_.shape, []).append(map_.flat)
+
+    def pack(self, tensor: Tensor, border: int) -> Map:
+        """A copy of *tensor* [images, channels, height, width]."""
+        images, channels, height, width = tensor.shape
+        packed = self.take(Shape(channels, height, width, images, border))
+        packed.nchw().copy_(tensor)
+        return packed
