@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from prunecheck.report import Evidence, page
+from prunecheck.report import Evidence
+from prunecheck.report.page import page
 from prunecheck.report.wording import effect, headline, signed
 from tests.report import sample
 from tests.report.dom import Node, parse, shape

@@ -17,7 +17,6 @@ from prunecheck.cli.say import note, print_columns, print_json
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from prunecheck.exchange import Audit
 
 Flag = Annotated[bool, Parameter(negative="")]
 
@@ -57,40 +56,11 @@ def audit(checkpoint: Path, *, model: str, images: Images = CIFAR, json: Flag = 
     if json:
         print_json({"schema_version": 1, "model": model, **found.to_dict()})
         return
-    head = ("name", "weights", "kept", "share", "smart ratio", "erk")
-    rows = [
-        (la.name, la.weights, la.kept, *(_share(k, la.weights) for k in (la.kept, la.smart_ratio, la.erk)))
-        for la in found.layers
-    ]
-    print_columns([head, *rows], frozenset(range(1, 6)))
+    from prunecheck.exchange import display
+
+    print_columns([display.HEADS, *display.layers(found)], frozenset(range(1, 6)))
     print()
-    print_columns(_facts(found))
-
-
-def _facts(found: Audit) -> list[tuple[str, str]]:
-    from prunecheck.core.words import percent
-
-    def told(share: float | None) -> str:
-        return "cannot be told" if share is None else percent(round(share, 4))
-
-    def number(value: float | None) -> str:
-        return "-" if value is None else f"{value:.3f}"
-
-    return [
-        ("sparsity", f"{told(found.sparsity)} ({found.kept} of {found.weights} weights kept)"),
-        ("effective sparsity", told(found.effective_sparsity)),
-        ("dead units", "cannot be told" if found.dead_units is None else str(found.dead_units)),
-        ("empty layers", ", ".join(found.empty_layers) or "none"),
-        ("like the smart ratio", f"{number(found.smart_ratio_correlation)} (correlation of the layers' shares)"),
-        ("like ERK", number(found.erk_correlation)),
-        ("in full layers", f"{told(found.in_full_layers)} of the kept weights"),
-        ("left in place", f"{told(found.stays)} of the kept weights by a layerwise rearrangement, by chance"),
-        *(("note", text) for text in found.notes),
-    ]
-
-
-def _share(kept: int | None, weights: int) -> str:
-    return "-" if kept is None else f"{kept / weights:.4f}"
+    print_columns(display.facts(found))
 
 
 def arms(

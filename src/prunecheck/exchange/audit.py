@@ -17,6 +17,7 @@ from prunecheck.core.layers import Layer, family_of, layers_of, total
 from prunecheck.core.masks import counts_of
 from prunecheck.core.pruned import masks_in_module
 from prunecheck.core.words import percent
+from prunecheck.exchange import display
 from prunecheck.exchange.read import Source, read_masks
 from prunecheck.stages.mask_facts import connected_weights, dead_units
 
@@ -63,6 +64,12 @@ class Audit:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        return display.as_text(self)
+
+    def _repr_html_(self) -> str:
+        return display.as_html(self)
 
 
 def audit(source: Source, model: nn.Module | None = None, *, inputs: tuple[int, ...] | None = None) -> Audit:

@@ -11,7 +11,8 @@ from prunecheck.report.cost import cost_items, cost_sentence
 from prunecheck.report.evidence import Evidence
 from prunecheck.report.summary import arms, order
 from prunecheck.report.tables import verdict_table
-from prunecheck.report.wording import SYMBOLS, line, name, whole
+from prunecheck.report.wording import line, name, whole
+from prunecheck.verdict.display import SYMBOLS
 from prunecheck.verdict.outcome import StudyVerdict
 
 
@@ -21,7 +22,7 @@ def markdown(evidence: Evidence) -> str:
     parts = [f"# {_md(name(evidence.name))}", _md(views.question(evidence, known))]
     parts.append(" · ".join(f"{term} {_md(value)}" for term, value in views.facts(evidence, known)))
     if evidence.unfinished:
-        parts.append(f"> **Not finished.** {_md(evidence.unfinished)}")
+        parts.append(f"> {_md(evidence.unfinished)}")
     if verdict.banner:
         parts.append(f"> **A control failed.** {_md(verdict.banner)}")
     answers = [f"- **{_md(name(m.method))}: {m.verdict.lower()}.** {_md(said)}" for m, said in views.answers(verdict)]

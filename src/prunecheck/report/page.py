@@ -16,7 +16,8 @@ from prunecheck.report.health import health_sentences, health_table
 from prunecheck.report.strips import ruler
 from prunecheck.report.summary import arms, order
 from prunecheck.report.tables import csv_columns
-from prunecheck.report.wording import MEANINGS, STYLES, SYMBOLS, clean, name
+from prunecheck.report.wording import MEANINGS, STYLES, clean, name
+from prunecheck.verdict.display import SYMBOLS
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from prunecheck.report import views
 from prunecheck.report.evidence import Row
-from prunecheck.report.summary import natural
+from prunecheck.report.summary import is_number, natural
 from prunecheck.report.wording import clean, effect, headline, name
 from prunecheck.verdict.outcome import CheckVerdict, StudyVerdict
 
@@ -74,6 +75,21 @@ def verdict_table(verdict: StudyVerdict) -> list[list[str]]:
             [name(method), *[f"{c.verdict.lower()}  {effect(headline(c))}".rstrip() if c else "" for c in cells]]
         )
     return table
+
+
+def verdict_rows(verdict: StudyVerdict) -> list[dict[str, Any]]:
+    """One mapping a method x check, the controls' own included: the numbers of the cell that speaks for it.
+
+    Drops and bounds in points; None where there is no such cell or no such number.
+    """
+    rows = []
+    for check in verdict.checks:
+        cell = headline(check)
+        figures = (None, None, None) if cell is None else (cell.mean_drop, cell.low, cell.high)
+        drop, low, high = (value if is_number(value) else None for value in figures)
+        numbers = {"mean_drop": drop, "low": low, "high": high, "seeds": 0 if cell is None else cell.n}
+        rows.append({"method": check.method, "check": check.check, "verdict": check.verdict, **numbers})
+    return rows
 
 
 def grid(verdict: StudyVerdict) -> tuple[list[str], list[str], dict[tuple[str, str], CheckVerdict]]:

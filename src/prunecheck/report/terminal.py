@@ -8,7 +8,8 @@ from rich.text import Text
 
 from prunecheck.report.tables import verdict_table
 from prunecheck.report.views import answers, controls_sentence
-from prunecheck.report.wording import ASCII_SYMBOLS, STYLES, SYMBOLS, line, name
+from prunecheck.report.wording import ASCII_SYMBOLS, STYLES, line, name
+from prunecheck.verdict.display import SYMBOLS
 from prunecheck.verdict.outcome import StudyVerdict
 
 COLOURS = {"depends": "blue", "not": "dark_orange3", "open": "default", "mute": "dim"}

@@ -8,14 +8,6 @@ import re
 from prunecheck.core.words import percent, printable
 from prunecheck.verdict.outcome import Cell, CheckVerdict
 
-SYMBOLS = {
-    "DEPENDS": "●",
-    "DOES NOT DEPEND": "○",
-    "INCONCLUSIVE": "◐",
-    "UNINFORMATIVE": "–",
-    "PASSES": "✓",
-    "FAILS": "✗",
-}
 ASCII_SYMBOLS = {
     "DEPENDS": "*",
     "DOES NOT DEPEND": "o",

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from prunecheck.core import html
 from prunecheck.report import Evidence
+from prunecheck.report.cost import cost_sentence
+from prunecheck.report.tables import verdict_rows
 from prunecheck.run.engine import Failure
 from prunecheck.study.plan import Plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study
 from prunecheck.verdict import StudyVerdict
+from prunecheck.verdict.display import as_html
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-@dataclass
+@dataclass(repr=False)
 class Results:
     """A finished (or, where steps failed, as far as possible finished) study."""
 
@@ -36,6 +43,31 @@ class Results:
         """One mapping a trained network, as in ``results.csv``; accuracies are fractions."""
         return self.evidence.rows
 
+    def table(self) -> list[dict[str, Any]]:
+        """The verdicts as rows, one a method x check: ``method, check, verdict, mean_drop, low, high, seeds``.
+
+        Drops are in points and None where a check has no one mean; ready for ``pandas.DataFrame``.
+        """
+        return verdict_rows(self.verdict)
+
+    def figure(self, title: str = "accuracy") -> Figure:
+        """A figure for print: ``accuracy``, ``keep-shares`` or ``effects``, as a matplotlib figure to show or save.
+
+        Raises StudyError for other names, and where there is nothing to draw.
+        """
+        from prunecheck.report.drawings import draw
+
+        return draw(self.evidence, title)
+
+    def paper(self, folder: str | Path, formats: Iterable[str] = ("pdf",), *, parquet: bool = False) -> list[Path]:
+        """Figures, tables, methods paragraph, references and numbers for a paper, in one folder; the files written.
+
+        See ``prunecheck.report.paper.write_paper``, also for what is raised.
+        """
+        from prunecheck.report.paper import write_paper
+
+        return write_paper(self.evidence, Path(folder), formats, parquet=parquet)
+
     @property
     def trained(self) -> int:
         """Trainings run this time."""
@@ -45,3 +77,14 @@ class Results:
     def shared(self) -> int:
         """Trainings asked for by more than one arm, and done once."""
         return self.plan.trainings_requested - self.plan.trainings
+
+    def __repr__(self) -> str:
+        return "\n".join([repr(self.verdict), *self._told()])
+
+    def _repr_html_(self) -> str:
+        return as_html(self.verdict) + "".join(html.said(line) for line in self._told())
+
+    def _told(self) -> list[str]:
+        """What stands below the verdict: what is missing, the cost, where the page lies."""
+        unfinished = [self.evidence.unfinished] if self.evidence.unfinished else []
+        return [*unfinished, cost_sentence(self.evidence.cost), f"Page: {self.page}"]

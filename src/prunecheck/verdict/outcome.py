@@ -109,6 +109,16 @@ class StudyVerdict:
         assert isinstance(plain, dict)
         return plain
 
+    def __repr__(self) -> str:
+        from prunecheck.verdict.display import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from prunecheck.verdict.display import as_html
+
+        return as_html(self)
+
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
