@@ -118,6 +118,53 @@ def test_stopped_in_the_middle_of_a_step(number: signal.Signals, workers: int, t
     assert before.items() <= tiny.objects(tmp_path).items()
 
 
+STUCK_IN_THE_LAST_EPOCH = """
+    import time
+    from pathlib import Path
+
+    from prunecheck.training.feed import Feed
+
+    real = Feed.epoch
+
+    def epoch(self, recipe, seed, phase, epoch):
+        for batch in real(self, recipe, seed, phase, epoch):
+            mark = Path({marks!r}) / phase
+            if epoch == 2 and not mark.exists():
+                mark.touch()
+                time.sleep(500)
+            yield batch
+
+    Feed.epoch = epoch
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "workers", "to_all"),
+    [
+        pytest.param(signal.SIGTERM, 1, False, id="SIGTERM, one process", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 2, True, id="SIGTERM to all", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 2, False, id="SIGTERM, workers", marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, 2, True, id="Ctrl-C in a terminal reaches all", marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, 1, False, id="SIGINT, one process", marks=pytest.mark.long),
+    ],
+)
+def test_a_training_puts_down_its_last_epochs_end(
+    number: signal.Signals, workers: int, to_all: bool, tmp_path: Path
+) -> None:
+    """Long before its next checkpoint is due; and what goes on from there ends with the bytes of an undisturbed run."""
+    (tmp_path / "marks").mkdir()
+    plugin = tiny.plugin(tmp_path, STUCK_IN_THE_LAST_EPOCH.format(marks=str(tmp_path / "marks")))
+    changes = {"training": {"epochs": 3, "rewind_epoch": 1, "batch_size": 30}, "methods": ["snip"]}
+    process = begin(tmp_path, workers, plugins=[plugin], **changes)
+    wait_until("the last epoch", lambda: list((tmp_path / "marks").iterdir()) or process.poll() is not None)
+    stop(process, number, to_all)
+    partial = [path.name for path in (tmp_path / "store" / "partial").iterdir()]
+    assert len(partial) == 1
+    tiny.run(tmp_path, **changes)
+    tiny.run(tmp_path / "alone", **changes)
+    assert tiny.objects(tmp_path) == tiny.objects(tmp_path / "alone")
+
+
 def test_ctrl_c_while_the_workers_are_still_starting(tmp_path: Path) -> None:
     """They import torch for seconds, in a process that reads no terminal."""
     process = begin(tmp_path, 2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,12 @@ import pytest
 import torch
 
 from prunecheck.core import tree
-from prunecheck.core.errors import ModelError
+from prunecheck.core.errors import Interrupted, ModelError
+from prunecheck.run.stopping import sigterm_interrupts
 from prunecheck.stages import perform, training_run
 from prunecheck.store import Store
 from prunecheck.study import Step
+from prunecheck.training.feed import Feed
 
 from .lab import Lab, lab
 
@@ -83,8 +87,6 @@ def test_a_pretraining_cut_short_ends_with_the_same_bytes(
 
 def epochs_trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The epochs that are trained from now on."""
-    from prunecheck.training.feed import Feed
-
     real = Feed.epoch
     seen: list[int] = []
 
@@ -122,6 +124,40 @@ def test_cut_short_again_and_again(whole: Lab, tmp_path: Path, monkeypatch: pyte
                 perform(step, room.context)
     perform(step, room.context)
     assert files_of(room, step) == files_of(whole, step)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize("epoch", range(EPOCHS))
+def test_a_training_that_is_told_to_stop_loses_only_the_epoch_under_way(
+    number: signal.Signals, epoch: int, whole: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real signal in the middle of an epoch, long before the next checkpoint is due. SIGTERM comes twice: from a
+    scheduler to the whole process group, and from the parent."""
+    monkeypatch.setattr(training_run, "CHECKPOINT_SECONDS", 1e9)
+    room = long_lab(tmp_path)
+    step = pretraining(room)
+    with monkeypatch.context() as patch, sigterm_interrupts():
+        after_a_batch(patch, epoch, lambda: [signal.raise_signal(number) for _ in range(2)])
+        with pytest.raises((Interrupted, KeyboardInterrupt)):
+            perform(step, room.context)
+    assert (room.context.store.load_partial(step.key) is not None) == (epoch > 0)
+    trained = epochs_trained(monkeypatch)
+    perform(step, room.context)
+    assert trained == list(range(epoch, EPOCHS))
+    assert files_of(room, step) == files_of(whole, step)
+
+
+def after_a_batch(patch: pytest.MonkeyPatch, at: int, act: Callable[[], object]) -> None:
+    """Do something in the middle of an epoch."""
+    real = Feed.epoch
+
+    def epoch(self: Feed, recipe: Any, seed: int, phase: str, epoch: int) -> Any:
+        for n, batch in enumerate(real(self, recipe, seed, phase, epoch)):
+            if n == 1 and epoch == at:
+                act()
+            yield batch
+
+    patch.setattr(Feed, "epoch", epoch)
 
 
 def test_a_checkpoint_beyond_the_rewind_epoch_without_its_weights_is_not_used(

@@ -7,15 +7,15 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from types import FrameType
 
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from prunecheck import __version__
-from prunecheck.cli import cache, catalogue, doctor, explain, judging, presets, studies, tickets, verifying
+from prunecheck.cli import cache, catalogue, doctor, explain, judging, presets, status, studies, tickets, verifying
 from prunecheck.cli.say import complain, out, unplug
 from prunecheck.core.errors import Interrupted, PrunecheckError
+from prunecheck.run.stopping import terminated
 
 HELP = """Placebo-controlled trials for pruning methods.
 
@@ -36,6 +36,7 @@ def make_app() -> App:
     )
     for command in (studies.demo, studies.init, studies.plan, studies.run, studies.report, judging.verdict):
         app.command(command)
+    app.command(status.status)
     app.command(tickets.ticket)
     app.command(tickets.audit)
     app.command(tickets.arms)
@@ -52,7 +53,7 @@ def make_app() -> App:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the desk and return (at the console script: exit with) its code."""
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, terminated)
     app = make_app()
     words = sys.argv[1:] if arguments is None else list(arguments)
     helps = not words or not {"--help", "-h", "--version"}.isdisjoint(words)
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except CycloptsError as error:
         return complain(str(error), 2)
-    except PrunecheckError as error:
+    except (PrunecheckError, Interrupted) as error:
         return complain(str(error), error.exit_code)
     except KeyboardInterrupt:
         return complain("Interrupted. All that was finished is kept: run the same command again to go on.", 130)
@@ -72,7 +73,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         return complain("This is a bug of prunecheck, not of your study. Please report it with the lines above.", 70)
     return code if isinstance(code, int) else 0
-
-
-def _terminated(_number: int, _frame: FrameType | None) -> None:
-    raise Interrupted("Stopped by SIGTERM. All that was finished is kept: run the same command again to go on.")

@@ -50,7 +50,10 @@ class StoreError(PrunecheckError):
     exit_code = 74
 
 
-class Interrupted(PrunecheckError):
-    """Stopped from outside; what was committed stays, the same command resumes."""
+class Interrupted(BaseException):
+    """Stopped from outside; what was committed stays, the same command resumes.
+
+    No ``Exception``, as KeyboardInterrupt is none: a plug-in's ``except Exception`` must not swallow it.
+    """
 
     exit_code = 75

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from prunecheck.core.errors import Interrupted, PrunecheckError, StoreError
 from prunecheck.core.words import printable
+from prunecheck.run import stopping
 from prunecheck.run.worker import Bench, do, settle, settle_pool
 from prunecheck.store import Damaged, Store
 from prunecheck.study.step import Step
@@ -68,9 +69,14 @@ def execute(
 
     A step that fails takes only what depends on it along. Where a worker dies, the steps under way are tried once
     more, one at a time: only the step that also kills a worker of its own is given up. KeyboardInterrupt and
-    Interrupted pass through once running steps were told to stop; everything committed stays.
+    Interrupted pass through once running steps were told to stop: trainings put down what they have, and everything
+    committed stays.
     """
-    queue = _Queue(steps, seconds)
+    with stopping.sigterm_interrupts():
+        return _execute(_Queue(steps, seconds), bench, workers, watch)
+
+
+def _execute(queue: _Queue, bench: Bench, workers: int, watch: Watcher) -> Outcome:
     outcome = Outcome()
     if workers <= 1:
         with _one_thread():
@@ -80,6 +86,7 @@ def execute(
                     _finish(queue, outcome, step, do(step.to_dict()), watch)
                 except (Exception, SystemExit) as error:
                     _fail(queue, outcome, step, error)
+                stopping.heed()
         return outcome
     while queue.open:
         for suspect in _run_pool(queue.take, queue, outcome, bench, workers, watch):
@@ -216,16 +223,19 @@ def _processes() -> multiprocessing.context.BaseContext:
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
-    """End the workers, and the fork server: it may not have got round to starting some of them."""
-    for process in list((getattr(pool, "_processes", None) or {}).values()):
-        process.terminate()
-    if sys.platform != "win32":
-        from multiprocessing import forkserver
+    """End the workers, and then the fork server: it may not have got round to starting some of them."""
+    workers = list((getattr(pool, "_processes", None) or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    try:
+        stopping.end(workers)
+    finally:
+        if sys.platform != "win32":
+            from multiprocessing import forkserver
 
-        server = getattr(forkserver._forkserver, "_forkserver_pid", None)
-        if server is not None:
-            with suppress(ProcessLookupError):
-                os.kill(server, signal.SIGTERM)
+            server = getattr(forkserver._forkserver, "_forkserver_pid", None)
+            if server is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(server, signal.SIGTERM)
 
 
 @contextmanager

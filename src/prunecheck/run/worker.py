@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prunecheck.plugins import load_file
+from prunecheck.run.stopping import sigterm_interrupts
 from prunecheck.store import Store, Timings
 from prunecheck.study.step import Step
 
@@ -51,14 +52,17 @@ def settle_pool(bench: Bench) -> None:
 
 
 def do(fields: Mapping[str, Any]) -> float:
-    """Perform a step unless its artefact exists (somebody else may have made it) and return the seconds it took."""
+    """Perform a step unless its artefact exists (somebody else may have made it) and return the seconds it took.
+
+    A worker that is told to stop in the middle of a step raises Interrupted; between two steps it just ends.
+    """
     from prunecheck.stages import perform
 
     assert _context is not None, "settle() comes first"
     step = Step(**fields)
     store: Store = _context.store
     begun = time.monotonic()
-    with store.claim(step.key):
+    with sigterm_interrupts(), store.claim(step.key):
         if store.has(step.key):
             return 0.0
         begun = time.monotonic()

@@ -1,5 +1,7 @@
 """A training that can be interrupted: checkpoints at epoch ends, bit-equal when resumed.
 
+The last epoch's end is kept in memory, written to the disk now and then, and at once when the process is told to stop.
+
 A checkpoint holds weights, momentum, history and the rewind weights once they are known, all in one file, so that
 none of them can be lost alone. Order, augmentation and dropout need none, since every epoch draws from streams of its
 own.
@@ -10,13 +12,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from prunecheck.core import tree
+from prunecheck.core.errors import Interrupted
 from prunecheck.stages.context import Context, as_json
+from prunecheck.store import Store
 from prunecheck.study.step import Step
 from prunecheck.training.loop import Epoch, Run, start, train
 from prunecheck.training.recipe import Recipe
@@ -47,31 +51,55 @@ def train_model(
         checkpoint.put_into(run)
         kept = checkpoint.kept or kept
     train_feed, test_feed = context.feeds(params, recipe.pad)
-    saved = time.monotonic()
+    held = _Held(context.store, step.key)
 
     def after_epoch(run: Run) -> None:
-        nonlocal saved, kept
+        nonlocal kept
         done = first + len(run.history)
         if done == keep_after:
             kept = tree.clone(run.model.state_dict())
-        if done < last and time.monotonic() - saved > CHECKPOINT_SECONDS:
-            context.store.save_partial(step.key, _checkpoint(run, kept))
-            saved = time.monotonic()
+        if done < last:
+            held.hold(_checkpoint(run, kept))
 
-    finite = train(
-        run,
-        train_feed,
-        test_feed,
-        recipe,
-        task_named(params["task"]),
-        masks=masks,
-        seed=params["seed"],
-        phase=phase,
-        first=first,
-        last=last,
-        after_epoch=after_epoch,
-    )
+    try:
+        finite = train(
+            run,
+            train_feed,
+            test_feed,
+            recipe,
+            task_named(params["task"]),
+            masks=masks,
+            seed=params["seed"],
+            phase=phase,
+            first=first,
+            last=last,
+            after_epoch=after_epoch,
+        )
+    except (KeyboardInterrupt, Interrupted):
+        held.write()  # only the epoch under way is trained again
+        raise
     return as_json(_facts(run, finite, first, last, train_feed.samples, test_feed.samples)), kept
+
+
+@dataclass
+class _Held:
+    """The end of a training's last epoch, as long as it is not on the disk."""
+
+    store: Store
+    key: str
+    state: tree.Tree | None = None
+    written: float = field(default_factory=time.monotonic)
+
+    def hold(self, state: tree.Tree) -> None:
+        """Keep *state*; write it where the last time is long ago."""
+        self.state = state
+        if time.monotonic() - self.written > CHECKPOINT_SECONDS:
+            self.write()
+
+    def write(self) -> None:
+        if self.state is not None:
+            self.store.save_partial(self.key, tree.to_bytes(self.state))
+            self.state, self.written = None, time.monotonic()
 
 
 def _facts(run: Run, finite: bool, first: int, last: int, n_train: int, n_test: int) -> dict[str, object]:
@@ -116,16 +144,17 @@ class Checkpoint:
         run.history = list(self.history)
 
 
-def _checkpoint(run: Run, kept: tree.Tree | None) -> bytes:
-    tensors = {f"model/{name}": value for name, value in run.model.state_dict().items()}
+def _checkpoint(run: Run, kept: tree.Tree | None) -> tree.Tree:
+    """A copy of all that a ``Checkpoint`` holds, as it stands now."""
+    tensors = {f"model/{name}": value.clone() for name, value in run.model.state_dict().items()}
     tensors |= {f"kept/{name}": value for name, value in (kept or {}).items()}
     for i, parameter in enumerate(run.model.parameters()):
         momentum = run.optimiser.state.get(parameter, {}).get("momentum_buffer")
         if momentum is not None:
-            tensors[f"momentum/{i}"] = momentum
+            tensors[f"momentum/{i}"] = momentum.clone()
     history = json.dumps([epoch.to_dict() for epoch in run.history]).encode()
     tensors["history"] = torch.frombuffer(bytearray(history), dtype=torch.uint8)
-    return tree.to_bytes(tensors)
+    return tensors
 
 
 def _checkpoint_of(context: Context, key: str) -> Checkpoint | None:
