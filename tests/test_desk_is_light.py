@@ -25,3 +25,18 @@ def test_listing_every_plugin_does_not_import_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]
+
+
+@pytest.mark.parametrize("room", ["plugins", "methods", "checks", "allocations", "models", "data", "report", "verdict"])
+def test_importing_a_room_of_names_does_not_import_numpy_either(room: str) -> None:
+    program = f"import sys, prunecheck.{room}; print({{'numpy', 'scipy', 'rich', 'jinja2'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_front_door_opens_without_looking_up_versions() -> None:
+    program = "import sys, prunecheck; print('importlib.metadata' in sys.modules); print(prunecheck.__version__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    before, version = done.stdout.split()
+    assert before == "False"
+    assert version[0].isdigit()

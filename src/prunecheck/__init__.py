@@ -8,13 +8,7 @@ them while any code trains it; ``read_masks`` and ``audit`` take anybody's masks
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
-
-try:
-    __version__ = version("prunecheck")
-except PackageNotFoundError:  # run from a source tree that was never installed
-    __version__ = "0.0.0"
 
 # The rooms `report`, `run` and `verdict` share their names with the functions below. Importing a room binds its name
 # here once, so the rooms come first and the functions stay (docs/decisions/0002).
@@ -32,11 +26,13 @@ from prunecheck.api import (
     read_masks,
     report,
     run,
+    status,
     verdict,
 )
 from prunecheck.core.errors import PrunecheckError, StudyError
 
 if TYPE_CHECKING:
+    __version__: str
     from prunecheck.plugins import allocation, check, method
     from prunecheck.study import Study, load_study
 
@@ -64,15 +60,27 @@ __all__ = [
     "read_masks",
     "report",
     "run",
+    "status",
     "verdict",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Names that cost time are imported when first used: the desk answers without waiting."""
+    if name == "__version__":
+        return _version()
     if name not in _LATER:
         raise AttributeError(f"module 'prunecheck' has no attribute {name!r}")
     return getattr(import_module(_LATER[name]), name)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("prunecheck")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "0.0.0"
 
 
 def __dir__() -> list[str]:

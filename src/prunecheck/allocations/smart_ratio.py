@@ -19,14 +19,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from prunecheck.core.counts import Counts, budget_beside, round_to
 from prunecheck.core.errors import InfeasibleError
 from prunecheck.core.layers import Layer, total
 from prunecheck.core.words import percent, unknown
 from prunecheck.plugins import allocation
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PAPER = "Su et al. 2020"
 
@@ -104,6 +106,8 @@ def official_counts(
 
     Raises InfeasibleError where the official code crashes on a negative count.
     """
+    import numpy as np
+
     f32 = np.float32
     shares = [_form(decay)(len(layers), i) for i in range(len(layers))]
     divisors = [(i + 1) ** 2 if family == "vgg" else 1 for i in range(len(layers))]
@@ -128,6 +132,8 @@ def official_counts(
 
 
 def _official_overflow(sizes: dict[int, np.float32], ratios: dict[int, np.float32]) -> None:
+    import numpy as np
+
     extra, one = 0, np.float32(1)
     for i, size in sizes.items():
         if ratios[i] >= 1:

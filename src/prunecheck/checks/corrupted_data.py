@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from prunecheck.checks.random_labels import redrawn
 from prunecheck.checks.random_pixels import scrambled
-from prunecheck.core.seeds import Rng
 from prunecheck.plugins import check
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from prunecheck.core.seeds import Rng
 
 
 @check(

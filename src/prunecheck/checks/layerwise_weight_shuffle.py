@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prunecheck.core.seeds import Rng
 from prunecheck.plugins import check
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from prunecheck.core.seeds import Rng
 
 
 @check(

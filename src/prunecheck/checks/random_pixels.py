@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prunecheck.core.seeds import Rng
 from prunecheck.plugins import check
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from prunecheck.core.seeds import Rng
 
 
 def scrambled(inputs: Tensor, rng: Rng) -> Tensor:

@@ -181,8 +181,8 @@ def shown(store: Store) -> str:
 
 def _needed(studies: tuple[Path, ...]) -> set[str]:
     """The keys of all that the studies can come to need."""
-    from prunecheck.run.study_run import largest_seeds
     from prunecheck.study import load_study, make_plan
+    from prunecheck.study.plan import largest_seeds
 
     keys: set[str] = set()
     for file in studies:

@@ -32,8 +32,8 @@ def explain(key: str, study: Path | None = None, *, store: Path | None = None) -
     if study is None:
         print(_of_artefact(_one(key, found.keys(), "artefact in the store"), found))
         return
-    from prunecheck.run.study_run import largest_seeds
     from prunecheck.study import load_study, make_plan
+    from prunecheck.study.plan import largest_seeds
 
     loaded = load_study(study)
     steps = make_plan(loaded).steps | make_plan(loaded, largest_seeds(loaded)).steps

@@ -25,9 +25,9 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
     from prunecheck.run.engine import needed
     from prunecheck.run.estimate import Estimate, spoken
     from prunecheck.run.places import default_store
-    from prunecheck.run.study_run import largest_seeds
     from prunecheck.store import Store
     from prunecheck.study import make_plan
+    from prunecheck.study.plan import largest_seeds
 
     plan = make_plan(study)
     most = make_plan(study, largest_seeds(study)) if study.seeds == "auto" else plan

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
-from prunecheck import __version__
 from prunecheck.cli import cache, catalogue, doctor, explain, judging, presets, status, studies, tickets, verifying
 from prunecheck.cli.say import complain, out, unplug
 from prunecheck.core.errors import Interrupted, PrunecheckError
@@ -29,7 +28,7 @@ def make_app() -> App:
         name="prunecheck",
         help=HELP,
         help_format="plaintext",  # rich's Markdown takes longer to import than all the rest
-        version=__version__,
+        version=_version,
         version_flags=["--version"],
         result_action="return_value",
         suppress_keyboard_interrupt=False,  # we have something to say about it
@@ -73,3 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         return complain("This is a bug of prunecheck, not of your study. Please report it with the lines above.", 70)
     return code if isinstance(code, int) else 0
+
+
+def _version() -> str:
+    from prunecheck import __version__  # looking it up takes time, so only when it is asked for
+
+    return __version__

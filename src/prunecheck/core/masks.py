@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,7 +17,9 @@ from torch import Tensor
 from prunecheck.core.counts import Counts
 from prunecheck.core.errors import PluginError
 from prunecheck.core.layers import Layer
-from prunecheck.core.seeds import Rng
+
+if TYPE_CHECKING:
+    from prunecheck.core.seeds import Rng
 
 Masks = dict[str, Tensor]
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:  # plug-ins name it in their signatures, and the desk lists them without waiting for numpy
+    import numpy as np
 
-Rng = np.random.Generator
+    Rng = np.random.Generator
 
 
 def number(seed: int, *purpose: str | int) -> int:
@@ -24,6 +26,8 @@ def number(seed: int, *purpose: str | int) -> int:
 
 def stream(seed: int, *purpose: str | int) -> Rng:
     """A fresh numpy generator (PCG64) for one purpose under one seed."""
+    import numpy as np
+
     return np.random.Generator(np.random.PCG64(number(seed, *purpose)))
 
 
@@ -33,6 +37,7 @@ def torch_stream(seed: int, *purpose: str | int) -> Iterator[None]:
     Python's and numpy's, they stand where they stood: for initialisers and dropout, which can use no other."""
     import random
 
+    import numpy as np
     import torch
 
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002

@@ -5,11 +5,22 @@ Everything is a numpy array in memory; torch is not needed here. Nothing is down
 
 from __future__ import annotations
 
-from prunecheck.data.bundle import ImageData
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from prunecheck.data.catalogue import DATASETS, DataEntry, names
-from prunecheck.data.fingerprints import fingerprint
-from prunecheck.data.loading import check, describe, load
 from prunecheck.data.spec import DataShape, DataSpec
+
+if TYPE_CHECKING:
+    from prunecheck.data.bundle import ImageData
+    from prunecheck.data.fingerprints import fingerprint
+    from prunecheck.data.loading import check, describe, load
+
+_HOME = {
+    "ImageData": "prunecheck.data.bundle",
+    "fingerprint": "prunecheck.data.fingerprints",
+    **dict.fromkeys(("check", "describe", "load"), "prunecheck.data.loading"),
+}
 
 __all__ = [
     "DATASETS",
@@ -23,3 +34,10 @@ __all__ = [
     "load",
     "names",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Whoever only lists the data sets does not wait for numpy."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prunecheck.core.layers import Layer
-from prunecheck.core.seeds import Rng
 from prunecheck.plugins import method
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from prunecheck.core.seeds import Rng
 
 
 @method(gives="masks", allocate="smart_ratio", aliases=("random", "rand", "smart_ratio"), paper="Su et al. 2020")

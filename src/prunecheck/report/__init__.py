@@ -1,7 +1,24 @@
 """The report of a study: one self-contained page, its Markdown twin, tables for programs and papers."""
 
-from prunecheck.report.evidence import Curve, Evidence, LayerTable, MaskOverlap
-from prunecheck.report.folder import write
-from prunecheck.report.page import page
+from __future__ import annotations
 
-__all__ = ["Curve", "Evidence", "LayerTable", "MaskOverlap", "page", "write"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prunecheck.report.evidence import Curve, Evidence, LayerTable, MaskOverlap
+    from prunecheck.report.folder import write
+
+_HOME = {
+    **dict.fromkeys(("Curve", "Evidence", "LayerTable", "MaskOverlap"), "prunecheck.report.evidence"),
+    "write": "prunecheck.report.folder",
+}
+
+__all__ = ["Curve", "Evidence", "LayerTable", "MaskOverlap", "write"]
+
+
+def __getattr__(name: str) -> Any:
+    """The front door opens this room before anything else: its parts come when they are used."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from prunecheck.core.errors import PluginError
-from prunecheck.core.seeds import Rng
 from prunecheck.plugins import Check
 from prunecheck.plugins.guards import ask, same_layout, sound_batches
+
+if TYPE_CHECKING:
+    from prunecheck.core.seeds import Rng
 
 ELEMENTWISE = ("scores", "masks", "weights", "initial")
 

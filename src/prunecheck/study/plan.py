@@ -90,6 +90,12 @@ def make_plan(
     return _Planner(study, train).plan(seeds or {})
 
 
+def largest_seeds(study: Study) -> dict[tuple[str, str], tuple[int, ...]]:
+    """Every pair at its last look: the most an adaptive study can come to."""
+    seeds = tuple(range(study.max_seeds))
+    return {(arm.method, arm.check): seeds for arm in make_plan(study).arms if arm.check != CLEAN}
+
+
 class _Planner:
     def __init__(self, study: Study, train: bool) -> None:
         self.study, self.train_tickets = study, train

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -13,8 +13,11 @@ from torch.func import functional_call
 
 from prunecheck.core.errors import DataError, ModelError
 from prunecheck.core.layers import Layer
-from prunecheck.core.seeds import Rng, torch_stream
+from prunecheck.core.seeds import torch_stream
 from prunecheck.training.task import Task
+
+if TYPE_CHECKING:
+    from prunecheck.core.seeds import Rng
 
 Batch = tuple[Tensor, Tensor]
 
