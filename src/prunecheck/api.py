@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from prunecheck.exchange import Audit, Hold
+    from prunecheck.run.looks import Place
+    from prunecheck.run.status import Status
     from prunecheck.run.study_results import Results
-    from prunecheck.run.study_run import Place
     from prunecheck.study import Plan, Study
     from prunecheck.verdict import StudyVerdict
 
@@ -51,7 +52,7 @@ def run(
     from prunecheck.study import load_study
 
     checked = load_study(study, overrides)
-    return run_study(checked, _place(checked, store, folder), workers or usable_cores(), Progress(console), command)
+    return run_study(checked, place_of(checked, store, folder), workers or usable_cores(), Progress(console), command)
 
 
 def report(
@@ -62,7 +63,19 @@ def report(
     from prunecheck.study import load_study
 
     checked = load_study(study, overrides)
-    return report_study(checked, _place(checked, store, folder))
+    return report_study(checked, place_of(checked, store, folder))
+
+
+def status(
+    study: Source, *, overrides: Iterable[str] = (), store: str | Path | None = None, folder: str | Path | None = None
+) -> Status:
+    """How far a study is: steps done, running, failed and to do, time left, verdicts as far as they stand. Looks at the
+    store and the results only; trains and writes nothing, needs no torch. ``print`` it, or see its fields."""
+    from prunecheck.run.status import study_status
+    from prunecheck.study import load_study
+
+    checked = load_study(study, overrides)
+    return study_status(checked, place_of(checked, store, folder), usable_cores())
 
 
 def verdict(source: str | Path | Iterable[Mapping[str, Any]], margin: float | None = None) -> StudyVerdict:
@@ -219,9 +232,10 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _place(study: Study, store: str | Path | None, folder: str | Path | None) -> Place:
+def place_of(study: Study, store: str | Path | None, folder: str | Path | None) -> Place:
+    """Where a study lives when nobody says otherwise."""
+    from prunecheck.run.looks import Place
     from prunecheck.run.places import default_store
-    from prunecheck.run.study_run import Place
     from prunecheck.store import Store
 
     root = Path(store) if store is not None else default_store()

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from prunecheck.core.errors import PrunecheckError, StepError, StudyError
 from prunecheck.plugins import allocation, check, method
-from prunecheck.run import looks, study_run
+from prunecheck.run import study_run
 from prunecheck.run.homes import hidden_from_workers
 from prunecheck.run.progress import Progress
 from prunecheck.run.study_results import Results
@@ -23,7 +23,7 @@ from prunecheck.run.study_run import mask_tier, report_study, run_study
 from prunecheck.stages.perform import STAGES
 from prunecheck.store import Store
 from prunecheck.study import Step
-from prunecheck.verdict import judge
+from prunecheck.verdict import judge, judging
 
 from . import tiny
 
@@ -313,7 +313,7 @@ def test_open_verdicts_get_more_seeds_and_settled_ones_do_not(tmp_path: Path, mo
         )
         return replace(verdict, checks=checks)
 
-    monkeypatch.setattr(looks, "judge", undecided)
+    monkeypatch.setattr(judging, "judge", undecided)
     results = tiny.run(
         tmp_path, methods=["snip", "magnitude_init"], checks=["layerwise_rearrange", "random_labels"], seeds="auto"
     )

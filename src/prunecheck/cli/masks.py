@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from prunecheck.study import Study
 
 
-def masks_only_table(study: Study, store: Path | None, workers: int | None, json: bool) -> None:
+def masks_only_table(study: Study, store: Path | None, workers: int | None, json: bool, quiet: bool) -> None:
     """Overlap of every corrupted mask with the clean one, beside what chance alone would give."""
     from prunecheck.api import usable_cores
     from prunecheck.core.words import percent
@@ -20,7 +20,8 @@ def masks_only_table(study: Study, store: Path | None, workers: int | None, json
     from prunecheck.run.study_run import mask_tier
     from prunecheck.store import Store
 
-    found, left_out = mask_tier(study, Store.open(store or default_store()), workers or usable_cores(), Progress(err()))
+    progress = Progress(None if quiet else err())
+    found, left_out = mask_tier(study, Store.open(store or default_store()), workers or usable_cores(), progress)
     if json:
         cells = [
             {

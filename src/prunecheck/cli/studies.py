@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from prunecheck.cli.say import err, note, out, print_columns, print_json
+from prunecheck.cli import say
+from prunecheck.cli.say import err, note, print_columns, print_json
 from prunecheck.core.errors import StudyError
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Workers = Annotated[int | None, Parameter(validator=Number(gte=1))]
+
+
+Out = Annotated[Path | None, Parameter(help="Where results go (default: runs/NAME).")]
+Quiet = Annotated[
+    bool, Parameter(name=["--quiet", "-q"], negative="", show_default=False, help="No progress and no remarks.")
+]
+Junit = Annotated[Path | None, Parameter(help="Write the verdicts as JUnit XML to this file.")]
 
 
 @Parameter(name="*")
@@ -32,30 +40,38 @@ class Options:
     """Override a field of the study, e.g. `--set training.epochs=5`; may be given several times."""
     store: Path | None = None
     """Where trained artefacts are kept and shared between studies (default: $PRUNECHECK_HOME or the user's cache)."""
-    out: Path | None = None
-    """Where results go (default: runs/NAME)."""
     json: Flag = False
     """Print one JSON document on stdout instead of tables."""
-    junit: Path | None = None
-    """Write the verdicts as JUnit XML to this file (run, report and demo)."""
 
 
 DEFAULTS = Options()
 
 
-def demo(*, workers: Workers = None, options: Options = DEFAULTS) -> int:
+def demo(
+    *,
+    workers: Workers = None,
+    quiet: Quiet = False,
+    out: Out = None,
+    junit: Junit = None,
+    options: Options = DEFAULTS,
+) -> int:
     """Run a small real study: digits, a small convolutional network, a few minutes on two cores.
+
+    Example: prunecheck demo --out runs/demo
 
     Parameters
     ----------
     workers
         Processes to train in (default: one per core).
     """
-    return _run(_checked(_shipped("demo"), options), workers, options, strict=False)
+    results = _run(_checked(_shipped("demo"), options, quiet), workers, quiet, out, options)
+    return _show(results, junit, options)
 
 
 def init(path: Path = Path("study.toml"), *, template: str = "template", force: Flag = False) -> None:
     """Write a study file to start from.
+
+    Example: prunecheck init mine.toml --template sanity-initial-cpu
 
     Parameters
     ----------
@@ -82,6 +98,8 @@ def init(path: Path = Path("study.toml"), *, template: str = "template", force: 
 def plan(study: Path, *, options: Options = DEFAULTS) -> None:
     """Show what a study will train, what is shared, what is there already and how long it should take.
 
+    Example: prunecheck plan study.toml --set seeds=5
+
     Parameters
     ----------
     study
@@ -102,11 +120,17 @@ def run(
     workers: Workers = None,
     strict: Flag = False,
     masks_only: Flag = False,
+    quiet: Quiet = False,
+    out: Out = None,
+    junit: Junit = None,
     options: Options = DEFAULTS,
 ) -> int:
     """Run a study: train what is missing, judge, write results.csv, verdicts.json and the report page.
 
-    Run the same command again after any interruption; nothing finished is repeated.
+    Run the same command again after any interruption; nothing finished is repeated. Progress goes to stderr, and in
+    an adaptive study so does every verdict in the moment it is settled.
+
+    Example: prunecheck run study.toml --workers 2 --set training.epochs=5
 
     Parameters
     ----------
@@ -119,59 +143,78 @@ def run(
     masks_only
         Only the mask tier: how far each check moves the masks. No training.
     """
-    checked = _checked(study, options)
+    checked = _checked(study, options, quiet)
     if masks_only:
         from prunecheck.cli.masks import masks_only_table
 
-        masks_only_table(checked, options.store, workers, options.json)
+        masks_only_table(checked, options.store, workers, options.json, quiet)
         return 0
-    return _run(checked, workers, options, strict)
+    return _show(_run(checked, workers, quiet, out, options), junit, options, strict)
 
 
-def report(study: Path, *, options: Options = DEFAULTS) -> int:
+def report(
+    study: Path,
+    *,
+    watch: Flag = False,
+    quiet: Quiet = False,
+    out: Out = None,
+    junit: Junit = None,
+    options: Options = DEFAULTS,
+) -> int:
     """Write the report of a study again from what is in the store; trains nothing.
+
+    The page of a study that is not finished says so.
+
+    Example: prunecheck report study.toml --watch
 
     Parameters
     ----------
     study
         The study file.
+    watch
+        Write it again whenever something was finished, until the study is (or Ctrl-C).
     """
     from prunecheck import api
 
-    return _show(api.report(_checked(study, options), store=options.store, folder=options.out), options, False)
+    checked = _checked(study, options, quiet)
+    if watch:
+        from prunecheck.cli.watching import report_until_over
+
+        return _show(report_until_over(checked, options.store, out, quiet), junit, options)
+    return _show(api.report(checked, store=options.store, folder=out), junit, options)
 
 
-def _checked(study_file: Path, options: Options) -> Study:
+def _checked(study_file: Path, options: Options, quiet: bool = False) -> Study:
     """The study, and a word about the code that was loaded with it."""
     from prunecheck.study import load_study
 
     study = load_study(study_file, options.set)
-    if study.plugins:
+    if study.plugins and not quiet:
         note(f"plug-in files loaded: {', '.join(map(str, study.plugin_files))}")
     return study
 
 
-def _run(study: Study, workers: int | None, options: Options, strict: bool) -> int:
+def _run(study: Study, workers: int | None, quiet: bool, out: Path | None, options: Options) -> Results:
     from prunecheck import api
 
-    results = api.run(
+    return api.run(
         study,
         store=options.store,
-        folder=options.out,
+        folder=out,
         workers=workers,
-        console=err(),
+        console=None if quiet else err(),
         command=shlex.join(["prunecheck", *sys.argv[1:]]),
     )
-    return _show(results, options, strict)
 
 
-def _show(results: Results, options: Options, strict: bool) -> int:
+def _show(results: Results, junit: Path | None, options: Options, strict: bool = False) -> int:
     from prunecheck.report.terminal import print_verdict
     from prunecheck.store.durable import write_file
-    from prunecheck.verdict import exit_code, junit
+    from prunecheck.verdict import exit_code
+    from prunecheck.verdict import junit as as_junit
 
-    if options.junit is not None:
-        write_file(options.junit, junit(results.verdict).encode())
+    if junit is not None:
+        write_file(junit, as_junit(results.verdict).encode())
     if options.json:
         print_json(
             {
@@ -182,7 +225,7 @@ def _show(results: Results, options: Options, strict: bool) -> int:
             }
         )
     else:
-        print_verdict(results.verdict, out())
+        print_verdict(results.verdict, say.out())
         print()
         print(
             f"trainings: {results.plan.trainings} in all, {results.trained} run now, {results.shared} saved by sharing"

@@ -5,15 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from prunecheck.cli.say import err, note, print_json
-from prunecheck.cli.studies import DEFAULTS, Options, Workers
+from prunecheck.cli.studies import DEFAULTS, Options, Out, Quiet, Workers
 
 
 def verify(
-    study: Path, *, rerun: str = "5%", seed: int = 0, workers: Workers = None, options: Options = DEFAULTS
+    study: Path,
+    *,
+    rerun: str = "5%",
+    seed: int = 0,
+    workers: Workers = None,
+    quiet: Quiet = False,
+    out: Out = None,
+    options: Options = DEFAULTS,
 ) -> int:
     """Compute a random share of a study's finished steps again and compare every byte. Exit 3 on any difference.
 
     `prunecheck report` then shows the outcome under provenance. `prunecheck cache verify` only hashes what is there.
+
+    Example: prunecheck verify study.toml --rerun 10%
 
     Parameters
     ----------
@@ -35,8 +44,9 @@ def verify(
     from prunecheck.study import load_study
 
     share, checked = parse_share(rerun), load_study(study, options.set)
-    place = Place(opened(options.store), options.out or Path("runs") / checked.name)
-    found = again(checked, place, share, seed, workers or api.usable_cores(), Progress(err()))
+    progress = Progress(None if quiet else err())
+    place = Place(opened(options.store), out or Path("runs") / checked.name)
+    found = again(checked, place, share, seed, workers or api.usable_cores(), progress)
     if options.json:
         print_json(found.to_dict())
     else:

@@ -21,7 +21,7 @@ from prunecheck.study.entrants import DENSE
 from prunecheck.study.plan import CLEAN, Plan, make_plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
-from prunecheck.verdict import Settings, StudyVerdict, judge, next_look, open_checks, read_rows
+from prunecheck.verdict import Settings, StudyVerdict, next_look
 
 Seeds = Mapping[tuple[str, str], tuple[int, ...]]
 Settle = Callable[[set[str]], Outcome]
@@ -60,7 +60,7 @@ def walk(
 ) -> Iterator[StudyLook]:
     """The looks of *study*, up to the first that is not whole or asks for no more seeds. ``at_work`` makes what a look
     needs. The margin is written down once all dense runs that fix it are there (or will never be), if at all."""
-    settings = settings_of(study)
+    settings: Settings | None = None
     seeds: dict[tuple[str, str], tuple[int, ...]] = {}
     trains = at_work is not train_nothing
     while True:
@@ -68,16 +68,18 @@ def walk(
         dense = {arm.train for arm in plan.arms if arm.method == DENSE}
         with at_work(plan) as settle:
             outcome = settle(dense)
-            final = write_margin and (trains or not place.store.missing(_first_dense(study, plan)))
-            fixed = _with_margin(study, place, plan, settings, facts, final)
-            if fixed is None:
-                yield StudyLook(plan, settings, [], None, False, outcome)
+            first = _first_dense_rows(study, place, plan, facts)
+            if not first:
+                yield StudyLook(plan, Settings(), [], None, False, outcome)
                 return
+            settings = settings or settings_of(study)
+            final = write_margin and (trains or len(first) == len(study.first_seeds()))
+            accuracies = [row["accuracy"] for row in first]
+            fixed = fixed_margin(place.folder, accuracies, first[0]["n_test"], settings, write=final)
             outcome = _after(outcome, settle(plan.targets))
         arms = present(plan, place.store)
         found, whole = rows(arms, facts), len(arms) == len(plan.arms)
-        judged = any(row["check"] != CLEAN for row in found)
-        verdict = judge(read_rows(found), study=study.name, settings=fixed) if judged else None
+        verdict = _judged(study, found, fixed)
         yield StudyLook(plan, fixed, found, verdict, whole, outcome)
         more = _more_seeds(study, verdict, seeds, fixed) if verdict and whole else {}
         if not more:
@@ -94,13 +96,6 @@ def settings_of(study: Study) -> Settings:
         max_seeds=max(len(study.first_seeds()), 3) if fixed else study.max_seeds,
         chance=_chance(study),
     )
-
-
-def largest_seeds(study: Study) -> Seeds:
-    """Every pair at its last look: the most an adaptive study can come to."""
-    seeds = tuple(range(study.max_seeds))
-    plan = make_plan(study)
-    return {(arm.method, arm.check): seeds for arm in plan.arms if arm.check != CLEAN}
 
 
 @dataclass(frozen=True)
@@ -148,28 +143,28 @@ def _chance(study: Study) -> float:
     return float(np.bincount(targets).max() / len(targets))
 
 
-def _first_dense(study: Study, plan: Plan) -> set[str]:
-    """The dense runs that fix the margin."""
+def _first_dense_rows(study: Study, place: Place, plan: Plan, facts: Facts) -> list[Row]:
+    """The dense runs that fix the margin, as far as they are there."""
     first = set(study.first_seeds())
-    return {arm.train for arm in plan.arms if arm.method == DENSE and arm.seed in first}
+    arms = [arm for arm in present(plan, place.store) if arm.method == DENSE and arm.seed in first]
+    return rows(arms, facts)
 
 
-def _with_margin(
-    study: Study, place: Place, plan: Plan, settings: Settings, facts: Facts, final: bool
-) -> Settings | None:
-    """None where no dense run is there to fix it by."""
-    wanted = _first_dense(study, plan)
-    found = rows([arm for arm in present(plan, place.store) if arm.method == DENSE and arm.train in wanted], facts)
-    if not found:
+def _judged(study: Study, found: list[Row], settings: Settings) -> StudyVerdict | None:
+    """None where there is nothing to judge: then the statistics need not be loaded, which takes half a second."""
+    if not any(row["check"] != CLEAN for row in found):
         return None
-    accuracies = [row["accuracy"] for row in found]
-    return fixed_margin(place.folder, accuracies, found[0]["n_test"], settings, write=final)
+    from prunecheck.verdict import judge, read_rows
+
+    return judge(read_rows(found), study=study.name, settings=settings)
 
 
 def _more_seeds(study: Study, verdict: StudyVerdict, seeds: Seeds, settings: Settings) -> Seeds:
     """The seeds to add at the next look, only where the verdict is open."""
     if study.seeds != "auto":
         return {}
+    from prunecheck.verdict import open_checks
+
     more = {}
     for pair in sorted(open_checks(verdict)):
         have = seeds.get(pair, study.first_seeds())

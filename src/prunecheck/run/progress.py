@@ -15,20 +15,12 @@ from rich.text import Text
 
 from prunecheck.core.words import printable
 from prunecheck.run.estimate import spoken
+from prunecheck.run.kinds import KINDS
 from prunecheck.study.step import Step
 
 LINE_EVERY_SECONDS = 15.0
 BAR_WIDTH = 10
 """so that bar, count and time left fit into 40 columns"""
-KINDS = {
-    "pretrain": "pretrainings",
-    "train": "trainings",
-    "score": "scores",
-    "mask": "masks",
-    "corrupt": "corruptions",
-    "compare": "comparisons",
-}
-"""kind of step -> what many of them are called; what takes long comes first"""
 
 
 @dataclass

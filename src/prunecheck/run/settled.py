@@ -4,6 +4,7 @@ later look of a control changes it."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
 
 from prunecheck.core.words import percent
 from prunecheck.verdict import Cell, CheckVerdict, StudyVerdict
@@ -38,5 +39,6 @@ def _answer(check: CheckVerdict, cell: Cell) -> str | None:
 
 def _sentence(check: CheckVerdict, cell: Cell) -> str:
     where = f"{check.method} x {check.check} at {percent(cell.sparsity)}"
-    figures = f"{cell.mean_drop:+.2f} [{cell.low:+.2f}, {cell.high:+.2f}]"
-    return f"{where}: {cell.verdict.lower()}, {figures} points, {cell.n} seeds"
+    judged = isfinite(cell.low) and isfinite(cell.high)
+    interval = f" [{cell.low:+.2f}, {cell.high:+.2f}]" if judged else ""
+    return f"{where}: {cell.verdict.lower()}, {cell.mean_drop:+.2f}{interval} points, {cell.n} seeds"

@@ -22,7 +22,6 @@ from prunecheck.run.looks import (
     Settle,
     StudyLook,
     gap_of,
-    largest_seeds,
     settings_of,
     train_nothing,
     walk,
@@ -37,7 +36,7 @@ from prunecheck.run.verify_file import verified
 from prunecheck.run.worker import Bench
 from prunecheck.store import Damaged, Store
 from prunecheck.study.entrants import entrants
-from prunecheck.study.plan import Plan, make_plan
+from prunecheck.study.plan import Plan, largest_seeds, make_plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
 from prunecheck.study.text import to_toml
@@ -60,6 +59,7 @@ def run_study(
     model_bytes = preflight(study)
     plan = make_plan(study)
     enough_space(needed(plan.steps, plan.targets, place.store).values(), model_bytes, place.store)
+    write_failed(place.folder, ())  # what failed last time is tried again
     results = _look_until_settled(
         study, place, _workshop(study, place.store, workers, progress, watch), progress, command
     )
