@@ -7,13 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.docs.blocks import program, run_page
-
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+from tests.docs.blocks import PAGES, blocks, commands, name_of, program, run_page
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if program(page.read_text()).strip()], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if program(page.read_text()).strip()], ids=name_of)
 def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PRUNECHECK_HOME", str(tmp_path / "store"))
@@ -34,6 +31,7 @@ raise SystemExit
 ```
   ```python
   ```
+
 ```python
 b = a + 1
 c = 1 / 0
@@ -55,3 +53,15 @@ def test_blocks_share_a_namespace_and_keep_their_lines(tmp_path: Path) -> None:
 def test_a_block_without_end_is_an_error() -> None:
     with pytest.raises(ValueError, match="starts in line 2 has no end"):
         program("text\n```python\na = 1\n")
+
+
+def test_a_block_knows_its_file_and_whether_prose_is_before_it() -> None:
+    first, _, second, _, last, _ = blocks("```toml\n# study.toml\nseeds = 3\n```\n" + PAGE.split("\n", 1)[1])
+    assert (first.file, second.file, last.kind) == ("study.toml", None, "python")
+    shown = list(blocks("```console\nx\n```\n\n```text\ny\n```\nand\n\n```text\nz\n```\n"))
+    assert [block.follows for block in shown] == [False, True, False]
+
+
+def test_the_commands_of_a_block() -> None:
+    text = "$ prunecheck plan a.toml   # why\npip install uv\nuv run prunecheck run \\\n    a.toml\n"
+    assert commands(text) == ["prunecheck plan a.toml   # why", "prunecheck run      a.toml"]

@@ -8,33 +8,28 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from docs._reference import filled
 
 from prunecheck.cli.main import main
 from prunecheck.plugins import METHODS
 from prunecheck.study import load_study
+from tests.docs.blocks import PAGES, ROOT, blocks, commands, name_of
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    (name_of(page), line)
+    for page in PAGES
+    for block in blocks(filled(page.read_text(encoding="utf-8")))
+    if block.kind == "console"
+    for line in commands(block.text)
+]
 
 
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+def written(language: str) -> list[str]:
+    return [block.text for block in blocks(TEXT) if block.kind == language]
 
 
-def commands() -> list[tuple[str, str]]:
-    """Every ``prunecheck …`` line of every console block of every page."""
-    found = []
-    for page in PAGES:
-        for block in blocks(page.read_text(encoding="utf-8"), "console"):
-            lines = [line.removeprefix("$ ").strip() for line in block.replace("\\\n", " ").splitlines()]
-            found += [
-                (page.name, line.removeprefix("uv run ")) for line in lines if re.match(r"(uv run )?prunecheck ", line)
-            ]
-    return found
-
-
-@pytest.mark.parametrize(("page", "line"), commands())
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
 def test_every_command_of_every_page_is_one(page: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = shlex.split(line, comments=True)[1:]
     command = [word for word in words[:2] if re.fullmatch(r"[a-z]+", word)]
@@ -52,8 +47,8 @@ def test_the_two_commands_are_the_ones_ci_runs() -> None:
 
 
 def test_the_study_of_the_readme_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (study,) = blocks(TEXT, "toml")
-    (plugin,) = [block for block in blocks(TEXT, "python") if block.startswith("# my_method.py")]
+    (study,) = written("toml")
+    (plugin,) = [block for block in written("python") if block.startswith("# my_method.py")]
     (tmp_path / "my_method.py").write_text(plugin)
     (tmp_path / "study.toml").write_text(study)
     monkeypatch.setattr("prunecheck.data.check", lambda _spec: None)

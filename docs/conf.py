@@ -1,0 +1,46 @@
+"""How the site is built: ``uv run sphinx-build -W -b html docs site``. Needs no network; every warning is an error."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from docs._reference import Undocumented, filled
+
+from prunecheck import __version__
+
+project = "prunecheck"
+author = "the prunecheck authors"
+copyright = "MIT licence"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+exclude_patterns = ["_reference"]
+source_suffix = {".md": "markdown"}
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+highlight_language = "none"
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+
+html_theme = "furo"
+html_title = "prunecheck"
+html_copy_source = False
+html_show_sphinx = False
+
+
+def _fill(_app: Sphinx, page: str, source: list[str]) -> None:
+    try:
+        source[0] = filled(source[0])
+    except Undocumented as error:
+        logging.getLogger(__name__).warning(str(error), location=page)
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("source-read", _fill)

@@ -1,0 +1,175 @@
+"""The site builds without a warning and without the network, and would not if something were left undocumented."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated
+
+import pytest
+from cyclopts import App, Parameter
+from docs._reference import SECTIONS, Undocumented, catalogue, commands, exit_codes, files, filled, plug_ins, study_file
+
+from prunecheck import allocation, check, method
+from prunecheck.cli import catalogue as desk
+from prunecheck.data import DATASETS
+from prunecheck.data.catalogue import DataEntry
+from prunecheck.plugins.contract import METHOD_OFFERS
+from prunecheck.study import Study
+from tests.docs.blocks import DOCS
+from tests.run import tiny
+
+FETCHED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "object": "data"}
+
+
+class Fetches(HTMLParser):
+    """The addresses a browser would fetch to show a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        value = dict(attrs).get(FETCHED.get(tag, ""))
+        if value:
+            self.found.append(value)
+
+
+def foreign(page: str) -> list[str]:
+    return [address for address in Fetches(page).found if re.match(r"([a-z]+:)?//", address)]
+
+
+@pytest.fixture
+def _path_as_it_was() -> Iterator[None]:
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
+
+
+@pytest.mark.usefixtures("_path_as_it_was")
+@pytest.mark.filterwarnings("ignore")
+def test_the_site_builds_without_warnings_and_fetches_nothing(tmp_path: Path) -> None:
+    from sphinx.cmd.build import main
+
+    assert main(["-q", "-W", "-b", "html", "-d", str(tmp_path / "doctrees"), str(DOCS), str(tmp_path / "site")]) == 0
+    pages = sorted((tmp_path / "site").rglob("*.html"))
+    assert len(pages) > len(list(DOCS.rglob("*.md"))) - 5
+    assert {page.name: foreign(page.read_text(encoding="utf-8")) for page in pages} == {page.name: [] for page in pages}
+    for style in (tmp_path / "site").rglob("*.css"):
+        assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", style.read_text(encoding="utf-8")), style.name
+
+
+def test_a_foreign_script_would_be_seen() -> None:
+    assert foreign('<a href="https://x.org"></a><script src="https://x.org/a.js"></script><link href="//y">') == [
+        "https://x.org/a.js",
+        "//y",
+    ]
+
+
+def test_every_generated_part_is_on_a_page_and_no_other() -> None:
+    named = re.findall(r"^<!-- generated: ([a-z-]+) -->$", "\n".join(p.read_text() for p in DOCS.rglob("*.md")), re.M)
+    assert sorted(named) == sorted(SECTIONS)
+    with pytest.raises(KeyError):
+        filled("<!-- generated: nonsense -->")
+    assert "prunecheck cache gc" in filled("# Title\n\n<!-- generated: commands -->\n")
+
+
+def test_the_columns_of_results_csv_are_described(tmp_path: Path) -> None:
+    tiny.run(tmp_path)
+    header = (tmp_path / "out" / "results.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert set(header.split(",")) == set(files.written("columns"))
+
+
+def test_a_command_or_option_without_words_is_an_omission(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = App(name="prunecheck")
+
+    def planted(*, twice: Annotated[bool, Parameter(negative="")] = False) -> None:
+        """Do something."""
+
+    app.command(planted)
+    monkeypatch.setattr(commands, "make_app", lambda: app)
+    with pytest.raises(Undocumented, match="prunecheck planted --twice"):
+        commands.markdown()
+    planted.__doc__ = "Do something.\n\nParameters\n----------\ntwice\n    Do it again."
+    assert "| `--twice` | Do it again. |" in commands.markdown()
+    planted.__doc__ = ""
+    with pytest.raises(Undocumented, match="command 'prunecheck planted'"):
+        commands.markdown()
+
+
+def test_an_exit_code_without_words_is_an_omission(monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = SimpleNamespace(__name__="PlantedError", __doc__="Planted.", exit_code=99)
+    monkeypatch.setattr(exit_codes, "kinds", lambda _error: [planted])
+    with pytest.raises(Undocumented, match="exit code 99 of PlantedError"):
+        exit_codes.markdown()
+    planted.exit_code = 2
+    assert "| `PlantedError` | `2` | Planted. |" in exit_codes.markdown()
+    planted.__doc__ = ""
+    with pytest.raises(Undocumented, match="PlantedError is not documented"):
+        exit_codes.markdown()
+
+
+def test_a_field_without_a_sentence_is_an_omission_and_so_is_a_sentence_without_a_field() -> None:
+    schema = Study.model_json_schema()
+    schema["$defs"]["CheckChoice"]["properties"]["planted"] = {"type": "integer"}
+    with pytest.raises(Undocumented, match=r"checks\.planted"):
+        study_file.markdown(schema)
+    schema["$defs"]["CheckChoice"]["properties"]["planted"]["description"] = "Now it has one."
+    assert "Now it has one." in study_file.markdown(schema)
+    del schema["$defs"]["CheckChoice"]["properties"]["dose"]
+    with pytest.raises(Undocumented, match=r"checks\.dose, which a study file does not have"):
+        study_file.markdown(schema)
+
+
+PLANT = {
+    "methods": lambda summary: method(name="planted_method", summary=summary)(lambda weights: weights),
+    "allocations": lambda summary: allocation(name="planted_allocation", summary=summary)(
+        lambda layers: dict.fromkeys(layers, 0)
+    ),
+    "checks": lambda summary: check(at="masks", name="planted_check", summary=summary)(lambda masks: masks),
+}
+
+
+@pytest.mark.parametrize("kind", PLANT)
+def test_a_plug_in_without_a_section_or_summary_is_an_omission(kind: str) -> None:
+    PLANT[kind]("What it does.")
+    with pytest.raises(Undocumented, match=rf"{kind}: 'planted_\w+' has no section"):
+        catalogue.markdown(kind)
+    PLANT[kind]("")
+    with pytest.raises(Undocumented, match=rf"{kind}: 'planted_\w+' is not documented"):
+        catalogue.markdown(kind)
+
+
+def test_an_option_that_its_section_leaves_out_is_an_omission(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = dict.fromkeys(("planted", "half_dataset"), "no word about options")
+    monkeypatch.setattr(catalogue, "sections", lambda _page: words | dict.fromkeys(_names("checks"), "`labels_seed`"))
+    with pytest.raises(Undocumented, match="option 'which' of 'half_dataset'"):
+        catalogue.markdown("checks")
+
+
+def _names(kind: str) -> list[str]:
+    return [name for name, _ in desk._entries(kind)]  # type: ignore[arg-type]
+
+
+def test_a_data_set_without_a_section_is_an_omission(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DATASETS, "planted", DataEntry("planted", "a planted one", "nowhere"))
+    with pytest.raises(Undocumented, match=r"datasets: 'planted' has no section in docs/data-sets\.md"):
+        catalogue.markdown("datasets")
+
+
+def test_an_offer_without_words_is_an_omission(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METHOD_OFFERS, "planted", "")
+    with pytest.raises(Undocumented, match="offer 'planted'"):
+        plug_ins.markdown()
+
+
+def test_an_environment_variable_without_words_is_an_omission(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "`PRUNECHECK_HOME`" in files.environment()
+    monkeypatch.setattr(files, "written", lambda _part: {"PRUNECHECK_DATA": "x", "PRUNECHECK_FAULT": "y"})
+    with pytest.raises(Undocumented, match="PRUNECHECK_HOME"):
+        files.environment()

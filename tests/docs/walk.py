@@ -1,0 +1,67 @@
+"""Walk a page as its reader would: write the files it shows, run its Python and its commands, look at what comes."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.docs.blocks import Block, blocks
+
+Desk = Callable[[list[str]], str]
+"""runs one command and gives its stdout"""
+
+TIME = re.compile(r"\d[\d,.]*( (?:s|min|h|days))( \d+ (?:s|min))?")
+NUMBER = re.compile(r"[+-]?\d[\d,.]*")
+
+
+def walk(page: str, folder: Path, desk: Desk, more: Sequence[str] = ()) -> None:
+    """*more* is added to every ``prunecheck run``, and what such a command shows is then not compared.
+
+    A ```python or ```toml block that begins with ``# NAME.py`` or ``# NAME.toml`` becomes that file; other Python is
+    run. A ```text block right behind a console block is what its first command shows: words must be the same, numbers
+    need not (they are another machine's), and the page may end before the command does.
+    """
+    said: str | None = None
+    for block in blocks(page):
+        if block.kind in ("python", "toml") and block.file:
+            (folder / block.file).write_text(block.text, encoding="utf-8")
+        elif block.kind == "python":
+            script = folder / "page.py"
+            script.write_text(block.text, encoding="utf-8")
+            runpy.run_path(str(script))
+        elif block.kind == "console":
+            said = _run(block, desk, more)
+        elif block.kind == "text" and block.follows and said is not None:
+            compare(block.text, said)
+
+
+def _run(block: Block, desk: Desk, more: Sequence[str]) -> str | None:
+    """What the first command of the block says; None where it was changed."""
+    first: str | None = None
+    for number, words in enumerate(_words(block)):
+        changed = bool(more) and words[0] == "run" and "--masks-only" not in words
+        said = desk([*words, *(more if changed else ())])
+        if number == 0 and not changed:
+            first = said
+    return first
+
+
+def _words(block: Block) -> list[list[str]]:
+    from tests.docs.blocks import commands
+
+    return [shlex.split(line, comments=True)[1:] for line in commands(block.text)]
+
+
+def compare(shown: str, said: str) -> None:
+    """Raises AssertionError at the first line that differs in more than numbers, times and the space between words."""
+    found = said.splitlines()
+    for number, line in enumerate(shown.splitlines()):
+        there = found[number] if number < len(found) else "(nothing)"
+        assert words(line) == words(there), f"the page shows {line!r}, the command says {there!r}"
+
+
+def words(line: str) -> str:
+    return " ".join(NUMBER.sub("#", TIME.sub("TIME", line)).split())
