@@ -47,7 +47,9 @@ def reference(
     """Output and gradients of input, weight and bias, when the output's gradient is the cosine of its float64 value."""
     inputs = [t.detach().to(dtype).clone().requires_grad_() for t in (x, weight, bias)]
     out = conv2d(*inputs, window.stride, window.padding, window.dilation, groups)
-    exact = conv2d(*(t.detach().double() for t in (x, weight, bias)), window.stride, window.padding, window.dilation, groups)
+    exact = conv2d(
+        *(t.detach().double() for t in (x, weight, bias)), window.stride, window.padding, window.dilation, groups
+    )
     return out.detach(), *torch.autograd.grad(out, inputs, exact.cos().to(dtype))
 
 
@@ -83,7 +85,8 @@ def test_as_near_to_float64_as_torch(case: tuple, extra: int) -> None:
         assert error(mine, right) <= max(1.5 * error(theirs, right), 3e-7)
     conv.backward(g, into, value, True, pool)
     assert error(into.nchw(), 2 * exact[1]) < 1e-6
-    assert _border_is_zero(y) and _border_is_zero(into)
+    assert _border_is_zero(y)
+    assert _border_is_zero(into)
 
 
 def _border_is_zero(map_: Map) -> bool:
@@ -95,7 +98,8 @@ def test_without_survivors_the_bias_is_left() -> None:
     conv = sparse_conv(np.zeros((2, 3, 3, 3), bool), Window((3, 3), padding=(1, 1)), 1)
     x, y = pool.pack(torch.ones(4, 3, 5, 5), 1), pool.take(Shape(2, 5, 5, 4, 1))
     conv.forward(x, y, NONE, np.array([1.5, -2], np.float32), pool)
-    assert y.nchw()[:, 0].eq(1.5).all() and y.nchw()[:, 1].eq(-2).all()
+    assert y.nchw()[:, 0].eq(1.5).all()
+    assert y.nchw()[:, 1].eq(-2).all()
     conv.forward(x, y, NONE, NONE, pool)
     assert y.nchw().eq(0).all()
 

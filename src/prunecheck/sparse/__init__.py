@@ -1,28 +1,62 @@
-"""Training with the surviving weights only, on a CPU. What needs neither torch nor numba is here, so that a plan can
-speak of it."""
+"""Training on a CPU that computes only surviving weights: forward pass, gradients and optimiser state.
+
+Optional: needs numba (``pip install "prunecheck[sparse]"``). Importing this room loads neither torch nor numba.
+"""
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.metadata import version as installed
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as _version_of
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from prunecheck.sparse.fallback import Dense
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from prunecheck.sparse.network import Twin
+
+__all__ = ["BACKEND_VERSION", "Dense", "twin", "unavailable", "version", "warm"]
 
 BACKEND_VERSION = 1
-"""raised when the bits it computes change"""
+"""raised whenever the same network and masks would give other bits"""
 
 
-@cache
 def unavailable() -> str | None:
-    """Why there is no sparse backend here, in one sentence; None where there is one."""
+    """Why nothing can be trained sparsely here, in one sentence; None where it can."""
     if find_spec("numba") is None:
-        return "numba is not installed; pip install 'prunecheck[sparse]'."
+        return "numba is not installed (prunecheck[sparse] holds it)"
     return None
 
 
-@cache
 def version() -> str:
-    """What its bits depend on, as it goes into keys."""
-    return f"{BACKEND_VERSION}/numba-{installed('numba')}"
+    """What bits depend on beside the machine: ours and numba's version."""
+    try:
+        return f"{BACKEND_VERSION}/numba-{_version_of('numba')}"
+    except PackageNotFoundError:
+        return f"{BACKEND_VERSION}/no numba"
 
 
-__all__ = ["BACKEND_VERSION", "unavailable", "version"]
+def twin(model: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> Twin:
+    """The twin of *model* that computes only what *masks* keep; see :func:`prunecheck.sparse.network.twin`.
+
+    Raises Dense, with the reason, where the ordinary dense path should be used.
+    """
+    reason = unavailable()
+    if reason is not None:
+        raise Dense(reason)
+    from prunecheck.sparse.network import twin as made
+
+    return made(model, masks, example)
+
+
+def warm() -> None:
+    """Compile every loop, which takes some twenty seconds once for a machine; afterwards they are read from disk.
+
+    Needs numba.
+    """
+    from prunecheck.sparse.operations import warm as compile_all
+
+    compile_all()

@@ -66,8 +66,8 @@ class Window:
 class SparseConv:
     """The surviving weights of one layer, sorted by output channel as they are in the weight.
 
-    ``out``, ``into``: output and input channel of each (of all groups together); ``down``, ``right``: its tap in rows and
-    columns of the input. int64 [survivors] each. ``into`` counts folded channels where the window has a stride.
+    ``out``, ``into``: output and input channel of each (of all groups together); ``down``, ``right``: its tap in rows
+    and columns of the input. int64 [survivors] each. ``into`` counts folded channels where the window has a stride.
     """
 
     channels_in: int

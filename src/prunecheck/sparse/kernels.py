@@ -5,9 +5,9 @@ contiguous, ``width x images`` numbers long, whatever kernel, padding, dilation 
 output is a sum of shifted input rows, and the gradient of a weight is a dot product of two rows. Up to eight surviving
 weights share one pass, so that the output row is loaded and stored an eighth as often.
 
-``first[c] .. first[c+1]`` are the surviving weights of channel ``c`` (int64 [channels + 1]); ``offset`` (int64) is where a
-weight's input row begins for output row 0; ``at, plane, row`` say where a buffer's channel 0 row 0 begins and how far
-apart channels and rows are.
+``first[c] .. first[c+1]`` are the surviving weights of channel ``c`` (int64 [channels + 1]); ``offset`` (int64) is
+where a weight's input row begins for output row 0; ``at, plane, row`` say where a buffer's channel 0 row 0 begins and
+how far apart channels and rows are.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def gather(
     out: Any, at: int, plane: int, row: int, rows: int, length: int, x: Any, x_row: int, first: Any, offset: Any,
     value: Any, base: Any, add: bool,
 ) -> None:  # fmt: skip
-    """``out[c, h] (+)= base[c] + sum of value[k] * x[offset[k] + h * x_row:][:length]`` over the weights k of channel c.
+    """``out[c, h] (+)= base[c] + sum of value[k] * x[offset[k] + h * x_row:][:length]`` over the weights k of c.
 
     *add* keeps what ``out`` holds; an empty *base* is none. Forward pass, and backward pass towards the input with
     transposed weights.
