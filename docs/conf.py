@@ -16,7 +16,6 @@ from prunecheck import __version__
 
 project = "prunecheck"
 author = "the prunecheck authors"
-copyright = "MIT licence"
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
@@ -32,6 +31,9 @@ python_use_unqualified_type_names = True
 html_theme = "furo"
 html_title = "prunecheck"
 html_copy_source = False
+html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_show_sphinx = False
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, get_args, get_origin
 
 from cyclopts import App
@@ -10,6 +10,8 @@ from cyclopts.argument import Argument
 from docs._reference.markdown import code, said, table
 
 from prunecheck.cli.main import make_app
+
+EXAMPLE = "Example: "
 
 
 def markdown() -> str:
@@ -29,26 +31,33 @@ def commands(app: App, before: str = "prunecheck") -> Iterator[tuple[str, App]]:
 
 
 def _section(name: str, app: App) -> str:
-    paragraphs = [_paragraph(said(part, f"command {name!r}")) for part in _prose(app.help).split("\n\n")]
+    title = f"## `{name}`"
+    paragraphs = [said(part, f"command {name!r}") for part in _prose(app.help).split("\n\n")]
     if app.default_command is None:
-        return "\n\n".join([f"## `{name}`", *paragraphs])
+        return "\n\n".join([title, *paragraphs])
+    prose = [part for part in paragraphs if not part.startswith(EXAMPLE)]
+    examples = [f"```console\n{part.removeprefix(EXAMPLE)}\n```" for part in paragraphs if part not in prose]
     arguments = [a for a in app.assemble_argument_collection(parse_docstring=True) if a.show]
-    usage = " ".join([name, *(_word(a) for a in arguments if _is_positional(a))])
-    options = " [OPTIONS]" if not all(_is_positional(a) for a in arguments) else ""
-    parts = [f"## `{name}`", *paragraphs, f"```text\n{usage}{options}\n```"]
-    if arguments:
-        parts.append(table(("", "", "default"), (_row(name, a) for a in arguments)))
-    return "\n\n".join(parts)
+    return "\n\n".join([title, *prose, _usage(name, arguments), *_options(name, arguments), *examples])
+
+
+def _usage(name: str, arguments: Sequence[Argument]) -> str:
+    words = [name, *(_word(a) for a in arguments if _is_positional(a))]
+    options = [] if all(_is_positional(a) for a in arguments) else ["[OPTIONS]"]
+    return f"```text\n{' '.join([*words, *options])}\n```"
+
+
+def _options(name: str, arguments: Sequence[Argument]) -> list[str]:
+    """A table with a row an argument, unless there is none."""
+    rows = [_row(name, argument) for argument in arguments]
+    if any(default for *_, default in rows):
+        return [table(("", "", "default"), rows)]
+    return [table(("", ""), [row[:2] for row in rows])] if rows else []
 
 
 def _prose(docstring: str) -> str:
     """A numpydoc docstring up to its list of parameters."""
     return docstring.partition("Parameters\n")[0].strip()
-
-
-def _paragraph(text: str) -> str:
-    example = text.removeprefix("Example: ")
-    return text if example == text else f"```console\n{example}\n```"
 
 
 def _row(command: str, argument: Argument) -> tuple[str, str, str]:

@@ -6,6 +6,7 @@ sentence about a field that is gone, raise Undocumented.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,7 +31,7 @@ def sentences() -> dict[str, dict[str, str]]:
 def markdown(schema: Schema | None = None) -> str:
     """A section for the study and for each of its tables."""
     schema, written = schema or Study.model_json_schema(), sentences()
-    parts = [_section(place, part, written.get(place, {})) for place, part in tables(schema)]
+    found = [_section(place, part, written.get(place, {}), schema["$defs"]) for place, part in tables(schema)]
     gone = [
         f"{place}.{field}"
         for place, fields in written.items()
@@ -39,7 +40,7 @@ def markdown(schema: Schema | None = None) -> str:
     ]
     if gone:
         raise Undocumented(f"docs describe {gone[0]}, which a study file does not have.")
-    return "\n\n".join(parts)
+    return "\n\n".join(found)
 
 
 def tables(schema: Schema) -> Iterator[tuple[str, Schema]]:
@@ -62,13 +63,13 @@ def _references(value: Schema) -> list[str]:
     return [str(one["$ref"]).rpartition("/")[2] for one in inside if "$ref" in one]
 
 
-def _section(place: str, part: Schema, written: Mapping[str, str]) -> str:
+def _section(place: str, part: Schema, written: Mapping[str, str], parts: Schema) -> str:
     required = part.get("required", [])
     rows = [
         (
             code(name),
             said(value.get("description") or written.get(name), f"study file: {place}.{name}"),
-            _type(value),
+            _type(value, parts),
             _default(value, name in required),
         )
         for name, value in part["properties"].items()
@@ -78,17 +79,18 @@ def _section(place: str, part: Schema, written: Mapping[str, str]) -> str:
     return "\n\n".join([f"## {title}", *about, table(("field", "", "value", "default"), rows)])
 
 
-def _type(value: Schema) -> str:
+def _type(value: Schema, parts: Schema) -> str:
     if "anyOf" in value:
-        return " or ".join(_type(one) for one in value["anyOf"] if one.get("type") != "null")
+        return " or ".join(_type(one, parts) for one in value["anyOf"] if one.get("type") != "null")
     if "$ref" in value:
-        return "name or table"
+        (name,) = _references(value)
+        return "name or table" if "name" in parts[name]["properties"] else "table"
     if "enum" in value:
         return " ".join(code(f'"{one}"') for one in value["enum"])
     if "const" in value:
         return code(f'"{value["const"]}"')
     if value["type"] == "array":
-        return f"list of {_type(value['items'])}"
+        return f"list of {_type(value['items'], parts)}"
     names = {
         "integer": "whole number",
         "number": "number",
@@ -101,9 +103,8 @@ def _type(value: Schema) -> str:
 
 
 def _default(value: Schema, required: bool) -> str:
+    """As it would stand in the file; nothing for a field that is empty or absent by default."""
     if required:
         return "required"
     default = value.get("default")
-    if default in (None, "", [], {}) or isinstance(default, dict):
-        return ""
-    return code({True: "true", False: "false"}[default] if isinstance(default, bool) else default)
+    return "" if default in (None, "", []) or isinstance(default, dict) else code(json.dumps(default))

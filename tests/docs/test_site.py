@@ -14,7 +14,8 @@ import pytest
 from cyclopts import App, Parameter
 from docs._reference import SECTIONS, Undocumented, catalogue, commands, exit_codes, files, filled, plug_ins, study_file
 
-from prunecheck import allocation, check, method
+import prunecheck
+from prunecheck import allocation, check, exchange, method
 from prunecheck.cli import catalogue as desk
 from prunecheck.data import DATASETS
 from prunecheck.data.catalogue import DataEntry
@@ -173,3 +174,15 @@ def test_an_environment_variable_without_words_is_an_omission(monkeypatch: pytes
     monkeypatch.setattr(files, "written", lambda _part: {"PRUNECHECK_DATA": "x", "PRUNECHECK_FAULT": "y"})
     with pytest.raises(Undocumented, match="PRUNECHECK_HOME"):
         files.environment()
+
+
+def undocumented(names: list[str], text: str) -> list[str]:
+    """The public names that no autodoc directive and no code span of the reference mentions."""
+    return [name for name in names if not re.search(rf":: (prunecheck\.)?{name}\b|`(prunecheck\.)?{name}`", text)]
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))
+    names = {*prunecheck.__all__, *exchange.__all__} - {"__version__"}
+    assert undocumented(sorted(names), text) == []
+    assert undocumented(["planted"], text) == ["planted"]
