@@ -38,6 +38,18 @@ def test_parse_reads_what_render_wrote(files: dict[str, bytes]) -> None:
     assert list(parsed) == sorted(parsed)
 
 
+@given(st.dictionaries(SAFE_NAMES, st.binary(max_size=20), max_size=5))
+def test_a_manifest_is_json_as_everybody_writes_it(files: dict[str, bytes]) -> None:
+    text = manifest.render(KEY, {name: Entry.of(data) for name, data in files.items()}).decode()
+    assert text == json.dumps(json.loads(text), indent=1, sort_keys=True) + "\n"
+
+
+@pytest.mark.parametrize("odd", [r"\ud800", r"\"", r"\n", "\N{SNOWMAN}"])
+def test_a_hash_that_is_none_is_damage_and_nothing_worse(odd: str) -> None:
+    entry = f'{{"size": 1, "sha256": "{odd}"}}'
+    assert manifest.parse(KEY, f'{{"files": {{"a": {entry}}}}}'.encode()) is None
+
+
 def test_order_of_the_files_does_not_matter() -> None:
     assert manifest.render(KEY, dict(reversed(ENTRIES.items()))) == manifest.render(KEY, ENTRIES)
 

@@ -211,7 +211,7 @@ class Store:
 
     def folder(self, key: str) -> Path:
         """Where artefact *key* is or will be. Read it with ``read``, which verifies."""
-        return self.root / "objects" / check_key(key)[:2] / key
+        return self.root.joinpath("objects", check_key(key)[:2], key)
 
     def partial_path(self, key: str) -> Path:
         """Where the partial state of *key* is or will be."""
