@@ -16,7 +16,7 @@ from tests.cli.desk import Desk, run
 from tests.study.studies import BASE_TOML, write
 
 COMMANDS = ["demo", "init", "plan", "run", "report", "verdict", "list", "counts", "schema", "ticket", "audit", "arms"]
-COMMANDS += ["cache", "doctor", "explain", "verify", "presets"]
+COMMANDS += ["cache", "doctor", "explain", "verify", "presets", "status", "paper", "completion"]
 
 
 def test_help_names_every_command_and_the_way_in(desk: Desk) -> None:

@@ -22,6 +22,8 @@ app = App(name="cache", help="Look after the store of trained artefacts.")
 def ls(*, store: Where = None, json: Flag = False) -> None:
     """Say where the store is, how much it holds and how much of it.
 
+    Example: prunecheck cache ls
+
     Parameters
     ----------
     store
@@ -50,6 +52,8 @@ def ls(*, store: Where = None, json: Flag = False) -> None:
 @app.command
 def verify(*, store: Where = None, json: Flag = False) -> int:
     """Hash every artefact again; the damaged ones are set aside, and made again by the next run. Exit 3 if any.
+
+    Example: prunecheck cache verify
 
     Parameters
     ----------
@@ -89,6 +93,8 @@ def gc(
     Kept is all that a named study can come to need, at its largest number of seeds too. A study that was run with
     --set or with another torch has other artefacts than its file says now: they count as not needed.
 
+    Example: prunecheck cache gc study.toml other.toml --yes
+
     Parameters
     ----------
     studies
@@ -124,6 +130,8 @@ def gc(
 def export(study: Path, file: Path, *, store: Where = None) -> None:
     """Write all finished steps of a study to one tar file, e.g. to publish it or to go on elsewhere.
 
+    Example: prunecheck cache export study.toml study.tar
+
     Parameters
     ----------
     study
@@ -150,6 +158,8 @@ def import_(file: Path, *, store: Where = None) -> None:
 
     The check proves that nothing was damaged on the way, not that the sender computed what the names say:
     `prunecheck verify STUDY --rerun 5%` does.
+
+    Example: prunecheck cache import study.tar
 
     Parameters
     ----------

@@ -7,14 +7,20 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from prunecheck.cli import completion
 from prunecheck.cli.say import print_columns, print_json
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Model = Annotated[str, Parameter(completer=completion.models)]
+Allocation = Annotated[str, Parameter(completer=completion.allocations)]
+Preset = Annotated[str | None, Parameter(completer=completion.presets)]
 Kind = Literal["methods", "checks", "models", "datasets", "allocations", "presets", "recipes", "studies"]
 
 
 def list_(kind: Kind, *, json: Flag = False) -> None:
     """List what a study can name, one a line, the name first.
+
+    Example: prunecheck list methods
 
     Parameters
     ----------
@@ -51,17 +57,19 @@ def _entries(kind: Kind) -> list[tuple[str, str]]:
 
 
 def counts(
-    model: str,
+    model: Model,
     *,
     sparsity: str,
     classes: int = 10,
     channels: int = 3,
     image_size: int = 32,
-    allocate: str = "smart_ratio",
-    preset: str | None = None,
+    allocate: Allocation = "smart_ratio",
+    preset: Preset = None,
     json: Flag = False,
 ) -> None:
     """Show how many weights every layer of a model keeps, without data and without training.
+
+    Example: prunecheck counts resnet32 --sparsity 98% --preset official
 
     Parameters
     ----------
@@ -109,7 +117,10 @@ def counts(
 
 
 def schema() -> None:
-    """Print the JSON Schema of a study file, for editors."""
+    """Print the JSON Schema of a study file, for editors.
+
+    Example: prunecheck schema
+    """
     from prunecheck.study import Study
 
     print(json.dumps(Study.model_json_schema(), indent=2))

@@ -20,6 +20,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 def doctor(*, torch: Flag = False, store: Path | None = None, json: Flag = False) -> None:
     """Show versions, cores, the store and its disk, and which optional parts are there.
 
+    Example: prunecheck doctor --torch
+
     Parameters
     ----------
     torch

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def explain(key: str, study: Path | None = None, *, store: Path | None = None) -> None:
     """Say in one sentence what a step is, whether it is in the store, and what will run with it if not.
 
+    Example: prunecheck explain 7c1e study.toml
+
     Parameters
     ----------
     key

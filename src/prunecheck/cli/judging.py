@@ -26,6 +26,8 @@ def verdict(
     The CSV file has the columns method, check, sparsity, seed, accuracy, n_test: one row a trained network, accuracy
     a fraction; `clean` in the check column is the untouched arm, `dense` in the method column the unpruned network.
 
+    Example: prunecheck verdict results.csv --margin 0.5 --strict
+
     Parameters
     ----------
     results

@@ -6,12 +6,26 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from cyclopts import App
+from cyclopts import App, Group
 from cyclopts.exceptions import CycloptsError
 
-from prunecheck.cli import cache, catalogue, doctor, explain, judging, presets, status, studies, tickets, verifying
+from prunecheck.cli import (
+    cache,
+    catalogue,
+    completion,
+    doctor,
+    explain,
+    judging,
+    paper,
+    presets,
+    status,
+    studies,
+    tickets,
+    verifying,
+)
+from prunecheck.cli.helping import exit_codes, flow_all
 from prunecheck.cli.say import complain, out, unplug
 from prunecheck.core.errors import Interrupted, PrunecheckError
 from prunecheck.run.stopping import terminated
@@ -23,30 +37,58 @@ Start with `prunecheck demo` (a few minutes, nothing to set up), then `prunechec
 """
 
 
+GROUPS: dict[str, dict[str, Callable[..., object] | App]] = {
+    "Studies": {
+        "demo": studies.demo,
+        "init": studies.init,
+        "plan": studies.plan,
+        "run": studies.run,
+        "status": status.status,
+        "report": studies.report,
+        "paper": paper.paper,
+        "verify": verifying.verify,
+        "explain": explain.explain,
+    },
+    "Without a study": {
+        "verdict": judging.verdict,
+        "counts": catalogue.counts,
+        "ticket": tickets.ticket,
+        "audit": tickets.audit,
+        "arms": tickets.arms,
+    },
+    "What there is": {
+        "list": catalogue.list_,
+        "presets": presets.app,
+        "schema": catalogue.schema,
+        "cache": cache.app,
+        "doctor": doctor.doctor,
+        "completion": completion.completion,
+    },
+}
+"""group -> name -> what it does, in the order in which help shows them"""
+
+
 def make_app() -> App:
     app = App(
         name="prunecheck",
         help=HELP,
+        help_epilogue=exit_codes(),
+        group_commands=Group("Options", sort_key=len(GROUPS)),
         help_format="plaintext",  # rich's Markdown takes longer to import than all the rest
         version=_version,
         version_flags=["--version"],
         result_action="return_value",
         suppress_keyboard_interrupt=False,  # we have something to say about it
     )
-    for command in (studies.demo, studies.init, studies.plan, studies.run, studies.report, judging.verdict):
-        app.command(command)
-    app.command(status.status)
-    app.command(tickets.ticket)
-    app.command(tickets.audit)
-    app.command(tickets.arms)
-    app.command(catalogue.list_, name="list")
-    app.command(catalogue.counts)
-    app.command(catalogue.schema)
-    app.command(presets.app)
-    app.command(verifying.verify)
-    app.command(cache.app)
-    app.command(explain.explain)
-    app.command(doctor.doctor)
+    for place, (title, commands) in enumerate(GROUPS.items()):
+        group = Group(title, sort_key=place)
+        for order, (name, command) in enumerate(commands.items()):
+            if isinstance(command, App):
+                command.group, command.sort_key = (group,), order
+                app.command(command)
+            else:
+                app.command(command, name=name, group=group, sort_key=order)
+    flow_all(app)
     return app
 
 

@@ -6,14 +6,19 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from prunecheck.cli import completion
 from prunecheck.cli.say import print_columns, print_json
+
+Preset = Annotated[str, Parameter(completer=completion.presets)]
 
 app = App(name="presets", help="Show and compare how published codes count, break ties and score.")
 
 
 @app.command
-def show(name: str, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def show(name: Preset, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Print every choice of one preset.
+
+    Example: prunecheck presets show official
 
     Parameters
     ----------
@@ -32,8 +37,10 @@ def show(name: str, *, json: Annotated[bool, Parameter(negative="")] = False) ->
 
 
 @app.command
-def diff(first: str, second: str, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def diff(first: Preset, second: Preset, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Print the choices in which two presets differ.
+
+    Example: prunecheck presets diff official none
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from prunecheck.cli import say
+from prunecheck.cli import completion, say
 from prunecheck.cli.say import err, note, print_columns, print_json
 from prunecheck.core.errors import StudyError
 
@@ -28,6 +28,7 @@ Out = Annotated[Path | None, Parameter(help="Where results go (default: runs/NAM
 Quiet = Annotated[
     bool, Parameter(name=["--quiet", "-q"], negative="", show_default=False, help="No progress and no remarks.")
 ]
+Template = Annotated[str, Parameter(completer=completion.templates)]
 Junit = Annotated[Path | None, Parameter(help="Write the verdicts as JUnit XML to this file.")]
 
 
@@ -68,7 +69,7 @@ def demo(
     return _show(results, junit, options)
 
 
-def init(path: Path = Path("study.toml"), *, template: str = "template", force: Flag = False) -> None:
+def init(path: Path = Path("study.toml"), *, template: Template = "template", force: Flag = False) -> None:
     """Write a study file to start from.
 
     Example: prunecheck init mine.toml --template sanity-initial-cpu

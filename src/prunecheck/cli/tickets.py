@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from prunecheck.cli import completion
 from prunecheck.cli.say import note, print_columns, print_json
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 
 Flag = Annotated[bool, Parameter(negative="")]
+Model = Annotated[str, Parameter(completer=completion.models)]
+Checks = Annotated[str, Parameter(completer=completion.checks)]
 
 
 @Parameter(name="*")
@@ -37,8 +40,10 @@ class Images:
 CIFAR = Images()
 
 
-def audit(checkpoint: Path, *, model: str, images: Images = CIFAR, json: Flag = False) -> None:
+def audit(checkpoint: Path, *, model: Model, images: Images = CIFAR, json: Flag = False) -> None:
     """Look at a mask before anything is trained: layer counts, collapse, connectivity, what a rearrangement can change.
+
+    Example: prunecheck audit pruned.safetensors --model resnet32
 
     Parameters
     ----------
@@ -66,8 +71,8 @@ def audit(checkpoint: Path, *, model: str, images: Images = CIFAR, json: Flag = 
 def arms(
     mask: str,
     *,
-    model: str,
-    checks: str = "layerwise_rearrange",
+    model: Model,
+    checks: Checks = "layerwise_rearrange",
     seeds: str = "0,1,2",
     out: Path,
     weights: str | None = None,
@@ -78,6 +83,8 @@ def arms(
     """Write the arms of a trial for your own training code: files to train from and a table to fill in.
 
     Fill in the columns accuracy and n_test of arms.csv, then: `prunecheck verdict arms.csv`.
+
+    Example: prunecheck arms mask-{seed}.pt --model resnet32 --out arms
 
     Parameters
     ----------
@@ -120,17 +127,19 @@ def arms(
 
 
 def ticket(
-    model: str,
+    model: Model,
     *,
     sparsity: str,
     out: Path = Path("ticket.safetensors"),
     seed: int = 0,
-    method: str = "random_ticket",
-    allocate: str | None = None,
+    method: Annotated[str, Parameter(completer=completion.methods)] = "random_ticket",
+    allocate: Annotated[str | None, Parameter(completer=completion.allocations)] = None,
     images: Images = CIFAR,
     json: Flag = False,
 ) -> None:
     """Write a ticket's mask for a model, without data and without training.
+
+    Example: prunecheck ticket resnet32 --sparsity 98% --out ticket.safetensors
 
     Parameters
     ----------
