@@ -105,3 +105,12 @@ def test_cost_and_provenance_depend_on_the_plan_alone(ran: tuple[Results, Store]
     assert len(again["data fingerprint"]) == 16
     other = tiny.run(tmp_path, seeds=[4])
     assert provenance_of(other.study, other.plan)["plan"] != again["plan"]
+
+
+def test_facts_keep_in_memory_what_rows_and_curves_need_and_no_more(ran: tuple[Results, Store]) -> None:
+    results, store = ran
+    facts = Facts(store)
+    arm = next(arm for arm in results.plan.arms if arm.mask)
+    assert len(facts.of(arm.train)["accuracies"]) == len(facts.whole(arm.train)["history"])
+    assert len(facts.whole(arm.mask or "")["layers"]) > 3
+    assert not {"history", "layers"} & (facts.of(arm.train).keys() | facts.of(arm.mask or "").keys())

@@ -22,14 +22,22 @@ NEARLY_A_NO_OP = 0.9
 
 
 class Facts:
-    """The ``result.json`` of steps, read once."""
+    """The ``result.json`` of steps, read once. What takes memory is not kept: of the epochs only the test accuracies
+    (``accuracies``), of the layers nothing; ``whole`` reads all there is, every time."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.of = lru_cache(maxsize=None)(self._read)
 
-    def _read(self, key: str) -> dict[str, Any]:
+    def whole(self, key: str) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads(self.store.read(key, "result.json"))
+        return facts
+
+    def _read(self, key: str) -> dict[str, Any]:
+        facts = self.whole(key)
+        facts.pop("layers", None)
+        if "history" in facts:
+            facts["accuracies"] = tuple(epoch["test_accuracy"] for epoch in facts.pop("history"))
         return facts
 
 
@@ -57,7 +65,7 @@ def _row(arm: Arm, facts: Facts) -> Row:
         "best_accuracy": trained["best_accuracy"],
         "train_accuracy": trained["train_accuracy"],
         "n_test": trained["n_test"],
-        "epochs": len(trained["history"]),
+        "epochs": len(trained["accuracies"]),
         "diverged": trained["diverged"],
     }
     if arm.mask:
@@ -84,7 +92,7 @@ def curves(arms: Iterable[Arm], facts: Facts) -> tuple[Curve, ...]:
             arm.check,
             arm.sparsity if arm.sparsity is not None else 0.0,
             arm.seed,
-            tuple(epoch["test_accuracy"] for epoch in facts.of(arm.train)["history"]),
+            facts.of(arm.train)["accuracies"],
         )
         for arm in arms
     )
@@ -97,7 +105,7 @@ def layer_tables(study: Study, arms: Iterable[Arm], facts: Facts) -> tuple[Layer
     for arm in arms:
         if arm.check != CLEAN or arm.mask is None or arm.sparsity is None or (arm.method, arm.sparsity) in tables:
             continue
-        described = facts.of(arm.mask)["layers"]
+        described = facts.whole(arm.mask)["layers"]
         layers = tuple(Layer(name, kind, tuple(shape)) for name, kind, shape, _ in described)
         tables[arm.method, arm.sparsity] = _table(arm.method, arm.sparsity, layers, [row[3] for row in described])
     family = family_of(study.model)
