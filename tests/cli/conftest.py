@@ -14,6 +14,7 @@ def desk(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
     """The desk in an empty folder with a store of its own; what it does to signals is undone."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PRUNECHECK_HOME", str(tmp_path / "store"))
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield Desk(capsys)
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -40,6 +40,13 @@ def unplug(stream: TextIO) -> None:
     os.close(nowhere)
 
 
+def show_cursor(stream: TextIO) -> None:
+    """Undo what a bar that was interrupted while it was being tidied up leaves behind."""
+    if stream.isatty():
+        stream.write("\x1b[?25h")
+        stream.flush()
+
+
 def harmless(text: str) -> str:
     """*text* without control characters, which could move the cursor or colour what follows; lines are kept."""
     lines = text.splitlines()
