@@ -17,7 +17,7 @@ LARGE = {"model": "resnet8_w16"}
 
 @pytest.fixture
 def without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sparse, "unavailable", lambda: "numba is not installed; pip install 'prunecheck[sparse]'.")
+    monkeypatch.setattr(sparse, "unavailable", lambda: "numba is not installed (prunecheck[sparse] holds it)")
 
 
 def backends(plan: Plan, kind: str = "train") -> set[Any]:
@@ -64,7 +64,7 @@ def test_dense_keys_do_not_depend_on_numba() -> None:
 
 @pytest.mark.parametrize("changes", [{"device": "cuda"}, {"precision": "bfloat16"}])
 def test_sparse_says_what_it_cannot_do(changes: dict[str, Any]) -> None:
-    with pytest.raises(StudyError, match='backend = "sparse": '):
+    with pytest.raises(StudyError, match='backend = "sparse" cannot be had: '):
         load_study({**BASE, "backend": "sparse", **changes})
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +23,7 @@ from prunecheck.core.errors import Interrupted
 from prunecheck.stages.context import Context, as_json
 from prunecheck.store import Store
 from prunecheck.study.step import Step
+from prunecheck.training.backend import trainee
 from prunecheck.training.loop import Epoch, Run, start, train
 from prunecheck.training.recipe import Recipe
 from prunecheck.training.task import task_named
@@ -44,13 +46,15 @@ def train_model(
     """Train *model* in place (resuming where a checkpoint exists); the facts as JSON bytes, and the state *model* was
     in when ``keep_after`` epochs of the schedule were finished (None where that was never so)."""
     params = step.params
-    run = start(model, recipe)
+    train_feed, test_feed = context.feeds(params, recipe.pad)
+    example, _ = train_feed.select(np.arange(min(recipe.batch_size, train_feed.samples)))
+    trained = trainee(model, masks or {}, example, params.get("backend"))
+    run = start(trained.network, recipe)
     kept = tree.clone(model.state_dict()) if keep_after == first else None
     checkpoint = _checkpoint_of(context, step.key)
     if checkpoint is not None and (keep_after is None or checkpoint.kept or checkpoint.done(first) < keep_after):
         checkpoint.put_into(run)
         kept = checkpoint.kept or kept
-    train_feed, test_feed = context.feeds(params, recipe.pad)
     held = _Held(context.store, step.key)
 
     def after_epoch(run: Run) -> None:
@@ -68,17 +72,20 @@ def train_model(
             test_feed,
             recipe,
             task_named(params["task"]),
-            masks=masks,
+            masks=trained.masks,
             seed=params["seed"],
             phase=phase,
             first=first,
             last=last,
+            precision=params.get("precision", "float32"),
             after_epoch=after_epoch,
         )
     except (KeyboardInterrupt, Interrupted):
         held.write()  # only the epoch under way is trained again
         raise
-    return as_json(_facts(run, finite, first, last, train_feed.samples, test_feed.samples)), kept
+    trained.put_into(model)
+    facts = _facts(run, finite, first, last, train_feed.samples, test_feed.samples)
+    return as_json({**facts, **trained.facts}), kept
 
 
 @dataclass

@@ -31,12 +31,12 @@ def _worth_trying(study: Study, side: int, sparsity: float) -> bool:
 def resolve_backend(study: Study) -> None:
     """Raises StudyError where ``backend = "sparse"`` is asked for and cannot be had."""
     if study.backend == "sparse" and (why := _hindrance(study)):
-        raise StudyError(f'backend = "sparse": {why} backend = "auto" or "dense" goes without.')
+        raise StudyError(f'backend = "sparse" cannot be had: {why}. "auto" and "dense" go without.')
 
 
 def _hindrance(study: Study) -> str | None:
     if study.device != "cpu":
-        return f"device = {study.device!r} has none; it is for the CPU."
+        return f"it is for the CPU, and device = {study.device!r}"
     if study.precision != "float32":
-        return f"precision = {study.precision!r} has none; it computes in float32."
+        return f"it computes in float32, and precision = {study.precision!r}"
     return sparse.unavailable()
