@@ -68,11 +68,10 @@ def test_twenty_steps_stay_with_the_masked_network(name: str) -> None:
     net, masks, ours, inputs, targets = pair(name)
     exact = copy.deepcopy(net).double()
     wanted = train(exact, sgd(exact), (inputs, targets), 20, masks)
-    dense = train(net, sgd(net), (inputs, targets), 20, masks)
     found = train(ours, sgd(ours), (inputs, targets), 20)
-    slack = max(abs(a - b) for a, b in zip(wanted, dense, strict=True))
-    assert found[:3] == pytest.approx(wanted[:3], rel=2e-5)
-    assert max(abs(a - b) for a, b in zip(wanted, found, strict=True)) <= 20 * slack + 1e-3
+    assert found[:8] == pytest.approx(wanted[:8], rel=2e-6)
+    # later on a rounding error may turn a ReLU on or off, which no precision of float32 prevents
+    assert found == pytest.approx(wanted, rel=2e-2)
 
 
 @pytest.mark.parametrize("name", NETS)

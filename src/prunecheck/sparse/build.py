@@ -156,7 +156,8 @@ class Builder:
             names = (name for name, _ in module.named_parameters())
             target, weights = module, {name: self.weights[f"{node.target}.{name}"] for name in names}
         elif node.op == "call_method":
-            target = getattr(Tensor, str(node.target))
+            # a view of what has another memory order here would be refused
+            target = getattr(Tensor, "reshape" if node.target == "view" else str(node.target))
         copies = writes_in_place(self.shell, node)
         made = Native(target, tuple(args), dict(kwargs), self.count, weights, copies)
         return Place(tensor=self._emit(made, trains=bool(weights)))

@@ -50,6 +50,12 @@ class Window:
         return self.stride != (1, 1)
 
     @property
+    def classes(self) -> list[Pair]:
+        """The pixel classes (row, column modulo the stride) that some tap reads, in order."""
+        (kh, kw), (sh, sw), (dh, dw) = self.kernel, self.stride, self.dilation
+        return sorted({(a * dh % sh, b * dw % sw) for a in range(kh) for b in range(kw)})
+
+    @property
     def border(self) -> int:
         """Zeros that an input map needs around it (none where it is folded anyway)."""
         return 0 if self.folds else max(self.padding)
@@ -145,21 +151,28 @@ def sparse_conv(mask: Any, window: Window, groups: int) -> SparseConv:
     into += out // (channels_out // groups) * per_group
     down, right = down * window.dilation[0], right * window.dilation[1]
     sh, sw = window.stride
-    into += (down % sh * sw + right % sw) * channels_in
+    into += _numbers(window)[down % sh, right % sw] * channels_in
     order = np.argsort(into, kind="stable")
     return SparseConv(
         channels_in, channels_out, window, out, into, down // sh, right // sw,
         np.searchsorted(out, np.arange(channels_out + 1)).astype(np.int64),
         order,
-        np.searchsorted(into[order], np.arange(channels_in * sh * sw + 1)).astype(np.int64),
+        np.searchsorted(into[order], np.arange(channels_in * len(window.classes) + 1)).astype(np.int64),
     )  # fmt: skip
 
 
+def _numbers(window: Window) -> Any:
+    """The number of every pixel class in ``window.classes``, -1 where nobody reads it."""
+    numbers = np.full(window.stride, -1)
+    for i, class_ in enumerate(window.classes):
+        numbers[class_] = i
+    return numbers
+
+
 def folded_shape(window: Window, x: Shape, y: Shape) -> Shape:
-    """Of *x* with every pixel class modulo the stride as channels of its own, padding included."""
-    sh, sw = window.stride
+    """Of *x* with every pixel class that is read as channels of its own, padding included."""
     down, right = window.reach
-    return Shape(x.channels * sh * sw, y.height + down, y.width + right, x.images)
+    return Shape(x.channels * len(window.classes), y.height + down, y.width + right, x.images)
 
 
 def fold(x: Map, window: Window, y: Shape, pool: Pool) -> Map:
@@ -183,14 +196,12 @@ def unfold(folded: Map, window: Window, x: Map, add: bool) -> None:
 
 def _classes(window: Window, x: Shape, folded: Shape) -> list[tuple[slice, slice, slice, slice, slice]]:
     """For every pixel class: its channels, rows and columns in the folded map, its rows and columns in the image."""
-    sh, sw = window.stride
     found = []
-    for a in range(sh):
-        for b in range(sw):
-            channels = slice((a * sw + b) * x.channels, (a * sw + b + 1) * x.channels)
-            rows, image_rows = _stretch(a, sh, window.padding[0], x.height, folded.height)
-            columns, image_columns = _stretch(b, sw, window.padding[1], x.width, folded.width)
-            found.append((channels, rows, columns, image_rows, image_columns))
+    for i, (a, b) in enumerate(window.classes):
+        channels = slice(i * x.channels, (i + 1) * x.channels)
+        rows, image_rows = _stretch(a, window.stride[0], window.padding[0], x.height, folded.height)
+        columns, image_columns = _stretch(b, window.stride[1], window.padding[1], x.width, folded.width)
+        found.append((channels, rows, columns, image_rows, image_columns))
     return found
 
 

@@ -1,7 +1,7 @@
-"""Batch norm, residual sum and ReLU in one go, channel by channel: a channel stays in the cache for all its passes.
+"""Batch norm, residual sum and ReLU in one go, channel by channel: a channel stays in the cache for both its passes.
 
 All functions work on flat float32 buffers of one common shape: channel ``c``, row ``h`` begins at
-``at + c * plane + h * row`` and is ``length`` numbers long. Statistics are summed in float32 along a row and in float64
+``at + c * plane + h * row`` and is ``length`` numbers long. Sums are taken in float32 along a row and in float64
 over rows. NaN goes through every comparison as torch lets it.
 """
 
@@ -15,51 +15,41 @@ from prunecheck.sparse.jit import compiled
 
 
 @compiled
-def moments(z: Any, at: int, plane: int, row: int, rows: int, length: int, mean: Any, variance: Any) -> None:
-    """Mean and biased variance of every channel, float64."""
+def moments(z: Any, at: int, row: int, rows: int, length: int) -> Any:
+    """Mean and biased variance of one channel, float64, in one pass around the mean of its first row."""
+    first, _ = _sums(z[at:][:length], np.float32(0))
+    centre = np.float32(first / length)
+    total, square = 0.0, 0.0
+    for h in range(rows):
+        part, part_square = _sums(z[at + h * row :][:length], centre)
+        total += part
+        square += part_square
     count = rows * length
-    for c in range(mean.size):
-        total = 0.0
-        for h in range(rows):
-            total += _sum(z[at + c * plane + h * row :][:length])
-        mean[c] = total / count
-        centre, spread = np.float32(mean[c]), 0.0
-        for h in range(rows):
-            spread += _spread(z[at + c * plane + h * row :][:length], centre)
-        variance[c] = spread / count - (mean[c] - centre) ** 2
-
-
-@compiled
-def apply(
-    z: Any, y: Any, other: Any, at: int, plane: int, row: int, rows: int, length: int, scale: Any, shift: Any,
-    relu: bool,
-) -> None:  # fmt: skip
-    """``y = scale[c] * z + shift[c] (+ other)``, then ReLU if asked for. An empty *other* is none."""
-    for c in range(scale.size):
-        for h in range(rows):
-            start = at + c * plane + h * row
-            if other.size > 0:
-                _affine_sum(z[start:][:length], other[start:][:length], y[start:][:length], scale[c], shift[c])
-            else:
-                _affine(z[start:][:length], y[start:][:length], scale[c], shift[c])
-            if relu:
-                _relu(y[start:][:length])
+    return centre + total / count, max(square / count - (total / count) ** 2, 0.0)
 
 
 @compiled
 def normalise(
     z: Any, y: Any, other: Any, at: int, plane: int, row: int, rows: int, length: int, gain: Any, offset: Any,
-    eps: float, mean: Any, variance: Any, relu: bool,
+    eps: float, mean: Any, variance: Any, of_batch: bool, relu: bool,
 ) -> None:  # fmt: skip
-    """Batch norm with the batch's own statistics, which go to *mean* and *variance* (biased), and :func:`apply`."""
-    scale, shift = np.empty(1, np.float32), np.empty(1, np.float32)
+    """``y = gain * (z - mean) / sqrt(variance + eps) + offset (+ other)``, then ReLU if asked for.
+
+    *of_batch*: mean and variance (biased) are those of *z* and are written, else they are read. An empty *other* is
+    none.
+    """
     for c in range(mean.size):
         start = at + c * plane
-        moments(z, start, plane, row, rows, length, mean[c : c + 1], variance[c : c + 1])
+        if of_batch:
+            mean[c], variance[c] = moments(z, start, row, rows, length)
         slope = gain[c] / np.sqrt(variance[c] + eps)
-        scale[0] = slope
-        shift[0] = offset[c] - slope * mean[c]
-        apply(z, y, other, start, plane, row, rows, length, scale, shift, relu)
+        scale, shift = np.float32(slope), np.float32(offset[c] - slope * mean[c])
+        for h in range(rows):
+            a, out = z[start + h * row :][:length], y[start + h * row :][:length]
+            if other.size > 0:
+                _affine_sum(a, other[start + h * row :][:length], out, scale, shift, relu)
+            else:
+                _affine(a, out, scale, shift, relu)
 
 
 @compiled
@@ -74,27 +64,31 @@ def normalise_back(
     """
     count = rows * length
     for c in range(mean.size):
+        start = at + c * plane
         total, product = 0.0, 0.0
         centre = np.float32(mean[c])
         for h in range(rows):
-            start = at + c * plane + h * row
+            slope, a = g[start + h * row :][:length], z[start + h * row :][:length]
             if relu:
-                _mask(g[start:][:length], y[start:][:length])
-            total += _sum(g[start:][:length])
-            product += _product(g[start:][:length], z[start:][:length], centre)
+                part, part_product = _masked_products(slope, y[start + h * row :][:length], a, centre)
+            else:
+                part, part_product = _products(slope, a, centre)
+            total += part
+            product += part_product
         product -= total * (mean[c] - centre)
         offset_slope[c] = total
         gain_slope[c] = product * inverse[c]
-        a = gain[c] * inverse[c]
-        b, e = 0.0, 0.0
+        by_g = gain[c] * inverse[c]
+        by_z, shift = 0.0, 0.0
         if of_batch:
-            b = -a * inverse[c] * inverse[c] * product / count
-            e = -a * total / count - b * mean[c]
+            by_z = -by_g * inverse[c] * inverse[c] * product / count
+            shift = -by_g * total / count - by_z * mean[c]
         for h in range(rows):
-            start = at + c * plane + h * row
-            _affine2(
-                g[start:][:length], z[start:][:length], d[start:][:length], np.float32(a), np.float32(b), np.float32(e)
-            )
+            here = start + h * row
+            _combine(
+                g[here:][:length], z[here:][:length], d[here:][:length], np.float32(by_g), np.float32(by_z),
+                np.float32(shift),
+            )  # fmt: skip
 
 
 @compiled
@@ -102,15 +96,14 @@ def join(
     z: Any, y: Any, other: Any, at: int, plane: int, row: int, channels: int, rows: int, length: int, relu: bool
 ) -> None:
     """``y = z (+ other)``, then ReLU if asked for. An empty *other* is none."""
+    one, none = np.float32(1), np.float32(0)
     for c in range(channels):
         for h in range(rows):
             start = at + c * plane + h * row
             if other.size > 0:
-                _sum2(z[start:][:length], other[start:][:length], y[start:][:length])
+                _affine_sum(z[start:][:length], other[start:][:length], y[start:][:length], one, none, relu)
             else:
-                y[start:][:length] = z[start:][:length]
-            if relu:
-                _relu(y[start:][:length])
+                _affine(z[start:][:length], y[start:][:length], one, none, relu)
 
 
 @compiled
@@ -119,65 +112,62 @@ def mask(g: Any, y: Any, at: int, plane: int, row: int, channels: int, rows: int
     for c in range(channels):
         for h in range(rows):
             start = at + c * plane + h * row
-            _mask(g[start:][:length], y[start:][:length])
+            _masked_products(g[start:][:length], y[start:][:length], y[start:][:length], np.float32(0))
 
 
 @compiled
-def _sum(a: Any) -> Any:
-    s = np.float32(0)
+def _sums(a: Any, centre: Any) -> Any:
+    s = t = np.float32(0)
     for j in range(a.size):
-        s += a[j]
-    return s
+        x = a[j] - centre
+        s += x
+        t += x * x
+    return s, t
 
 
 @compiled
-def _spread(a: Any, centre: Any) -> Any:
-    s = np.float32(0)
-    for j in range(a.size):
-        t = a[j] - centre
-        s += t * t
-    return s
-
-
-@compiled
-def _product(a: Any, b: Any, centre: Any) -> Any:
-    s = np.float32(0)
-    for j in range(a.size):
-        s += a[j] * (b[j] - centre)
-    return s
-
-
-@compiled
-def _affine(a: Any, out: Any, scale: Any, shift: Any) -> None:
-    for j in range(a.size):
-        out[j] = scale * a[j] + shift
-
-
-@compiled
-def _affine_sum(a: Any, b: Any, out: Any, scale: Any, shift: Any) -> None:
-    for j in range(a.size):
-        out[j] = scale * a[j] + shift + b[j]
-
-
-@compiled
-def _affine2(a: Any, b: Any, out: Any, by_a: Any, by_b: Any, shift: Any) -> None:
-    for j in range(a.size):
-        out[j] = by_a * a[j] + by_b * b[j] + shift
-
-
-@compiled
-def _sum2(a: Any, b: Any, out: Any) -> None:
-    for j in range(a.size):
-        out[j] = a[j] + b[j]
-
-
-@compiled
-def _relu(a: Any) -> None:
-    for j in range(a.size):
-        a[j] = np.float32(0) if a[j] < 0 else a[j]
-
-
-@compiled
-def _mask(g: Any, y: Any) -> None:
+def _products(g: Any, z: Any, centre: Any) -> Any:
+    s = t = np.float32(0)
     for j in range(g.size):
-        g[j] = np.float32(0) if y[j] <= 0 else g[j]
+        s += g[j]
+        t += g[j] * (z[j] - centre)
+    return s, t
+
+
+@compiled
+def _masked_products(g: Any, y: Any, z: Any, centre: Any) -> Any:
+    s = t = np.float32(0)
+    for j in range(g.size):
+        x = np.float32(0) if y[j] <= 0 else g[j]
+        g[j] = x
+        s += x
+        t += x * (z[j] - centre)
+    return s, t
+
+
+@compiled
+def _affine(a: Any, out: Any, scale: Any, shift: Any, relu: bool) -> None:
+    if relu:
+        for j in range(a.size):
+            x = scale * a[j] + shift
+            out[j] = np.float32(0) if x < 0 else x
+    else:
+        for j in range(a.size):
+            out[j] = scale * a[j] + shift
+
+
+@compiled
+def _affine_sum(a: Any, b: Any, out: Any, scale: Any, shift: Any, relu: bool) -> None:
+    if relu:
+        for j in range(a.size):
+            x = scale * a[j] + shift + b[j]
+            out[j] = np.float32(0) if x < 0 else x
+    else:
+        for j in range(a.size):
+            out[j] = scale * a[j] + shift + b[j]
+
+
+@compiled
+def _combine(g: Any, z: Any, d: Any, by_g: Any, by_z: Any, shift: Any) -> None:
+    for j in range(g.size):
+        d[j] = by_g * g[j] + by_z * z[j] + shift

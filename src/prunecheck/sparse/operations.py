@@ -132,18 +132,17 @@ class Normalise:
         y = state.new(self.output, s)
         other = NONE if self.other is None else state.map(self.other).array
         gain, offset = self._affine(state, s.channels)
-        place = s.at, s.plane, s.row, s.height, s.length
-        if self._of_batch():
-            mean, variance = np.empty(s.channels), np.empty(s.channels)
+        if of_batch := self._of_batch():
             _at_least_two(s)
-            norm.normalise(z.array, y.array, other, *place, gain, offset, self.module.eps, mean, variance, self.relu)
-            if self.module.training:
-                follow(self.module, mean, variance, s.height * s.length)
+            mean, variance = np.empty(s.channels), np.empty(s.channels)
         else:
-            mean, variance = (_doubles(t) for t in (self.module.running_mean, self.module.running_var))
-            scale = gain / np.sqrt(variance + self.module.eps)
-            shift = (offset - scale * mean).astype(np.float32)
-            norm.apply(z.array, y.array, other, *place, scale.astype(np.float32), shift, self.relu)
+            mean, variance = _doubles(self.module.running_mean), _doubles(self.module.running_var)
+        norm.normalise(
+            z.array, y.array, other, s.at, s.plane, s.row, s.height, s.length, gain, offset, self.module.eps, mean,
+            variance, of_batch, self.relu,
+        )  # fmt: skip
+        if self.module.training:
+            follow(self.module, mean, variance, s.height * s.length)
         if state.keep:
             state.saved[self.output] = mean, 1 / np.sqrt(variance + self.module.eps)
 
@@ -249,25 +248,22 @@ class MaxPool:
         height, width = self.window.output(s.height, s.width)
         t = Shape(s.channels, height, width, s.images, s.border)
         y = state.new(self.output, t)
-        chosen = np.empty(t.channels * t.height * t.length, np.uint8)
         pool.max_pool(
-            x.array, s.at, s.plane, s.row, s.height, s.width, y.array, t.at, t.plane, t.row, t.height, t.width, chosen,
+            x.array, s.at, s.plane, s.row, s.height, s.width, y.array, t.at, t.plane, t.row, t.height, t.width,
             self._sides(), t.channels, t.images,
         )  # fmt: skip
-        if state.keep:
-            state.saved[self.output] = chosen
 
     def backward(self, state: State) -> None:
         g: Map = state.gradients.pop(self.output)
-        chosen = state.saved.pop(self.output)
         if self.source in state.wanted:
             into, add = state.room(self.source)
             if not add:
                 into.flat.zero_()
             s, t = into.shape, g.shape
             pool.max_pool_back(
-                g.array, t.at, t.plane, t.row, t.height, t.width, into.array, s.at, s.plane, s.row, s.height, s.width,
-                chosen, self._sides(), t.channels, t.images,
+                g.array, state.map(self.output).array, t.at, t.plane, t.row, t.height, t.width, into.array,
+                state.map(self.source).array, s.at, s.plane, s.row, s.height, s.width, self._sides(), t.channels,
+                t.images,
             )  # fmt: skip
         state.pool.give(g)
 
@@ -299,17 +295,13 @@ class Mean:
 
 def warm() -> None:
     """Compile every loop, or load it from disk."""
-    buffer, none = np.zeros(64, np.float32), np.zeros(0, np.float32)
-    first, one, tap = np.array([0, 1]), np.zeros(1, np.int64), np.zeros(64, np.uint8)
-    double, sides = np.ones(1), np.array([1, 1, 1, 1, 0, 0])
-    kernels.gather(buffer, 0, 1, 1, 1, 1, buffer, 1, first, one, buffer, none, False)
-    kernels.dots(double, buffer, 0, 1, 1, 1, 1, buffer, 1, first, one, double)
-    norm.normalise(buffer, buffer, none, 0, 1, 1, 1, 1, double, double, 0.1, double, double, True)
-    norm.apply(buffer, buffer, none, 0, 1, 1, 1, 1, buffer[:1], buffer[:1], True)
-    norm.normalise_back(
-        buffer, buffer, buffer, buffer, 0, 1, 1, 1, 1, double, double, double, double, double, True, True
-    )
-    norm.join(buffer, buffer, none, 0, 1, 1, 1, 1, 1, True)
-    norm.mask(buffer, buffer, 0, 1, 1, 1, 1, 1)
-    pool.max_pool(buffer, 0, 1, 1, 1, 1, buffer, 0, 1, 1, 1, 1, tap, sides, 1, 1)
-    pool.max_pool_back(buffer, 0, 1, 1, 1, 1, buffer, 0, 1, 1, 1, 1, tap, sides, 1, 1)
+    a, none, double = np.zeros(64, np.float32), np.zeros(0, np.float32), np.ones(1)
+    first, offset, sides = np.array([0, 1]), np.zeros(1, np.int64), np.array([1, 1, 1, 1, 0, 0])
+    kernels.gather(a, 0, 1, 1, 1, 1, a, 1, first, offset, a, none, False)
+    kernels.dots(double, a, 0, 1, 1, 1, 1, a, 1, first, offset, double)
+    norm.normalise(a, a, none, 0, 1, 1, 1, 1, double, double, 0.1, double, double, True, True)
+    norm.normalise_back(a, a, a, a, 0, 1, 1, 1, 1, double, double, double, double, double, True, True)
+    norm.join(a, a, none, 0, 1, 1, 1, 1, 1, True)
+    norm.mask(a, a, 0, 1, 1, 1, 1, 1)
+    pool.max_pool(a, 0, 1, 1, 1, 1, a, 0, 1, 1, 1, 1, sides, 1, 1)
+    pool.max_pool_back(a, a, 0, 1, 1, 1, 1, a, a, 0, 1, 1, 1, 1, sides, 1, 1)
