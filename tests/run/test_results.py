@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from prunecheck import sparse
 from prunecheck.core.counts import kept_total
 from prunecheck.run.evidence import cost_of, provenance_of
 from prunecheck.run.results import Facts, curves, layer_tables, overlaps, present, rows
@@ -105,6 +106,14 @@ def test_cost_and_provenance_depend_on_the_plan_alone(ran: tuple[Results, Store]
     assert len(again["data fingerprint"]) == 16
     other = tiny.run(tmp_path, seeds=[4])
     assert provenance_of(other.study, other.plan)["plan"] != again["plan"]
+
+
+def test_the_backend_is_told_where_one_was_asked_for(ran: tuple[Results, Store], tmp_path: Path) -> None:
+    assert "backend" not in ran[0].evidence.provenance
+    if sparse.unavailable() is None:
+        mixed = tiny.run(tmp_path, backend="sparse", sparsities=[0.05, 0.9])
+        told = mixed.evidence.provenance["backend"]
+        assert told.startswith("2 of 4 tickets trained sparsely; 2 densely (")
 
 
 def test_facts_keep_in_memory_what_rows_and_curves_need_and_no_more(ran: tuple[Results, Store]) -> None:

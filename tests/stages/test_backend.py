@@ -44,7 +44,7 @@ def test_it_trains_what_the_dense_backend_trains(whole: Lab, tmp_path: Path) -> 
     facts, ours = dense.facts(step.key), whole.facts(twin.key)
     assert "backend" not in facts
     assert ours["backend"] == "sparse"
-    assert ours["sparse_layers"] == ours["layers"] > 0
+    assert ours["layers_sparse"] == ours["layers_pruned"] > 0
     for one, other in zip(facts["history"], ours["history"], strict=True):
         assert other["train_loss"] == pytest.approx(one["train_loss"], rel=1e-3)
     mine, theirs = whole.tree(twin.key), dense.tree(step.key)

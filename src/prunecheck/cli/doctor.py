@@ -41,7 +41,12 @@ def doctor(*, torch: Flag = False, store: Path | None = None, json: Flag = False
 
 
 def _software() -> dict[str, str]:
-    optional = {"pyarrow": "no parquet data sets", "torchvision": "no torchvision: models", "timm": "no timm: models"}
+    optional = {
+        "numba": "no sparse backend",
+        "pyarrow": "no parquet data sets",
+        "torchvision": "no torchvision: models",
+        "timm": "no timm: models",
+    }
     browser = next((name for name in BROWSERS if shutil.which(name)), None)
     return {
         "prunecheck": _version("prunecheck") or "run from its source",

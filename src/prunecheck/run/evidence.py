@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from importlib.metadata import version
 
-from prunecheck.study.plan import Plan
+from prunecheck.run.results import Facts
+from prunecheck.study.plan import Arm, Plan
 from prunecheck.study.step import canonical, numerics
 from prunecheck.study.study import Study
 
@@ -26,6 +28,20 @@ def cost_of(plan: Plan, largest: Plan) -> dict[str, object]:
         "steps": len(plan.steps),
         **{f"{kind} steps": count for kind, count in sorted(kinds.items())},
     }
+
+
+def backends_of(arms: Iterable[Arm], facts: Facts) -> dict[str, str]:
+    """How the tickets were trained, in one line; nothing where all were trained densely because nothing else was
+    asked for."""
+    trained = {arm.train: facts.of(arm.train) for arm in arms if arm.mask}
+    found = [one for one in trained.values() if "backend" in one]
+    if not found:
+        return {}
+    sparse = sum(one["backend"] == "sparse" for one in found)
+    reasons = Counter(one["backend_reason"] for one in found if one["backend"] == "dense")
+    told = [f"{sparse} of {len(trained)} tickets trained sparsely"]
+    told += [f"{n} densely ({reason})" for reason, n in sorted(reasons.items())]
+    return {"backend": "; ".join(told)}
 
 
 def provenance_of(study: Study, plan: Plan) -> dict[str, str]:

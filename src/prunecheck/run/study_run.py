@@ -13,7 +13,7 @@ from prunecheck.core.errors import PrunecheckError, StepError, StudyError
 from prunecheck.report import Evidence, MaskOverlap, write
 from prunecheck.run.engine import Failure, Outcome, Watcher, execute, needed, unwatched
 from prunecheck.run.estimate import Estimate
-from prunecheck.run.evidence import cost_of, provenance_of
+from prunecheck.run.evidence import backends_of, cost_of, provenance_of
 from prunecheck.run.failed_file import write_failed
 from prunecheck.run.homes import hidden_from_workers
 from prunecheck.run.looks import (
@@ -128,7 +128,8 @@ def _look_until_settled(study: Study, place: Place, at_work: AtWork, progress: P
         if at_work is not train_nothing:
             write_failed(place.folder, look.outcome.failures)
         if study.seeds == "auto" and look.verdict is not None and look.whole:
-            for line in settled.news(look.verdict):
+            news = settled.news(look.verdict)
+            for line in news if look.outcome.done else ():
                 progress.note(line)
     failures = look.outcome.failures
     if look.verdict is None:
@@ -157,7 +158,7 @@ def _evidence(
         curves=curves(arms, facts),
         overlaps=overlaps(arms, facts),
         cost=cost_of(plan, make_plan(study, largest_seeds(study)) if study.seeds == "auto" else plan),
-        provenance=provenance_of(study, plan) | verified(place.folder, plan.steps),
+        provenance=provenance_of(study, plan) | backends_of(arms, facts) | verified(place.folder, plan.steps),
         command=command,
         published=published_for(study),
         collapse_line=collapse_line(look.settings.chance, verdict.n_test, verdict.dense_accuracy),

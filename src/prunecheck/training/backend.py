@@ -37,4 +37,5 @@ def trainee(model: nn.Module, masks: Mapping[str, Tensor], example: Tensor, back
     except Dense as instead:
         return Trainee(model, masks, {"backend": "dense", "backend_reason": instead.reason})
     layers = [how for _, how, _ in sparse.describe()]
-    return Trainee(sparse, {}, {"backend": "sparse", "sparse_layers": layers.count("sparse"), "layers": len(layers)})
+    facts = {"backend": "sparse", "layers_sparse": layers.count("sparse"), "layers_pruned": len(layers)}
+    return Trainee(sparse, {}, facts)
