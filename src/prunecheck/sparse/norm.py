@@ -54,22 +54,28 @@ def normalise(
 
 @compiled
 def normalise_back(
-    g: Any, z: Any, y: Any, d: Any, at: int, plane: int, row: int, rows: int, length: int, gain: Any, mean: Any,
-    inverse: Any, gain_slope: Any, offset_slope: Any, relu: bool, of_batch: bool,
+    g: Any, z: Any, y: Any, d: Any, at: int, plane: int, row: int, rows: int, length: int, gain: Any, offset: Any,
+    mean: Any, inverse: Any, gain_slope: Any, offset_slope: Any, relu: bool, of_batch: bool,
 ) -> None:  # fmt: skip
-    """The gradient of *z* into *d* (which may be *g*), given the gradient *g* of *y*.
+    """The gradient of *z* into *d* (which may be *g*), given the gradient *g* of the output. Slopes are float64.
 
-    *g* becomes the gradient of the sum before the ReLU, which is the residual's. *inverse*: 1 / standard deviation.
-    *of_batch*: the statistics were the batch's own, so that they have gradients too. Slopes are float64.
+    *g* becomes the gradient of the sum before the ReLU, which is the residual's. *y* is the output; an empty *y* means
+    that nothing was added, so that the ReLU is known from *z*. *inverse*: 1 / standard deviation. *of_batch*: the
+    statistics were the batch's own, so that they have gradients too.
     """
     count = rows * length
     for c in range(mean.size):
         start = at + c * plane
-        total, product = 0.0, 0.0
+        by_g = gain[c] * inverse[c]
+        scale, shift = np.float32(by_g), np.float32(offset[c] - by_g * mean[c])
+        bends = relu and y.size == 0
         centre = np.float32(mean[c])
+        total, product = 0.0, 0.0
         for h in range(rows):
             slope, a = g[start + h * row :][:length], z[start + h * row :][:length]
-            if relu:
+            if bends:
+                part, part_product = _bent_products(slope, a, centre, scale, shift)
+            elif relu:
                 part, part_product = _masked_products(slope, y[start + h * row :][:length], a, centre)
             else:
                 part, part_product = _products(slope, a, centre)
@@ -78,17 +84,15 @@ def normalise_back(
         product -= total * (mean[c] - centre)
         offset_slope[c] = total
         gain_slope[c] = product * inverse[c]
-        by_g = gain[c] * inverse[c]
-        by_z, shift = 0.0, 0.0
+        by_z, rest = 0.0, 0.0
         if of_batch:
             by_z = -by_g * inverse[c] * inverse[c] * product / count
-            shift = -by_g * total / count - by_z * mean[c]
+            rest = -by_g * total / count - by_z * mean[c]
+        factor, base = np.float32(by_z), np.float32(rest)
         for h in range(rows):
             here = start + h * row
-            _combine(
-                g[here:][:length], z[here:][:length], d[here:][:length], np.float32(by_g), np.float32(by_z),
-                np.float32(shift),
-            )  # fmt: skip
+            slope, a, out = g[here:][:length], z[here:][:length], d[here:][:length]
+            _combine(slope, a, out, scale, factor, base)
 
 
 @compiled
@@ -131,6 +135,17 @@ def _products(g: Any, z: Any, centre: Any) -> Any:
     for j in range(g.size):
         s += g[j]
         t += g[j] * (z[j] - centre)
+    return s, t
+
+
+@compiled
+def _bent_products(g: Any, z: Any, centre: Any, scale: Any, shift: Any) -> Any:
+    s = t = np.float32(0)
+    for j in range(g.size):
+        x = np.float32(0) if scale * z[j] + shift <= 0 else g[j]
+        g[j] = x
+        s += x
+        t += x * (z[j] - centre)
     return s, t
 
 

@@ -149,14 +149,15 @@ class Normalise:
     def backward(self, state: State) -> None:
         g: Map = state.gradients.pop(self.output)
         mean, inverse = state.saved.pop(self.output)
-        z, y = state.map(self.source), state.map(self.output)
+        z = state.map(self.source)
         s = z.shape
+        summed = NONE if self.other is None else state.map(self.output).array
         passes_on = self.other is not None and self.other in state.wanted
         d = state.pool.take(s) if passes_on else g
-        gain, _ = self._affine(state, s.channels)
+        gain, offset = self._affine(state, s.channels)
         slopes = np.empty(s.channels), np.empty(s.channels)
         norm.normalise_back(
-            g.array, z.array, y.array, d.array, s.at, s.plane, s.row, s.height, s.length, gain, mean, inverse,
+            g.array, z.array, summed, d.array, s.at, s.plane, s.row, s.height, s.length, gain, offset, mean, inverse,
             *slopes, self.relu, self._of_batch(),
         )  # fmt: skip
         for parameter, slope in zip((self.gain, self.offset), slopes, strict=True):
@@ -300,7 +301,7 @@ def warm() -> None:
     kernels.gather(a, 0, 1, 1, 1, 1, a, 1, first, offset, a, none, False)
     kernels.dots(double, a, 0, 1, 1, 1, 1, a, 1, first, offset, double)
     norm.normalise(a, a, none, 0, 1, 1, 1, 1, double, double, 0.1, double, double, True, True)
-    norm.normalise_back(a, a, a, a, 0, 1, 1, 1, 1, double, double, double, double, double, True, True)
+    norm.normalise_back(a, a, a, a, 0, 1, 1, 1, 1, double, double, double, double, double, double, True, True)
     norm.join(a, a, none, 0, 1, 1, 1, 1, 1, True)
     norm.mask(a, a, 0, 1, 1, 1, 1, 1)
     pool.max_pool(a, 0, 1, 1, 1, 1, a, 0, 1, 1, 1, 1, sides, 1, 1)
