@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.docs.blocks import PAGES, blocks, commands, name_of, program, run_page
+from tests.docs.blocks import DOCS, PAGES, blocks, commands, name_of, program, run_page
+from tests.docs.walk import WALKS
+
+WALKED = {DOCS / page for page in WALKS}
+"""run by test_walks.py, together with their commands"""
+RUN = [page for page in PAGES if page not in WALKED and program(page.read_text(encoding="utf-8")).strip()]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if program(page.read_text()).strip()], ids=name_of)
+@pytest.mark.parametrize("page", RUN, ids=name_of)
 def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PRUNECHECK_HOME", str(tmp_path / "store"))

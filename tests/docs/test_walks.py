@@ -7,19 +7,8 @@ from pathlib import Path
 import pytest
 
 from prunecheck.cli import main
-from tests.docs.blocks import DOCS
-from tests.docs.walk import compare, walk
-
-SMALL = [
-    *("--set", "training.epochs=2", "--set", "seeds=1", "--set", "data.train_size=400", "--set", "data.test_size=100"),
-    *("--workers", "1"),
-]
-WALKS = [
-    ("tutorial.md", SMALL),
-    ("how-to/your-data.md", ["--set", "seeds=1", "--set", "training.epochs=2", "--workers", "1"]),
-    ("how-to/somebody-elses-numbers.md", []),
-    ("why/random-tickets.md", []),
-]
+from tests.docs.blocks import DOCS, ROOT, blocks
+from tests.docs.walk import WALKS, compare, walk
 
 
 class Desk:
@@ -45,14 +34,21 @@ def desk(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
     return Desk(capsys)
 
 
-@pytest.mark.parametrize(("page", "more"), WALKS, ids=[page for page, _ in WALKS])
-def test_a_page_can_be_followed(page: str, more: list[str], desk: Desk, tmp_path: Path) -> None:
-    walk((DOCS / page).read_text(encoding="utf-8"), tmp_path, desk, more)
+@pytest.mark.parametrize("page", WALKS)
+def test_a_page_can_be_followed(page: str, desk: Desk, tmp_path: Path) -> None:
+    walk((DOCS / page).read_text(encoding="utf-8"), tmp_path, desk, WALKS[page])
 
 
 @pytest.mark.long
 def test_the_tutorial_says_what_it_shows(desk: Desk, tmp_path: Path) -> None:
     walk((DOCS / "tutorial.md").read_text(encoding="utf-8"), tmp_path, desk)
+
+
+@pytest.mark.long
+def test_the_demo_says_what_the_readme_shows(desk: Desk) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (shown,) = [block for block in blocks(readme) if block.kind == "text"]
+    compare(shown.text, desk(["demo"]))
 
 
 def test_other_words_are_noticed_other_numbers_are_not() -> None:

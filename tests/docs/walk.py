@@ -7,31 +7,44 @@ import runpy
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from tests.docs.blocks import Block, blocks
+from tests.docs.blocks import Block, blocks, commands
 
 Desk = Callable[[list[str]], str]
 """runs one command and gives its stdout"""
+
+SMALL = ("training.epochs=2", "seeds=1", "data.train_size=400", "data.test_size=100")
+WALKS: dict[str, tuple[str, ...]] = {
+    "tutorial.md": SMALL,
+    "how-to/your-data.md": ("seeds=1", "training.epochs=2"),
+    "how-to/somebody-elses-numbers.md": (),
+    "how-to/paper.md": ("seeds=1",),
+    "why/random-tickets.md": (),
+}
+"""Pages that are followed from top to bottom, and what makes their studies small enough for a test."""
 
 TIME = re.compile(r"\d[\d,.]*( (?:s|min|h|days))( \d+ (?:s|min))?")
 NUMBER = re.compile(r"[+-]?\d[\d,.]*")
 
 
-def walk(page: str, folder: Path, desk: Desk, more: Sequence[str] = ()) -> None:
-    """*more* is added to every ``prunecheck run``, and what such a command shows is then not compared.
+def walk(page: str, folder: Path, desk: Desk, changes: Sequence[str] = ()) -> None:
+    """*changes* are made by ``--set`` to every ``prunecheck run``, and what such a command shows is not compared.
 
     A ```python or ```toml block that begins with ``# NAME.py`` or ``# NAME.toml`` becomes that file; other Python is
     run. A ```text block right behind a console block is what its first command shows: words must be the same, numbers
     need not (they are another machine's), and the page may end before the command does.
     """
+    more = [word for change in changes for word in ("--set", change)]
     said: str | None = None
+    names: dict[str, Any] = {}
     for block in blocks(page):
         if block.kind in ("python", "toml") and block.file:
             (folder / block.file).write_text(block.text, encoding="utf-8")
         elif block.kind == "python":
             script = folder / "page.py"
             script.write_text(block.text, encoding="utf-8")
-            runpy.run_path(str(script))
+            names = runpy.run_path(str(script), names)
         elif block.kind == "console":
             said = _run(block, desk, more)
         elif block.kind == "text" and block.follows and said is not None:
@@ -50,8 +63,6 @@ def _run(block: Block, desk: Desk, more: Sequence[str]) -> str | None:
 
 
 def _words(block: Block) -> list[list[str]]:
-    from tests.docs.blocks import commands
-
     return [shlex.split(line, comments=True)[1:] for line in commands(block.text)]
 
 
