@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from prunecheck.cli.say import complain, out, show_cursor, unplug
+from prunecheck.cli.say import complain, out, plug_all, show_cursor, unplug
 from prunecheck.core.errors import Interrupted, PrunecheckError
 from prunecheck.run.stopping import terminated
 
 if TYPE_CHECKING:
     from cyclopts import App
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""what writing to stdout can end with; files are written by those who say so themselves"""
 
 
 def make_app() -> App:
@@ -26,6 +30,7 @@ def make_app() -> App:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the desk and return (at the console script: exit with) its code."""
+    plug_all()
     signal.signal(signal.SIGTERM, terminated)
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
@@ -39,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # nobody reads on (`| head`): that is no failure
         unplug(sys.stdout)
         return 0
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
+            unplug(sys.stdout)
+            return complain(f"The output cannot be written: {error.strerror}.", 74)
         traceback.print_exc()
         return complain("This is a bug of prunecheck, not of your study. Please report it with the lines above.", 70)
 

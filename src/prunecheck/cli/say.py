@@ -40,6 +40,17 @@ def unplug(stream: TextIO) -> None:
     os.close(nowhere)
 
 
+def plug_all() -> None:
+    """Give a process that was started without stdin, stdout or stderr somewhere to write to. Otherwise the next file it
+    opens would get that number, and what others print would go into it."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(handle, True)
+    os.close(handle)
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+
+
 def show_cursor(stream: TextIO) -> None:
     """Undo what a bar that was interrupted while it was being tidied up leaves behind."""
     if stream.isatty():
@@ -54,8 +65,11 @@ def harmless(text: str) -> str:
 
 
 def complain(message: str, code: int) -> int:
-    """*message* on stderr; returns *code*."""
-    print(f"prunecheck: {harmless(message)}", file=sys.stderr)
+    """*message* on stderr, as far as that can be written; returns *code*."""
+    try:
+        print(f"prunecheck: {harmless(message)}", file=sys.stderr)
+    except OSError:
+        unplug(sys.stderr)
     return code
 
 

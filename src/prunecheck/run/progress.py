@@ -93,12 +93,14 @@ class Tally:
 
     @property
     def left(self) -> str:
-        """The estimate, corrected by how the finished steps compared with theirs; between two steps it runs down."""
+        """The estimate, corrected by how the finished steps compared with theirs; it runs down between two steps, not
+        before the first, when workers are still starting."""
         remaining = max(0.0, self._expected - self._worth)
         elapsed = self._latest - self.begun
         sure = self._worth > 0.05 * self._expected and elapsed > 2
         pace = elapsed / self._worth if sure else 1 / max(1, self.workers)
-        return f"about {spoken(remaining * pace - (time.monotonic() - self._latest))} left"
+        since = time.monotonic() - self._latest if self.finished else 0.0
+        return f"about {spoken(remaining * pace - since)} left"
 
     @property
     def kinds(self) -> list[str]:
