@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from prunecheck.published import Number
-from prunecheck.report.evidence import Curve, Evidence, LayerTable, MaskOverlap
+from prunecheck.report.evidence import REFERENCES, Curve, Evidence, LayerTable, MaskOverlap
 from prunecheck.verdict.outcome import Cell, CheckVerdict, Control, MethodVerdict, StudyVerdict
 
 MARGIN = 0.84
@@ -220,6 +220,26 @@ def evidence() -> Evidence:
     )
 
 
+def small() -> Evidence:
+    """Every part of the page with little in it: two methods, two checks, three seeds."""
+    whole = evidence()
+    methods, checks = ("snip", "lr_rewinding"), ("clean", *CHECKS[:2])
+    judged = replace(
+        whole.verdict,
+        methods=tuple(m for m in whole.verdict.methods if m.method in methods),
+        checks=tuple(c for c in whole.verdict.checks if c.method in methods and c.check in checks),
+    )
+    return replace(
+        whole,
+        verdict=judged,
+        rows=[r for r in whole.rows if r["method"] in methods and r["check"] in checks and r["seed"] < 3],
+        layers=tuple(t for t in whole.layers if t.sparsity == 0.9 and t.method in (*methods, *REFERENCES)),
+        curves=tuple(c for c in whole.curves if c.method in methods and c.check in checks),
+        overlaps=whole.overlaps[:2],
+        unfinished="Not finished: 37 of 99 trainings are done.",
+    )
+
+
 def published() -> tuple[Number, ...]:
     """Two sources and a reproduction of one arm, one of a corrupted arm, one of an arm that is not here."""
     here = Number("resnet32", "cifar10", "snip", "clean", 0.9, 0.9281, "Su et al. 2020", "recalled", "160 epochs")
@@ -261,7 +281,15 @@ def hostile(text: str) -> Evidence:
         name=text,
         question=text,
         rows=[
-            {**r, "method": method[r["method"]], "check": name[r["check"]], "key": text, "dead_layers": [text]}
+            {
+                **r,
+                "method": method[r["method"]],
+                "check": name[r["check"]],
+                "seed": f"{text}{r['seed']}",
+                "key": text,
+                "dead_layers": [text],
+                f"{text}column": text,
+            }
             for r in base.rows
         ],
         verdict=judged,
@@ -272,6 +300,7 @@ def hostile(text: str) -> Evidence:
         cost={text: text},
         provenance={text: text},
         command=text,
+        unfinished=text,
         published=tuple(
             replace(n, method=method[n.method], check=name[n.check], source=text, setup=text) for n in base.published
         ),

@@ -14,6 +14,7 @@ from prunecheck.report.wording import count, fraction, name, share
 
 MAX_PANELS = 24
 MAX_EPOCHS_DRAWN = 120
+MAX_CHOICES = 12
 
 
 @dataclass(frozen=True)
@@ -73,23 +74,31 @@ def keep_shares(evidence: Evidence, known: Order) -> Figure | None:
     return Figure(tuple(legend), tuple(panels[:MAX_PANELS]), max(0, len(panels) - MAX_PANELS))
 
 
-def curves(evidence: Evidence, known: Order) -> Figure | None:
-    """Accuracy after every epoch, a panel a method at its highest sparsity; the band is the clean arm's seeds."""
+def curves(evidence: Evidence, known: Order) -> list[tuple[str, Figure]]:
+    """Accuracy after every epoch: a figure a sparsity, the highest first and the dense networks last, a panel a method;
+    the band is the clean arm's seeds. At most ``MAX_CHOICES`` figures."""
     drawn = [c for c in evidence.curves if c.accuracy]
-    if not drawn:
-        return None
+    sparsities = sorted({c.sparsity for c in drawn}, reverse=True)
+    figures = []
+    for sparsity in sparsities[:MAX_CHOICES]:
+        most = MAX_EPOCHS_DRAWN if sparsity == sparsities[0] else MAX_EPOCHS_DRAWN // 2
+        here = [c for c in drawn if c.sparsity == sparsity]
+        where = f"{percent(sparsity)} sparsity" if sparsity > 0 else "dense"
+        figures.append((where, _curves_at(where, here, known, most)))
+    return figures
+
+
+def _curves_at(where: str, drawn: Sequence[Curve], known: Order, most: int) -> Figure:
     checks = [CLEAN, *[c for c in known.checks if any(d.check == c for d in drawn)]]
     panels = []
     for method in [m for m in known.methods if any(d.method == m for d in drawn)]:
         mine = [d for d in drawn if d.method == method]
-        top = max(d.sparsity for d in mine)
-        at_top = [d for d in mine if d.sparsity == top]
-        lines = [_curve_line(i, [d for d in at_top if d.check == c]) for i, c in enumerate(checks)]
-        label = f"Training curves of {name(method)} at {percent(top)}"
-        epochs = max(len(d.accuracy) for d in at_top)
-        summary = f"{count(len(at_top), 'training')} of up to {count(epochs, 'epoch')}, mean over seeds"
-        y = _accuracies([a for d in at_top for a in d.accuracy])
-        panels.append((f"{name(method)}, {percent(top)}", panel(label, summary, lines[::-1], _epochs(epochs), y)))
+        lines = [_curve_line(i, [d for d in mine if d.check == c], most) for i, c in enumerate(checks)]
+        epochs = max(len(d.accuracy) for d in mine)
+        summary = f"{count(len(mine), 'training')} of up to {count(epochs, 'epoch')}, mean over seeds"
+        y = _accuracies([a for d in mine for a in d.accuracy])
+        label = f"Training curves of {name(method)}, {where}"
+        panels.append((method, panel(label, summary, lines[::-1], _epochs(epochs), y)))
     legend = tuple((swatch(i, marked=False), c) for i, c in enumerate(checks))
     return Figure(legend, tuple(panels[:MAX_PANELS]), max(0, len(panels) - MAX_PANELS))
 
@@ -116,9 +125,9 @@ def _layer_line(kind: int, table: LayerTable, reference: bool) -> Line:
     return Line(kind, points, marked=not reference and len(points) <= 60, reference=reference)
 
 
-def _curve_line(kind: int, curves: Sequence[Curve]) -> Line:
+def _curve_line(kind: int, curves: Sequence[Curve], most: int) -> Line:
     epochs = max((len(c.accuracy) for c in curves), default=0)
-    step = max(1, -(-epochs // MAX_EPOCHS_DRAWN))
+    step = max(1, -(-epochs // most))
     points = []
     for epoch in sorted({*range(0, epochs, step), epochs - 1} if epochs else ()):
         values = [c.accuracy[epoch] for c in curves if epoch < len(c.accuracy)]

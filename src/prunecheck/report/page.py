@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+MACHINE_PAIRS = 5_000
+"""pairs of runs up to which the page holds the verdict for machines too"""
+
+
 def page(evidence: Evidence) -> str:
     """The whole report as HTML. Equal evidence gives equal bytes; every text is cleaned and escaped on its way in."""
     environment = _environment()
@@ -61,6 +65,7 @@ def _content(evidence: Evidence) -> dict[str, object]:
         "checks": checks,
         "judged": [m for m in known.methods if any(key[0] == m for key in checks)],
         "controls_sentence": views.controls_sentence(verdict),
+        "command": views.command(evidence),
         "ruler": ruler(views.axis(verdict)),
         "meanings": MEANINGS,
         "accuracy": figures.accuracy(lines, known, verdict.dense_accuracy),
@@ -125,6 +130,10 @@ def _sha256(text: str) -> str:
 
 
 def _json(evidence: Evidence) -> str:
-    """The verdict for machines; no character of it can end the block it stands in."""
-    text = json.dumps(evidence.verdict.to_dict(), sort_keys=True, allow_nan=False)
+    """The verdict for machines; no character of it can end the block it stands in. Empty where it would be a large part
+    of the page: verdicts.json has it all."""
+    verdict = evidence.verdict
+    if sum(len(cell.differences) for check in verdict.checks for cell in check.cells) > MACHINE_PAIRS:
+        return ""
+    text = json.dumps(verdict.to_dict(), sort_keys=True, allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -15,6 +15,8 @@ from prunecheck.verdict.outcome import Cell
 
 WIDTH, HEIGHT = 1000, 26
 TIP_SEEDS = 12
+MANY = 20
+"""seeds from which on dots that would cover each other are drawn once"""
 
 
 def strip(cell: Cell, axis: Effects) -> str:
@@ -24,7 +26,7 @@ def strip(cell: Cell, axis: Effects) -> str:
     if math.isfinite(cell.low) and math.isfinite(cell.high):
         span = f"M{_x(axis, cell.low)} {middle:g}H{_x(axis, cell.high)}"
         parts.append(tag("path", d=span, class_="span"))
-    dots = "".join(f"M{_x(axis, d)} {middle:g}h0" for d in sorted(cell.differences.values()) if math.isfinite(d))
+    dots = "".join(f"M{at} {middle:g}h0" for at in _dots(cell, axis))
     if dots:
         parts.append(tag("path", d=dots, class_="dots"))
     if math.isfinite(cell.mean_drop):
@@ -52,10 +54,27 @@ def ruler(axis: Effects) -> str:
 
 def tip(cell: Cell) -> str:
     """What hovering says: mean, interval, seeds and their differences."""
-    seeds = sorted(cell.differences, key=natural)
-    listed = ", ".join(f"{seed}: {signed(cell.differences[seed])}" for seed in seeds[:TIP_SEEDS])
-    rest = f", … and {len(seeds) - TIP_SEEDS} more" if len(seeds) > TIP_SEEDS else ""
-    return f"{effect(cell)} points\n{count(cell.n, 'seed')}: {listed}{rest}".replace("-", "−")
+    return f"{effect(cell)} points\n{count(cell.n, 'seed')}: {by_seed(cell, TIP_SEEDS)}".replace("-", "−")
+
+
+def by_seed(cell: Cell, most: int) -> str:
+    """The difference of every seed; of more than *most* seeds only the extremes and the quartiles."""
+    if len(cell.differences) <= most:
+        seeds = sorted(cell.differences, key=natural)
+        return ", ".join(f"{seed}: {signed(cell.differences[seed])}" for seed in seeds)
+    values = sorted(value for value in cell.differences.values() if math.isfinite(value))
+    if not values:
+        return "n/a"
+    low, first, middle, third, high = (signed(values[round(q * (len(values) - 1))]) for q in (0, 0.25, 0.5, 0.75, 1))
+    return f"{low} to {high}, half of them from {first} to {third}, median {middle}"
+
+
+def _dots(cell: Cell, axis: Effects) -> list[str]:
+    """The places of the seeds; of many seeds only those that can be told apart."""
+    values = sorted(value for value in cell.differences.values() if math.isfinite(value))
+    if len(values) <= MANY:
+        return [_x(axis, value) for value in values]
+    return list(dict.fromkeys(short(float(round(WIDTH * axis.place(value) / 2) * 2)) for value in values))
 
 
 def _band(axis: Effects) -> str:

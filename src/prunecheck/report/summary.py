@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 from prunecheck.report.evidence import CLEAN, REFERENCES, Curve, Evidence, LayerTable, MaskOverlap, Row
@@ -127,5 +128,10 @@ def mean(values: Sequence[float]) -> float:
 
 def natural(value: object) -> tuple[tuple[int, float, str], ...]:
     """A sorting key under which seed 10 comes after seed 9, whether numbers or text."""
-    parts = re.split(r"(\d+)", str(value))
+    return _natural(str(value))
+
+
+@lru_cache(maxsize=10_000)
+def _natural(text: str) -> tuple[tuple[int, float, str], ...]:
+    parts = re.split(r"(\d+)", text)
     return tuple((1, float(part), "") if part.isdecimal() else (0, 0.0, part) for part in parts)

@@ -55,11 +55,14 @@ def results_csv(rows: Sequence[Row]) -> str:
 def ranked(rows: Sequence[Row]) -> list[Row]:
     """*rows* by method, check, sparsity and seed, and where these are equal by all they hold."""
     columns = csv_columns(rows)
-
-    def place(row: Row) -> tuple[object, list[str]]:
-        return tuple(natural(row.get(c)) for c in FIRST_COLUMNS[:4]), [_csv_cell(row.get(c)) for c in columns]
-
-    return sorted(rows, key=place)
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(natural(row.get(column)) for column in FIRST_COLUMNS[:4]), []).append(row)
+    return [
+        row
+        for place in sorted(groups)
+        for row in sorted(groups[place], key=lambda row: [_csv_cell(row.get(column)) for column in columns])
+    ]
 
 
 def verdict_table(verdict: StudyVerdict) -> list[list[str]]:
@@ -102,6 +105,8 @@ def grid(verdict: StudyVerdict) -> tuple[list[str], list[str], dict[tuple[str, s
 def _csv_cell(value: object) -> str:
     if isinstance(value, float):
         return repr(float(value))
+    if type(value) is int:
+        return str(value)
     text = " ".join(clean(views.raw_text(value), limit=1000).split("\n"))
     return "'" + text if not isinstance(value, int) and _formula(text) else text
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from prunecheck.core.words import percent
 from prunecheck.report.evidence import CLEAN, REFERENCES, Evidence, LayerTable
 from prunecheck.report.scales import Effects, effects_axis
-from prunecheck.report.strips import strip
-from prunecheck.report.summary import Arm, Order, is_number, natural, seeds
+from prunecheck.report.strips import by_seed, strip
+from prunecheck.report.summary import Arm, Order, is_number, seeds
 from prunecheck.report.wording import (
     bare,
     count,
@@ -21,7 +21,6 @@ from prunecheck.report.wording import (
     number,
     probability,
     share,
-    signed,
     sparsity_name,
     whole,
 )
@@ -96,7 +95,7 @@ def on_trial(verdict: StudyVerdict) -> list[MethodVerdict]:
 def facts(evidence: Evidence, known: Order) -> list[tuple[str, str]]:
     """The frame of the study in a handful of numbers."""
     verdict = evidence.verdict
-    said = [("margin", f"{verdict.margin:.3g} points"), ("seeds", whole(len(seeds(evidence.rows))))]
+    said = [("margin", f"{verdict.margin:.3g} points"), ("seeds", _seeds(evidence))]
     said.append(("sparsities", ", ".join(percent(s) for s in known.sparsities[:6]) or "n/a"))
     said.append(("trained arms", whole(len(evidence.rows))))
     said.append(("test samples", whole(verdict.n_test)))
@@ -104,6 +103,19 @@ def facts(evidence: Evidence, known: Order) -> list[tuple[str, str]]:
         said.append(("dense accuracy", share(verdict.dense_accuracy)))
     said.append(("error rate", f"{100 * verdict.alpha:g}% a side"))
     return said
+
+
+def _seeds(evidence: Evidence) -> str:
+    """``5``, or ``3 to 10`` where they were added as they were needed."""
+    pairs = {cell.n for c in evidence.verdict.checks if c.control not in OFF_MATRIX for cell in c.cells}
+    if len(pairs) > 1:
+        return f"{whole(min(pairs))} to {whole(max(pairs))}"
+    return whole(len(seeds(evidence.rows)))
+
+
+def command(evidence: Evidence) -> str:
+    """What to type to have the study again: the command that ran it, or the plain one where its study file is known."""
+    return evidence.command or ("prunecheck run study.toml" if evidence.study_toml else "")
 
 
 def procedure(verdict: StudyVerdict) -> str:
@@ -183,12 +195,8 @@ def _cell_view(cell: Cell, scale: Effects, label: str = "") -> CellView:
         ("clean wins", share(cell.win_share, 0)),
         ("seeds needed", "n/a" if cell.seeds_needed is None else whole(cell.seeds_needed)),
     )
-    names = sorted(cell.differences, key=natural)
-    listed = [f"{seed}: {signed(cell.differences[seed])}" for seed in names[:LISTED_SEEDS]]
-    if len(names) > LISTED_SEEDS:
-        listed.append(f"… and {whole(len(names) - LISTED_SEEDS)} more")
     where = label or sparsity_name(cell.sparsity)
-    return CellView(where, cell, strip(cell, scale), effect(cell), numbers, ", ".join(listed))
+    return CellView(where, cell, strip(cell, scale), effect(cell), numbers, by_seed(cell, LISTED_SEEDS))
 
 
 def matrix_checks(verdict: StudyVerdict, known: Order) -> list[str]:

@@ -36,7 +36,10 @@ MEANINGS = {
 
 def clean(text: object, limit: int = 4000) -> str:
     """*text* with every character that could steer a reader (control, bidi, separators) replaced; lines stay."""
-    lines = re.split(r"\r\n|\r|\n", str(text))
+    plain = str(text)
+    if plain.isprintable() and len(plain) <= limit:
+        return plain
+    lines = re.split(r"\r\n|\r|\n", plain)
     return "\n".join(printable(line.replace("\t", "    "), limit) for line in lines)
 
 

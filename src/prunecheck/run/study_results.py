@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecheck.core import html
+from prunecheck.core.words import printable
 from prunecheck.report import Evidence
 from prunecheck.report.cost import cost_sentence
 from prunecheck.report.tables import verdict_rows
@@ -79,7 +80,7 @@ class Results:
         return self.plan.trainings_requested - self.plan.trainings
 
     def __repr__(self) -> str:
-        return "\n".join([repr(self.verdict), *self._told()])
+        return "\n".join([repr(self.verdict), *[printable(line, 600) for line in self._told()]])
 
     def _repr_html_(self) -> str:
         return as_html(self.verdict) + "".join(html.said(line) for line in self._told())
