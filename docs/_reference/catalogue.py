@@ -72,7 +72,7 @@ def _more(kind: str, name: str) -> dict[str, str]:
         plugin = _plug_in(kind, name)
         joint = {"joint": plugin.at} if kind == "checks" else {}
         options = ", ".join(f"`{option}`" for option in plugin.options)
-        return {**joint, "options": options, "also": ", ".join(map(code, plugin.aliases)), "source": plugin.paper}
+        return {**joint, "options": options, "also": ", ".join(map(code, plugin.aliases))}
     if kind == "datasets":
         entry = DATASETS[name]
         images = f"{entry.size} × {entry.size} × {entry.channels}" if entry.size else "as they are"
