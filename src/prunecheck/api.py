@@ -40,19 +40,32 @@ def run(
     workers: int | None = None,
     console: Console | None = None,
     command: str = "",
+    tracker: str | None = None,
 ) -> Results:
     """Run a study (a file, a mapping or a Study) and return its results; resumes whatever was interrupted.
 
     ``store``: where artefacts are kept (default: $PRUNECHECK_HOME or the user's cache). ``folder``: where results go
-    (default: ``runs/<name>``). ``workers``: processes of one thread each (default: one per core). Raises StudyError
-    before anything is trained or written, StepError when steps failed, StoreError when the disk refuses.
+    (default: ``runs/<name>``). ``workers``: processes of one thread each (default: one per core). ``tracker``:
+    ``tensorboard``, ``wandb``, ``mlflow`` or ``trackio`` gets every training that is finished now, and the verdicts.
+    Raises StudyError before anything is trained or written, StepError when steps failed, StoreError when the disk
+    refuses.
     """
+    import warnings
+
     from prunecheck.run.progress import Progress
     from prunecheck.run.study_run import run_study
     from prunecheck.study import load_study
 
-    checked = load_study(study, overrides)
-    return run_study(checked, place_of(checked, store, folder), workers or usable_cores(), Progress(console), command)
+    checked, progress = load_study(study, overrides), Progress(console)
+    place, most = place_of(checked, store, folder), workers or usable_cores()
+    if tracker is None:
+        return run_study(checked, place, most, progress, command)
+    from prunecheck.run.trackers import tracking
+
+    log = tracking(tracker, checked.name, place.store, place.folder, progress.note if console else warnings.warn)
+    results = run_study(checked, place, most, progress, command, log.finished)
+    log.judged(results.verdict)
+    return results
 
 
 def report(

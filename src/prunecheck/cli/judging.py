@@ -43,7 +43,8 @@ def verdict(
     json
         Print verdicts.json instead of the table.
     """
-    from prunecheck.report import Evidence, write
+    from prunecheck.report import write
+    from prunecheck.report.foreign import evidence_of
     from prunecheck.report.terminal import print_verdict
     from prunecheck.store.durable import write_file
     from prunecheck.verdict import exit_code
@@ -52,11 +53,7 @@ def verdict(
 
     answer = judged(results, margin)
     if out_dir is not None:
-        import csv
-
-        with results.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-        page = write(Evidence(name=answer.study, rows=rows, verdict=answer), out_dir)
+        page = write(evidence_of(results, judged=answer), out_dir)
         note(f"report: {page}")
     if junit is not None:
         write_file(junit, as_junit(answer).encode())

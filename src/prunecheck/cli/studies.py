@@ -121,6 +121,7 @@ def run(
     workers: Workers = None,
     strict: Flag = False,
     masks_only: Flag = False,
+    tracker: str | None = None,
     quiet: Quiet = False,
     out: Out = None,
     junit: Junit = None,
@@ -143,6 +144,8 @@ def run(
         Exit with 1 when a method failed, with 4 when a verdict is open.
     masks_only
         Only the mask tier: how far each check moves the masks. No training.
+    tracker
+        Send every finished training and the verdicts to tensorboard, wandb, mlflow or trackio.
     """
     checked = _checked(study, options, quiet)
     if masks_only:
@@ -150,7 +153,7 @@ def run(
 
         masks_only_table(checked, options.store, workers, options.json, quiet)
         return 0
-    return _show(_run(checked, workers, quiet, out, options), junit, options, strict)
+    return _show(_run(checked, workers, quiet, out, options, tracker), junit, options, strict)
 
 
 def report(
@@ -195,7 +198,14 @@ def _checked(study_file: Path, options: Options, quiet: bool = False) -> Study:
     return study
 
 
-def _run(study: Study, workers: int | None, quiet: bool, out: Path | None, options: Options) -> Results:
+def _run(
+    study: Study,
+    workers: int | None,
+    quiet: bool,
+    out: Path | None,
+    options: Options,
+    tracker: str | None = None,
+) -> Results:
     from prunecheck import api
 
     return api.run(
@@ -205,6 +215,7 @@ def _run(study: Study, workers: int | None, quiet: bool, out: Path | None, optio
         workers=workers,
         console=None if quiet else err(),
         command=shlex.join(["prunecheck", *sys.argv[1:]]),
+        tracker=tracker,
     )
 
 
