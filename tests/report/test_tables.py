@@ -11,9 +11,11 @@ from dataclasses import replace
 
 import pytest
 
-from prunecheck.report.latex import tex
+from prunecheck.report import published
+from prunecheck.report.latex import accuracy_table, tex
 from prunecheck.report.latex import verdict_table as latex
 from prunecheck.report.markdown import markdown
+from prunecheck.report.summary import arms
 from prunecheck.report.tables import csv_columns, results_csv, verdict_table
 from tests.report import sample
 from tests.report.payloads import PAYLOADS
@@ -159,3 +161,29 @@ def test_latex_obeys_no_name(payload: str) -> None:
 
 def test_tex_escapes_every_special_character() -> None:
     assert tex("a_b% $#&{}~^\\") == (r"a\_b\% \$\#\&\{\}\textasciitilde{}\textasciicircum{}\textbackslash{}")
+
+
+def test_latex_has_the_accuracy_of_every_arm() -> None:
+    text = accuracy_table(sample.evidence())
+    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].strip().splitlines()[1:]
+    (arm,) = [a for a in arms(sample.evidence()) if (a.method, a.check, a.sparsity) == ("snip", "clean", 0.9)]
+    (row,) = [line for line in body if line.startswith("snip & clean")]
+    assert row.split(" & ")[2] == f"{100 * arm.mean:.2f} [{100 * arm.low:.2f}, {100 * arm.high:.2f}]"
+    assert len(body) == 30
+
+
+def test_markdown_holds_published_numbers_and_says_what_is_missing() -> None:
+    text = markdown(replace(sample.evidence(), unfinished="Not finished: 37 of 99 trainings."))
+    assert "> Not finished: 37 of 99 trainings." in text
+    assert text.index("> Not finished") < text.index("## The answer")
+    row = next(line for line in text.splitlines() if line.startswith("| snip | clean | 90% | 92.81%"))
+    assert "Su et al. 2020, recalled" in row
+    assert published.EXPLANATION.split(".")[0] in text
+
+
+def test_markdown_says_what_dense_networks_of_other_lengths_reach() -> None:
+    longer = [{**ROW, "method": m, "sparsity": None, "accuracy": a} for m, a in (("dense", 0.94), ("dense_long", 0.95))]
+    base = sample.plain()
+    assert "Dense networks: dense 94.00% (1 seed) and dense_long 95.00% (1 seed)." in markdown(
+        replace(base, rows=[*base.rows, *longer])
+    )
