@@ -66,3 +66,20 @@ def test_the_table_of_tickets_says_what_the_methods_are() -> None:
             assert method.when == when.strip(), name
             assert method.rewind == said[start.strip()], name
             assert method.retrain == ("full" if trains.strip() == "in full" else "rest"), name
+
+
+def broken_links(page: Path) -> list[str]:
+    """The relative links of a page that lead nowhere; the site's build looks at the headings they name."""
+    targets = re.findall(r"\]\(([^)#:\s]+)(?:#[^)\s]*)?\)", page.read_text(encoding="utf-8"))
+    return [target for target in targets if not (page.parent / target).exists()]
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "RELIABILITY.md", ROOT / "CHANGELOG.md"], ids=name_of)
+def test_no_link_leads_nowhere(page: Path) -> None:
+    assert broken_links(page) == []
+
+
+def test_a_link_that_leads_nowhere_is_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("[a](page.md#x) [b](nowhere.md) [c](#here) [d](https://e.org/f)")
+    assert broken_links(page) == ["nowhere.md"]
