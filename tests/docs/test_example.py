@@ -1,0 +1,84 @@
+"""The example report is a real one: its page says by what it was made, and agrees with itself and with the README."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from prunecheck import __version__
+from prunecheck.report.page import policy
+from tests.report.dom import Node, parse
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "example" / "index.html"
+PICTURE = ROOT / "docs" / "figures" / "example-report.png"
+AGAIN = "make it again: python -m benchmarks.example_report"
+
+
+@pytest.fixture(scope="module")
+def tree() -> Node:
+    return parse(PAGE.read_text(encoding="utf-8"))
+
+
+def matrix(tree: Node) -> dict[tuple[str, str], tuple[str, str]]:
+    """(method, check) -> the verdict's word and its effect, as the page shows them."""
+    table = tree.one("table", "matrix")
+    columns = [head.text for head in table.one("thead").all("th")][1:]
+    found = {}
+    for row in table.one("tbody").all("tr"):
+        for check, cell in zip(columns, row.all("td"), strict=True):
+            if cell.all("a"):
+                effect = cell.one("span", "effect").text.replace("−", "-")
+                found[row.one("th").text.split()[0], check] = cell.one("span", "word").text[2:], effect
+    return found
+
+
+def test_its_table_says_what_its_verdicts_say(tree: Node) -> None:
+    told = json.loads("".join(tree.by_id("verdicts").texts))
+    shown = matrix(tree)
+    assert len(shown) > 6
+    for check in told["checks"]:
+        if check["control"] != "identity":
+            word, effect = shown[check["method"], check["check"]]
+            assert word == check["verdict"].lower()
+            cell = check["pooled"] or check["cells"][0]
+            assert effect == f"{cell['mean_drop']:+.2f} [{cell['low']:+.2f}, {cell['high']:+.2f}]"
+
+
+def test_it_says_by_what_it_was_made(tree: Node) -> None:
+    terms = [node.text for node in tree.by_id("provenance").one("dl", "provenance").all("dt")]
+    values = [node.text for node in tree.by_id("provenance").one("dl", "provenance").all("dd")]
+    made = dict(zip(terms, values, strict=True))
+    assert made["prunecheck"] == __version__, AGAIN
+    assert {"torch", "numpy", "machine", "plan", "data fingerprint"} <= set(made)
+    assert tree.by_id("provenance").all("pre")[0].text == "prunecheck demo"
+
+
+def test_the_readme_prints_the_same_verdicts(tree: Node) -> None:
+    printed = re.search(r"<!-- demo -->\n```text\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    assert printed is not None
+    lines = re.findall(r"^(\w*)\s+(\w+)\s+[●○◐–] ([a-z ]+?)\s+([-+][\d.]+ \[.*?\])$", printed[1], re.M)
+    method, said = "", {}
+    for name, check, word, effect in lines:
+        method = name or method
+        said[method, check] = word, effect
+    assert said == matrix(tree)
+
+
+def test_it_is_one_small_file_that_asks_nobody(tree: Node) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert len(text) < 1_500_000
+    assert not re.search(r"https?:|url\(|@import|\bsrc=", text)
+    (rules,) = [m.attributes["content"] for m in tree.all("meta") if "http-equiv" in m.attributes]
+    (script,) = [s for s in tree.all("script") if "type" not in s.attributes]
+    assert rules == policy("".join(tree.one("style").texts), "".join(script.texts))
+
+
+def test_its_picture_is_small_enough_for_a_readme() -> None:
+    assert PICTURE.stat().st_size <= 300_000
+    with Image.open(PICTURE) as picture:
+        assert picture.size[0] == 1200
