@@ -19,10 +19,11 @@ author = "the prunecheck authors"
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["_reference"]
+exclude_patterns = ["_reference", "example", "figures"]
 source_suffix = {".md": "markdown"}
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
+suppress_warnings = ["toc.empty_glob"]  # measurements are listed by pattern: a page may come and go
 highlight_language = "none"
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"

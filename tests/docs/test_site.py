@@ -20,6 +20,7 @@ from prunecheck.cli import catalogue as desk
 from prunecheck.data import DATASETS
 from prunecheck.data.catalogue import DataEntry
 from prunecheck.plugins.contract import METHOD_OFFERS
+from prunecheck.run import failed_file, margin_file, verify_file
 from prunecheck.study import Study
 from tests.docs.blocks import DOCS
 from tests.run import tiny
@@ -80,8 +81,13 @@ def test_every_generated_part_is_on_a_page_and_no_other() -> None:
     assert "prunecheck cache gc" in filled("# Title\n\n<!-- generated: commands -->\n")
 
 
-def test_the_columns_of_results_csv_are_described(tmp_path: Path) -> None:
+def test_the_files_of_the_results_and_their_columns_are_described(tmp_path: Path) -> None:
     tiny.run(tmp_path)
+    named = set(re.findall(r"^\| `([\w.]+)` \|", (DOCS / "reference" / "files.md").read_text(encoding="utf-8"), re.M))
+    written = {file.name for file in (tmp_path / "out").iterdir()}
+    kept = {module.NAME for module in (failed_file, margin_file, verify_file)}
+    assert written >= {"index.html", "results.csv"}
+    assert written | kept <= named
     header = (tmp_path / "out" / "results.csv").read_text(encoding="utf-8").splitlines()[0]
     assert set(header.split(",")) == set(files.written("columns"))
 
