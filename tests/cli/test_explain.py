@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import os
+from importlib.metadata import version
 from pathlib import Path
 
+from prunecheck.run.engine import Failure
+from prunecheck.run.failed_file import write_failed
+from prunecheck.run.plan_file import write_plan
+from prunecheck.run.why import differences
 from prunecheck.store import Store
 from prunecheck.study import Step, load_study, make_plan
 from tests.cli.desk import Desk
@@ -18,16 +24,75 @@ def test_before_and_after_a_run(desk: Desk, tmp_path: Path) -> None:
     train, pretrain = steps["train"], steps["pretrain"]
     said = desk("explain", train.key[:16], path)
     assert said.code == 0
-    assert said.out.startswith(f"train {train.key[:16]} ({train.title}) will run: it is not in the store; its input ")
+    who = f"train {train.key[:16]} ({train.title})"
+    assert said.out.startswith(f"{who} will run: it was never run. Missing as well, and made before it: masks (")
     assert len(said.out.splitlines()) == 1
-    assert desk("explain", pretrain.key, path).out.endswith("will run: it is not in the store.\n")
+    assert desk("explain", pretrain.key, path).out.endswith("will run: it was never run.\n")
     assert desk("explain", train.key[:16]).code == 2
 
     assert desk("run", path, "--workers", 1).code == 0
-    assert desk("explain", train.key[:16], path).out.endswith("is in the store and will not run again.\n")
+    assert desk("explain", train.key[:16], path).out == f"{who} is in the store and will not run again.\n"
     assert "final.safetensors (" in desk("explain", train.key[:16]).out
     Store.open(tmp_path / "store").drop(train.key)
-    assert "(masks) are there" in desk("explain", train.key[:16], path).out
+    said = desk("explain", train.key[:16], path)
+    assert "it was in the last run, which did not come to it (or its artefact was removed since)" in said.out
+    assert said.out.endswith("All it is made from (masks) is there.\n")
+
+
+def test_what_has_changed_since_the_last_run(desk: Desk, tmp_path: Path) -> None:
+    path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
+    before = steps_of(path)
+    assert desk("run", path, "--workers", 1).code == 0
+    path.write_text(path.read_text().replace("epochs = 1", "epochs = 2"))
+    train = steps_of(path)["train"]
+    said = desk("explain", train.key[:12], path).out
+    assert "it is not what the last run made: recipe.epochs was 1 and is 2" in said
+    assert f"that one ({before['train'].key[:16]}) is in the store." in said
+    said = desk("explain", before["train"].key[:12], path)
+    assert (said.code, "no step of" in said.err) == (2, True)
+    path.write_text(path.read_text().replace("[0.8]", "[0.7]"))
+    said = desk("explain", steps_of(path)["train"].key[:12], path).out
+    assert "it was never run, and no step of that name was in the last run" in said
+
+
+def test_another_torch_is_named(desk: Desk, tmp_path: Path) -> None:
+    path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
+    plan = make_plan(load_study(path))
+    folder = tmp_path / "runs" / "s"
+    write_plan(folder, plan)
+    text = (folder / "plan.json").read_text()
+    key, torch = plan.arms[0].train, version("torch")
+    text = text.replace(f'"torch":"{torch}"', '"torch":"1.0"').replace(key, "e" * 64)
+    (folder / "plan.json").write_text(text)
+    said = desk("explain", key[:12], path).out
+    assert f"torch was '1.0' and is '{torch}'" in said
+    assert f"that one ({'e' * 16}) is not in the store either" in said
+    for content in ("", "{}", "[]", '{"steps": [{}], "parts": [], "numerics": {}}', "\udcff"):
+        (folder / "plan.json").write_bytes(content.encode(errors="surrogateescape"))
+        assert "it was never run." in desk("explain", key[:12], path).out, "a damaged plan is none"
+
+
+def test_who_is_at_work_on_it_and_why_it_failed(desk: Desk, tmp_path: Path) -> None:
+    path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
+    step = steps_of(path)["pretrain"]
+    with Store.open(tmp_path / "store").claim(step.key):
+        assert f"is being made now by process {os.getpid()} on " in desk("explain", step.key[:12], path).out
+    write_failed(tmp_path / "runs" / "s", [Failure(step, "no \x1b[2Jmemory")])
+    said = desk("explain", step.key[:12], path).out
+    assert "will run: it failed when it was last tried (no " in said
+    assert "\x1b" not in said
+
+
+def test_differences_are_named_leaf_by_leaf() -> None:
+    old = {"a": {"b": 1, "c": [1]}, "gone": True, "code": "x" * 64}
+    new = {"a": {"b": 2, "c": [1]}, "code": "y" * 64, "new": 0.5}
+    assert list(differences(old, new)) == [
+        "a.b was 1 and is 2",
+        "code has changed",
+        "new was not set and is 0.5",
+        "gone was True and is not set",
+    ]
+    assert list(differences(new, new)) == []
 
 
 def test_a_key_must_be_one(desk: Desk, tmp_path: Path) -> None:
@@ -41,3 +106,13 @@ def test_a_key_must_be_one(desk: Desk, tmp_path: Path) -> None:
     twice = next(digit for digit in digits if digits.count(digit) > 1)
     assert "Give more digits" in desk("explain", twice, path).err
     assert desk("explain", "", path).code == 2
+
+
+def test_a_key_with_a_wrong_digit_and_words_in_the_wrong_order(desk: Desk, tmp_path: Path) -> None:
+    path = new_trial(tmp_path / "trial") / "s.toml"
+    key = next(iter(make_plan(load_study(path)).steps))
+    wrong = key[:6] + ("0" if key[6] != "0" else "1") + key[7:12]
+    said = desk("explain", wrong, path)
+    assert (said.code, f"Did you mean {key[:12]!r}?" in said.err) == (2, True)
+    said = desk("explain", path, key[:12])
+    assert (said.code, "the key comes first" in said.err) == (2, True)

@@ -145,7 +145,7 @@ def _status(study: Study, place: Place, workers: int, facts: Facts) -> Status:
     if gap.is_final:
         verdict = look.verdict
     held = place.store.holders()
-    running = {key: _running(step, held[key]) for key, step in gap.missing.items() if key in held}
+    running = {key: running_step(step, held[key]) for key, step in gap.missing.items() if key in held}
     page = place.folder / "index.html"
     estimate = Estimate(place.store)
     todo = [step for key, step in gap.missing.items() if key not in gap.blocked]
@@ -165,7 +165,8 @@ def _status(study: Study, place: Place, workers: int, facts: Facts) -> Status:
     )
 
 
-def _running(step: Step, holder: Holder) -> RunningStep:
+def running_step(step: Step, holder: Holder) -> RunningStep:
+    """A step that *holder* is at work on."""
     since = max(0.0, time.time() - holder.since)
     return RunningStep(step.key, step.kind, step.title, since, holder.process, holder.host)
 

@@ -26,6 +26,7 @@ from prunecheck.run.looks import (
     train_nothing,
     walk,
 )
+from prunecheck.run.plan_file import write_plan
 from prunecheck.run.progress import Progress
 from prunecheck.run.published import published_for
 from prunecheck.run.results import Facts, curves, layer_tables, overlaps, present
@@ -60,6 +61,7 @@ def run_study(
     plan = make_plan(study)
     enough_space(needed(plan.steps, plan.targets, place.store).values(), model_bytes, place.store)
     write_failed(place.folder, ())  # what failed last time is tried again
+    write_plan(place.folder, plan)
     results = _look_until_settled(
         study, place, _workshop(study, place.store, workers, progress, watch), progress, command
     )
@@ -127,6 +129,7 @@ def _look_until_settled(study: Study, place: Place, at_work: AtWork, progress: P
         seconds += look.outcome.seconds
         if at_work is not train_nothing:
             write_failed(place.folder, look.outcome.failures)
+            write_plan(place.folder, look.plan)
         if study.seeds == "auto" and look.verdict is not None and look.whole:
             news = settled.news(look.verdict)
             for line in news if look.outcome.done else ():
