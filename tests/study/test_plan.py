@@ -335,3 +335,9 @@ def test_what_is_shared_is_made_once_however_often_it_is_asked_for(monkeypatch: 
     assert len(made) < 1.1 * len(many.steps)
     recipes = {id(found.params["recipe"]) for found in of_kind(many, "train")}
     assert len(recipes) == 1
+
+
+def test_a_plan_shows_how_much_it_is() -> None:
+    found = plan(methods=["snip"], checks=["layerwise_rearrange"])
+    assert repr(found).startswith(f"Plan: {found.trainings} trainings for {len(found.arms)} arms (")
+    assert f'<th scope="row">score</th><td>{len(of_kind(found, "score"))}</td>' in found._repr_html_()

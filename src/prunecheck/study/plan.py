@@ -7,12 +7,14 @@ ticket itself always trains on clean data.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from prunecheck import data, models
+from prunecheck.core import html
 from prunecheck.core.presets import Scoring, scoring_for
 from prunecheck.core.words import percent
 from prunecheck.study.backend import backend_of
@@ -56,6 +58,17 @@ class Plan:
     def targets(self) -> set[str]:
         """The keys the results are read from."""
         return {key for arm in self.arms for key in (arm.train, arm.mask, arm.compare) if key}
+
+    def __repr__(self) -> str:
+        shared = self.trainings_requested - self.trainings
+        return (
+            f"Plan: {self.trainings} trainings for {len(self.arms)} arms ({shared} more without sharing), "
+            f"{len(self.steps)} steps"
+        )
+
+    def _repr_html_(self) -> str:
+        kinds = Counter(step.kind for step in self.steps.values())
+        return html.table(repr(self), ("kind of step", "steps"), kinds.items())
 
 
 @dataclass(frozen=True)
