@@ -28,6 +28,8 @@ def synflow(
     """Iterative synaptic-flow preservation at initialisation: 100 rounds inside one score, no data."""
     import torch
 
+    from prunecheck.core.masks import global_cut
+
     net = linearised(model)
     sizes = {name: weight.detach().abs().double() for name, weight in weights.items()}
     ones = torch.ones((1, *input_shape), dtype=torch.float64, device=next(iter(sizes.values())).device)
@@ -35,19 +37,19 @@ def synflow(
     alive = {name: torch.ones_like(size, dtype=torch.bool) for name, size in sizes.items()}
     total = sum(size.numel() for size in sizes.values())
     for finished in range(prune_rounds):
-        flow = _flow(net, {name: size * alive[name] for name, size in sizes.items()}, ones)
-        scores = {name: torch.where(alive[name], flow[name], scores[name]) for name in scores}
+        flow = _flow(net, sizes, ones)
         if finished == prune_rounds - 1:
-            break
-        removed = int((1 - (1 - sparsity) ** ((finished + 1) / prune_rounds)) * total)
-        pool = torch.cat([flow[name][alive[name]] for name in flow])
-        surplus = removed - (total - len(pool))
+            return {name: torch.where(alive[name], flow[name], scores[name]) for name in scores}
+        pool = {name: flow[name][kept] for name, kept in alive.items()}
+        left = sum(part.numel() for part in pool.values())
+        surplus = int((1 - (1 - sparsity) ** ((finished + 1) / prune_rounds)) * total) - (total - left)
         if surplus > 0:
-            cut = pool.kthvalue(surplus).values
+            cut = global_cut(pool, left - surplus + 1)
             for name, kept in alive.items():
                 going = kept & (flow[name] <= cut)
                 scores[name][going] = finished + 1.0 - prune_rounds
-                alive[name] = kept & ~going
+                sizes[name][going] = 0.0
+                kept[going] = False
     return scores
 
 
@@ -72,7 +74,7 @@ def _flow(net: nn.Module, sizes: dict[str, Tensor], ones: Tensor) -> dict[str, T
     import torch
     from torch.func import functional_call
 
-    leaves = {name: size.requires_grad_() for name, size in sizes.items()}
+    leaves = {name: size.detach().requires_grad_() for name, size in sizes.items()}
     total = functional_call(net, leaves, (ones,)).sum()
     slope = torch.autograd.grad(total, list(leaves.values()), materialize_grads=True)
     return {name: (leaves[name] * g).detach() for name, g in zip(leaves, slope, strict=True)}
