@@ -47,7 +47,8 @@ def test_everything_but_training_and_building_networks_does_without_torch(tmp_pa
     program = PROGRAM + "study, results, out = sys.argv[1:]\n"
     for kind in ("methods", "checks", "models", "datasets", "allocations", "presets", "recipes"):
         program += f"tell('list', '{kind}')\n"
-    program += "tell('schema')\ntell('plan', study, '--json')\ntell('plan', study, '--set', 'seeds=auto')\n"
+    program += "tell('schema')\ntell('status', study)\ntell('completion', 'bash')\n"
+    program += "tell('plan', study, '--json')\ntell('plan', study, '--set', 'seeds=auto')\n"
     program += "tell('verdict', results, '--json')\nabsent('torch', 'matplotlib')\n"
     program += "tell('verdict', results, '--out', out)\nabsent('torch')\n"
     done = python(program, study, results, tmp_path / "out", env={"PRUNECHECK_HOME": str(tmp_path / "store")})
