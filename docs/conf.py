@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -23,7 +24,6 @@ exclude_patterns = ["_reference", "example", "figures"]
 source_suffix = {".md": "markdown"}
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
-suppress_warnings = ["toc.empty_glob"]  # measurements are listed by pattern: a page may come and go
 highlight_language = "none"
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
@@ -45,5 +45,12 @@ def _fill(_app: Sphinx, page: str, source: list[str]) -> None:
         logging.getLogger(__name__).warning(str(error), location=page)
 
 
+def _copy_example(app: Sphinx, error: Exception | None) -> None:
+    """The example report is a page of its own, shown as it is."""
+    if error is None and app.builder.format == "html":
+        shutil.copytree(Path(__file__).parent / "example", app.outdir / "example", dirs_exist_ok=True)
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("build-finished", _copy_example)
     app.connect("source-read", _fill)
