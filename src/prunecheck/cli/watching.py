@@ -61,20 +61,20 @@ def report_until_over(study: Study, store: Path | None, folder: Path | None, qui
     """Write the report whenever something was finished; returns the last one."""
     from prunecheck import api
     from prunecheck.run.status_text import sentence
+    from prunecheck.store import Damaged
 
     results, written = None, None
     for status in until_over(asker(study, store, folder)):
-        now = (status.done, status.state)
+        now = (status.done, status.is_over)
         if now == written:
             continue
         try:
             results = api.report(study, store=store, folder=folder)
             said = f"{results.page} written: {sentence(status)}"
-        except StudyError as error:
+        except (StudyError, Damaged):
             if status.is_over:
                 raise
-            said = f"nothing to show yet: {sentence(status)}" if written is None else ""
-            del error
+            said = "" if written else f"nothing to show yet: {sentence(status)}"
         written = now
         if said and not quiet:
             note(said)
