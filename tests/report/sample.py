@@ -252,9 +252,9 @@ def published() -> tuple[Number, ...]:
     )
 
 
-def hostile(text: str) -> Evidence:
-    """The same structure with *text* in every field that holds text."""
-    base = evidence()
+def hostile(text: str, base: Evidence | None = None) -> Evidence:
+    """The structure of *base* (the whole study) with *text* in every field that holds text."""
+    base = base or evidence()
     v = base.verdict
     method = {m: f"{text}{m}" for m in ACCURACY}
     name = {c: f"{text}{c}" for c in (*CHECKS, "identity", "planted")} | {"clean": "clean"}

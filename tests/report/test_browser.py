@@ -246,7 +246,7 @@ TOO_LONG = {
 
 @pytest.mark.parametrize("text", TOO_LONG.values(), ids=TOO_LONG.keys())
 def test_the_page_never_scrolls_sideways(text: str, browser: Browser, full: Path, tmp_path: Path) -> None:
-    path = write(sample.hostile(text), tmp_path) if text else full
+    path = write(sample.hostile(text, sample.small()), tmp_path) if text else full
     with opened(browser, path) as (page, _):
         page.evaluate(EVERY_DETAIL)
         for width in (320, 390, 800, 1280):
@@ -264,7 +264,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_text_runs_nothing_and_asks_nobody(text: str, browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, write(sample.hostile(text), tmp_path)) as (page, wrong):
+    with opened(browser, write(sample.hostile(text, sample.small()), tmp_path)) as (page, wrong):
         page.evaluate(EVERY_DETAIL)
         page.locator("details.check svg.strip").first.hover()
         page.locator(".tools button").click()
