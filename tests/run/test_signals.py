@@ -24,8 +24,11 @@ SLEEPS = """
 
     @method
     def sleepy(weights):
-        if not Path({mark!r}).exists():
-            Path({mark!r}).touch()
+        tried, mark = Path({mark!r} + ".tried"), Path({mark!r})
+        if not tried.exists():
+            tried.touch()
+        elif not mark.exists():
+            mark.touch()
             time.sleep(500)
         return {{n: w.abs() for n, w in weights.items()}}
 """
@@ -163,6 +166,20 @@ def test_a_training_puts_down_its_last_epochs_end(
     tiny.run(tmp_path, **changes)
     tiny.run(tmp_path / "alone", **changes)
     assert tiny.objects(tmp_path) == tiny.objects(tmp_path / "alone")
+
+
+@pytest.mark.slow
+def test_workers_do_not_outlive_a_desk_that_is_killed(tmp_path: Path) -> None:
+    """They finish their step, and do not wait for more for ever."""
+    process = begin(tmp_path, 2, seeds=3)
+    try:
+        wait_until("the first artefact", lambda: tiny.objects(tmp_path) or process.poll() is not None)
+        process.kill()
+        process.communicate(timeout=60)
+        wait_until("everybody is gone", lambda: not alive(process.pid), 60)
+    finally:
+        if alive(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_ctrl_c_while_the_workers_are_still_starting(tmp_path: Path) -> None:

@@ -145,10 +145,22 @@ def test_a_plugin_that_raises_in_one_cell_takes_that_cell_alone(workers: int, tm
         tiny.run(tmp_path, **changes)
 
 
+BAD = """
+    import multiprocessing
+
+    from prunecheck.plugins import method
+
+    @method
+    def bad(weights, loss):
+        1 / (multiprocessing.parent_process() is None)  # not when it is tried before the run
+        return weights
+"""
+
+
 @pytest.mark.timeout(120)
 def test_a_method_that_always_raises_does_not_hang_the_workers(tmp_path: Path) -> None:
     """Its clean and its corrupted mask both fail, and the step that compares them hangs on both."""
-    plug = tiny.plugin(tmp_path, "from prunecheck.plugins import method\n\n@method\ndef bad(loss):\n    1 / 0\n")
+    plug = tiny.plugin(tmp_path, BAD)
     with pytest.raises(StepError, match="ZeroDivisionError"):
         tiny.run(tmp_path, 2, methods=["bad", "snip"], checks=["random_labels"], plugins=[plug])
     assert ("snip", "random_labels", "0") in cells(tmp_path)
@@ -157,10 +169,13 @@ def test_a_method_that_always_raises_does_not_hang_the_workers(tmp_path: Path) -
 def test_a_method_whose_clean_arm_fails_has_nothing_to_compare_its_others_with(tmp_path: Path) -> None:
     """The corrupted arms are there; without a clean one they are left out, and the study is judged all the same."""
 
+    tried: list[bool] = []
+
     @method(name="likes_noise")
     def _likes_noise(weights: Any, batches: Any) -> Any:
-        if len(batches[0][1].unique()) == 10:  # what random labels never are here
+        if tried and len(batches[0][1].unique()) == 10:  # what random labels never are here
             raise ValueError("too tidy")
+        tried.append(True)
         return {name: weight.abs() for name, weight in weights.items()}
 
     @check(at="batches", name="one_label")
@@ -173,13 +188,15 @@ def test_a_method_whose_clean_arm_fails_has_nothing_to_compare_its_others_with(t
 
 
 DIES = """
-    import os
+    import multiprocessing, os
 
     from prunecheck.plugins import method
 
     @method
     def deadly(weights):
-        os._exit(9)
+        if multiprocessing.parent_process() is not None:
+            os._exit(9)
+        return weights
 """
 
 

@@ -1,14 +1,17 @@
-"""Everything that can go wrong before the first training, tried in a second: the model, the allocations, the data."""
+"""Everything that can go wrong before the first training, tried in a second: the network, the allocations,
+the data, the plug-ins."""
 
 from __future__ import annotations
 
 from prunecheck import data
 from prunecheck.core.counts import budget_beside
-from prunecheck.core.errors import DataError, InfeasibleError, ModelError, StudyError
+from prunecheck.core.errors import DataError, InfeasibleError, PluginError, PrunecheckError, StudyError
 from prunecheck.core.layers import Layer, family_of, layers_of, total
 from prunecheck.core.presets import preset_named
-from prunecheck.core.seeds import torch_stream
 from prunecheck.core.words import percent, printable
+from prunecheck.data import ImageData
+from prunecheck.run.network import sound_network
+from prunecheck.run.rehearsal import rehearse
 from prunecheck.study.entrants import Entrant, control_arms, entrants
 from prunecheck.study.study import Study, located
 
@@ -18,43 +21,40 @@ def preflight(study: Study) -> int:
     right thing."""
     import torch
 
-    from prunecheck.stages.context import build
-
     if study.device.startswith("cuda") and not torch.cuda.is_available():
         raise StudyError("device = 'cuda', but torch sees no GPU here. Use device = 'cpu'.")
-    shape = data.describe(located(study))
-    size = study.data.size or shape.size
-    with torch_stream(0, "preflight"):
-        model = build(study.model, (shape.num_classes, shape.channels, size))
-        model.train()
-        try:
-            outputs = model(torch.randn(2, shape.channels, size, size))
-        except Exception as error:
-            raise ModelError(
-                f"model = {study.model!r} cannot take {shape.channels} x {size} x {size} images of {study.data.name}: "
-                f"{printable(str(error), 160)}"
-            ) from None
-    if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != (2, shape.num_classes):
-        found = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
-        raise ModelError(
-            f"model = {study.model!r} gives {found} for 2 images; "
-            f"{study.data.name} has {shape.num_classes} classes, so it must give (2, {shape.num_classes})."
-        )
+    if study.recipe.nesterov and study.recipe.momentum == 0:
+        raise StudyError("training.nesterov = true needs a momentum above 0. Give training.momentum, such as 0.9.")
+    if study.preset is not None:
+        preset_named(study.preset)
+    model = sound_network(study, data.describe(located(study)))
+    size: int = sum(tensor.nbytes for tensor in model.state_dict().values())
     layers = layers_of(model)
     for entrant in _everyone(study):
         for sparsity in study.sparsities:
-            try:
-                _feasible(entrant, layers, sparsity, study)
-            except InfeasibleError as error:
-                raise InfeasibleError(f"{entrant.label} at {percent(sparsity)} on {study.model}: {error}") from None
-    if study.preset is not None:
-        preset_named(study.preset)
-    _enough_samples(study, shape.num_classes)
-    return sum(tensor.nbytes for tensor in model.state_dict().values())
+            _feasible(entrant, layers, sparsity, study)
+    images = data.load(located(study))
+    _enough_samples(study, images)
+    rehearse(study, model, images)
+    return size
 
 
 def _feasible(entrant: Entrant, layers: tuple[Layer, ...], sparsity: float, study: Study) -> None:
-    """Raises InfeasibleError where no mask of this sparsity can exist, as far as that is known without scores."""
+    """Raises InfeasibleError where no mask of this sparsity can exist, as far as that is known without scores, and
+    PluginError where the user's own allocation fails."""
+    where = f"{entrant.label} at {percent(sparsity)} on {study.model}"
+    try:
+        _allocated(entrant, layers, sparsity, study)
+    except InfeasibleError as error:
+        raise InfeasibleError(f"{where}: {error}") from None
+    except PrunecheckError as error:
+        raise PluginError(f"{where}: {error}") from None
+    except (Exception, SystemExit) as error:
+        reason = f"{type(error).__name__}: {printable(str(error), 200)}"
+        raise PluginError(f"{where}: allocation {entrant.allocation.name!r} failed: {reason}") from error
+
+
+def _allocated(entrant: Entrant, layers: tuple[Layer, ...], sparsity: float, study: Study) -> None:
     from prunecheck.stages.select import allocate
 
     allocation = entrant.allocation
@@ -78,12 +78,12 @@ def _everyone(study: Study) -> list[Entrant]:
     return list(known.values())
 
 
-def _enough_samples(study: Study, classes: int) -> None:
+def _enough_samples(study: Study, images: ImageData) -> None:
     import numpy as np
 
     if not any({"batches", "loss"} & set(entrant.method.asks) for entrant in _everyone(study)):
         return
-    counts = np.bincount(data.load(located(study)).train_targets, minlength=classes)
+    counts = np.bincount(images.train_targets, minlength=images.num_classes)
     wanted = study.scoring.samples_per_class * study.scoring.batches
     if counts.min() < wanted:
         raise DataError(

@@ -3,6 +3,9 @@ bit."""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ class Bench:
 
 
 _context: Any = None
+_at_work = threading.Lock()
 
 
 def settle(bench: Bench) -> None:
@@ -44,11 +48,21 @@ def settle(bench: Bench) -> None:
 
 
 def settle_pool(bench: Bench) -> None:
-    """As a member of a pool: the terminal's Ctrl-C is for the parent alone."""
+    """As a member of a pool: the terminal's Ctrl-C is for the parent alone, and without it there is nothing to do."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     settle(bench)
+
+
+def _end_with_parent() -> None:
+    """A pool's worker waits for more work for ever, also from a parent that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only a worker process has a parent"
+    parent.join()
+    with _at_work:  # what it has begun is finished and kept
+        os._exit(0)
 
 
 def do(fields: Mapping[str, Any]) -> float:
@@ -62,7 +76,7 @@ def do(fields: Mapping[str, Any]) -> float:
     step = Step(**fields)
     store: Store = _context.store
     begun = time.monotonic()
-    with sigterm_interrupts(), store.claim(step.key):
+    with _at_work, sigterm_interrupts(), store.claim(step.key):
         if store.has(step.key):
             return 0.0
         begun = time.monotonic()

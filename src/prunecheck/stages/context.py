@@ -47,7 +47,7 @@ class Context:
         name = json.dumps([params["data"], corruption, params["seed"]], sort_keys=True)
         if name not in self._pixels:
             self._pixels.clear()  # one corrupted copy of a data set at a time
-            self._pixels[name] = _corrupted(clean, corruption, params["seed"], images.num_classes)
+            self._pixels[name] = corrupted_batches(clean, corruption, params["seed"], images.num_classes)
         inputs, targets = self._pixels[name]
         return inputs, targets
 
@@ -105,7 +105,10 @@ def _images(
     return data.load(data.DataSpec(name, root, size, train_size, test_size))
 
 
-def _corrupted(clean: tuple[Tensor, Tensor], corruption: Params, seed: int, classes: int) -> tuple[Tensor, Tensor]:
+def corrupted_batches(
+    clean: tuple[Tensor, Tensor], corruption: Params, seed: int, classes: int
+) -> tuple[Tensor, Tensor]:
+    """A whole training set after a check at batches, proved sound. Raises PluginError."""
     check = CHECKS.get(corruption["name"])
     offer = {"batches": clean, "classes": classes, "rng": stream(seed, "check", corruption["label"], "batches")}
     answer = corrupted(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from prunecheck.core import tree
-from prunecheck.core.layers import weights_of
+from prunecheck.core.layers import Layer, weights_of
 from prunecheck.core.seeds import stream, torch_stream
-from prunecheck.plugins import CHECKS
+from prunecheck.plugins import CHECKS, Check
 from prunecheck.plugins.guards import proved, sound_masks, sound_scores, sound_weights
 from prunecheck.stages.context import Context, as_json, build, layers_for
 from prunecheck.stages.dose import corrupted
 from prunecheck.stages.mask_facts import mask_facts
 from prunecheck.study.step import Step
+
+if TYPE_CHECKING:
+    from prunecheck.core.seeds import Rng
 
 
 def run(step: Step, context: Context) -> dict[str, bytes]:
@@ -46,18 +50,31 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
         params["check"].get("dose"),
         stream(params["seed"], "dose", params["check"]["label"], *params["purpose"]),
     )
-    touched = corrupted(check, offer, params["check"]["options"], dose, rng)
-    who = f"check {check.name!r}"
-    if at == "scores":
-        answer = sound_scores(who, touched, layers)
-    elif at == "masks":
-        answer = sound_masks(who, touched, layers, None)
-    else:
-        answer = sound_weights(who, touched, layers, offer["weights"])
-    proved(check, offer[at], answer, offer.get("masks") if at == "weights" else None)
+    answer = touched(check, offer, params["check"]["options"], dose, rng, layers)
     facts: dict[str, Any] = {}
     if at == "masks":
         facts = mask_facts(answer, layers, params["model"], shape)
     if at == "weights":
         answer, at = state | answer, "start"
     return {f"{at}.safetensors": tree.to_bytes(answer), "result.json": as_json(facts)}
+
+
+def touched(
+    check: Check,
+    offer: Mapping[str, Any],
+    options: Mapping[str, Any],
+    dose: float | None,
+    rng: Rng,
+    layers: tuple[Layer, ...],
+) -> tree.Tree:
+    """The joint's corrupted value, proved sound. Raises PluginError."""
+    at, who = check.at, f"check {check.name!r}"
+    answer = corrupted(check, offer, options, dose, rng)
+    if at == "scores":
+        answer = sound_scores(who, answer, layers)
+    elif at == "masks":
+        answer = sound_masks(who, answer, layers, None)
+    else:
+        answer = sound_weights(who, answer, layers, offer["weights"])
+    proved(check, offer[at], answer, offer.get("masks") if at == "weights" else None)
+    return answer

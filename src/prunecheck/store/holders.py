@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
+import platform
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ def sign(handle: int) -> None:
     """Note in a file that this process has locked who it is. A full disk is no reason to fail."""
     with suppress(OSError):
         os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()} {socket.gethostname()}".encode(), 0)
+        os.pwrite(handle, f"{os.getpid()} {platform.node()}".encode(), 0)
 
 
 def holder(path: Path) -> Holder | None:
