@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Where = Annotated[Path | None, Parameter(name="--store")]
 
-app = App(name="cache", help="Look after the store of trained artefacts.")
+app = App(name="cache", help="Look after the store of trained artefacts.", group_commands="Commands")
 
 
 @app.command

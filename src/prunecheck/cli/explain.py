@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from prunecheck.core.errors import StudyError
-from prunecheck.core.words import nearest, printable
+from prunecheck.core.words import printable
 
 if TYPE_CHECKING:
     from prunecheck.store import Store
@@ -70,8 +71,8 @@ def _one(digits: str, keys: Iterable[str], kind: str) -> str:
     if matches:
         shown = ", ".join(key[: len(digits) + 4] for key in matches[:4])
         raise StudyError(f"{printable(digits)} begins {len(matches)} keys: {shown}, … Give more digits.")
-    guess = nearest(digits, {key[: len(digits)] for key in known}) if len(digits) > 3 else None
-    tail = f" Did you mean {guess!r}?" if guess else ""
+    close = get_close_matches(digits, {key[: len(digits)] for key in known}, n=1, cutoff=0.8)
+    tail = f" Did you mean {close[0]!r}?" if close else ""
     raise StudyError(f"no {kind} has a key that begins with {printable(repr(digits))}.{tail}")
 
 

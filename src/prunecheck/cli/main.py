@@ -61,5 +61,7 @@ def _run(words: list[str]) -> int:
         code = make_app()(words, console=out() if helps else None, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        return complain(str(error), 2)
+        from prunecheck.cli.helping import refusal
+
+        return complain(refusal(error), 2)
     return code if isinstance(code, int) else 0

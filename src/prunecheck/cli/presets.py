@@ -11,7 +11,9 @@ from prunecheck.cli.say import print_columns, print_json
 
 Preset = Annotated[str, Parameter(completer=completion.presets)]
 
-app = App(name="presets", help="Show and compare how published codes count, break ties and score.")
+app = App(
+    name="presets", help="Show and compare how published codes count, break ties and score.", group_commands="Commands"
+)
 
 
 @app.command
