@@ -1,7 +1,8 @@
-"""``python -m benchmarks [training|masks|demo|all] [--quick]``: Markdown tables of ratios on stdout.
+"""``python -m benchmarks [training|masks|demo|planning|scores|study|sparse|all] [--quick]``: Markdown tables of ratios on stdout.
 
-``all`` takes at most eight minutes on two idle cores. ``--quick`` only shows that everything runs: its numbers mean
-nothing. Rounds during which others used the machine are thrown away where the system tells (Linux).
+``all`` takes at most eight minutes on two idle cores; ``sparse``, which is not in it, as long again. ``--quick`` only
+shows that everything runs: its numbers mean nothing. Rounds during which others used the machine are thrown away where
+the system tells (Linux).
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 SECTIONS = ("training", "masks", "demo")
+ALONE = ("sparse", "planning", "scores", "study")
+"""sections that are too long to be part of ``all``"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables asked for; 1 where a section failed, once the others are done."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.split("\n\n")[1])
-    parser.add_argument("section", nargs="?", choices=(*SECTIONS, "all"), default="all")
+    parser.add_argument("section", nargs="?", choices=(*SECTIONS, *ALONE, "all"), default="all")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one round: only to see that it runs")
     asked = parser.parse_args(arguments)
     print(f"prunecheck {version('prunecheck')}, torch {version('torch')}, {platform.machine()}, {os.cpu_count()} cores")

@@ -55,8 +55,9 @@ def make_ours(regime: Regime, store: Path) -> Turns:
     return {"masked": epochs(regime, masks), "plain": epochs(regime, None), "kernel": kernel()}
 
 
-def epochs(regime: Regime, masks: Mapping[str, Tensor] | None) -> Callable[[], None]:
-    """Each call trains one more epoch of ``regime.steps`` steps with our loop and feed."""
+def epochs(regime: Regime, masks: Mapping[str, Tensor] | None, model: nn.Module | None = None) -> Callable[[], None]:
+    """Each call trains one more epoch of ``regime.steps`` steps with our loop and feed. *model*: another than the
+    regime's network."""
     import torch
 
     from prunecheck.training.feed import Feed
@@ -71,7 +72,7 @@ def epochs(regime: Regime, masks: Mapping[str, Tensor] | None) -> Callable[[], N
     judged = Feed(inputs[:2], labels[:2], mean, std)  # the official loop is timed without its test pass
     recipe = Recipe(epochs=10**9, batch_size=regime.batch, lr=0.01)
     task = task_named("classification")
-    run = start(network(regime).to(memory_format=torch.channels_last), recipe)
+    run = start(model or network(regime).to(memory_format=torch.channels_last), recipe)
 
     def one_more() -> None:
         last = len(run.history) + 1
