@@ -222,6 +222,14 @@ def test_training_curves_of_every_sparsity_can_be_chosen_without_scripts(browser
         assert page.locator("#curves svg.panel:visible").count() == 2
 
 
+def test_paper_gets_everything_without_scripts_too(browser: Browser, full: Path) -> None:
+    with opened(browser, full, java_script_enabled=False) as (page, _):
+        assert page.locator(".said dd").last.is_hidden()
+        page.emulate_media(media="print")
+        assert page.locator(".said dd").last.is_visible()
+        assert page.locator("#rows tbody tr").last.is_visible()
+
+
 def test_paper_gets_everything_opened_and_the_screen_gets_it_back(browser: Browser, full: Path) -> None:
     with opened(browser, full) as (page, _):
         page.emulate_media(media="print")

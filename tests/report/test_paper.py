@@ -14,7 +14,10 @@ from prunecheck.report import Evidence
 from prunecheck.report.citations import ENTRIES, PAPERS_OF, PROCEDURE, papers
 from prunecheck.report.drawings import write_figures
 from prunecheck.report.evidence import REFERENCES
-from prunecheck.report.paper import bibtex, methods_paragraph
+from prunecheck.report.latex import accuracy_table
+from prunecheck.report.markdown import markdown_tables
+from prunecheck.report.paper import bibtex, methods_paragraph, write_paper
+from prunecheck.report.parquet import results_parquet
 from tests.report import sample
 
 MAGIC = {".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}
@@ -114,3 +117,37 @@ def test_variants_cite_their_stem(method: str, cited: str) -> None:
 def test_a_method_of_ones_own_cites_nobody() -> None:
     assert papers("my_method") == ()
     assert papers("lt2") == ()
+
+
+@pytest.mark.parametrize("text", ["\\input{/etc/passwd} $x^2$ %_&#{}~", "a\r\nb", "\ud800\u202e", "]{x}\\end{table}"])
+def test_no_name_is_a_command_or_a_line_of_its_own(text: str) -> None:
+    bad, innocent = sample.hostile(text, sample.small()), sample.hostile("harmless", sample.small())
+    for write in (accuracy_table, methods_paragraph):
+        said, plain = write(bad), write(innocent)
+        said.encode("utf-8")
+        escapes = {r"\textbackslash", r"\textasciitilde", r"\textasciicircum"}
+        assert set(re.findall(r"\\[a-zA-Z]+", said)) <= set(re.findall(r"\\[a-zA-Z]+", plain)) | escapes
+        assert said.count("\n") == plain.count("\n")
+        assert said.count("{") - said.count(r"\{") == said.count("}") - said.count(r"\}")
+    assert markdown_tables(bad).count("\n") == markdown_tables(innocent).count("\n")
+
+
+def test_parquet_takes_whatever_a_row_holds() -> None:
+    arrow = pytest.importorskip("pyarrow.parquet")
+    import io
+
+    rows = [
+        {"method": "a\ud800", "check": "clean", "sparsity": 0.9, "seed": 1, "accuracy": 0.5, "n_test": 9, "x": [1, 2]},
+        {"method": "a", "check": "clean", "sparsity": None, "seed": "one", "accuracy": 0.6, "n_test": 9, "x": True},
+    ]
+    first, second = arrow.read_table(io.BytesIO(results_parquet(rows))).to_pylist()
+    assert (first["method"], first["sparsity"], first["seed"], first["x"]) == ("a", None, "one", "true")
+    assert (second["method"], second["sparsity"], second["seed"], second["x"]) == ("a\ufffd", 0.9, "1", "1;2")
+
+
+def test_the_same_evidence_gives_the_same_folder(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    for name in ("a", "b"):
+        write_paper(sample.small(), tmp_path / name, ("svg",), parquet=True)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
