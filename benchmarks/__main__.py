@@ -1,4 +1,4 @@
-"""``python -m benchmarks [training|masks|demo|planning|scores|study|sparse|all] [--quick]``: Markdown tables of ratios on stdout.
+"""``python -m benchmarks [SECTION] [--quick]``: Markdown tables of ratios on stdout.
 
 ``all`` takes at most eight minutes on two idle cores; ``sparse``, which is not in it, as long again. ``--quick`` only
 shows that everything runs: its numbers mean nothing. Rounds during which others used the machine are thrown away where
