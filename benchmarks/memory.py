@@ -1,41 +1,19 @@
 """``python -m benchmarks.memory ours|topk|sort [--quick]``: the extra memory of making one mask, in MiB.
 
-A process of its own, because a peak cannot be told from an earlier one. Linux can forget its peak (``clear_refs``);
-elsewhere the answer is nan.
+A process of its own, because a peak cannot be told from an earlier one.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from benchmarks import official_masks
 from benchmarks.masks import SPARSITY, from_scores, made_up_scores
+from benchmarks.resident import extra_mib
 from benchmarks.shapes import resnet50_layers
 from prunecheck.core.counts import kept_total
 from prunecheck.core.layers import total
-
-
-def extra_mib(work: Callable[[], object]) -> float:
-    """Highest resident memory during *work* minus what was resident before it."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-        before = _resident("VmRSS")
-        result = work()
-        peak = _resident("VmHWM")
-    except OSError:
-        return float("nan")
-    del result
-    return (peak - before) / 1024
-
-
-def _resident(field: str) -> int:
-    """KiB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1])
-    raise OSError(f"this system does not report {field}")
 
 
 def main(arguments: list[str]) -> None:
