@@ -104,14 +104,16 @@ def _accuracy(evidence: Evidence) -> Any:
     if not lines:
         return None
     figure, axes = _panels(len(methods))
+    apart = min(0.08, 0.6 / (1 + len(known.checks)))
     for method, ax in zip(methods, axes, strict=True):
         for i, check in enumerate((CLEAN, *known.checks)):
             mine = [a for a in lines if a.method == method and a.check == check]
-            places = [known.sparsities.index(a.sparsity) + 0.04 * i for a in mine]
+            places = [known.sparsities.index(a.sparsity) + apart * (i - len(known.checks) / 2) for a in mine]
             bars = [[100 * (a.mean - a.low) for a in mine], [100 * (a.high - a.mean) for a in mine]]
             ax.errorbar(places, [100 * a.mean for a in mine], yerr=bars, label=_plain(check), **_look(i))
         ax.set_title(_plain(method))
         ax.set_xticks(range(len(known.sparsities)), [percent(s) for s in known.sparsities])
+        ax.set_xlim(-0.5, len(known.sparsities) - 0.5)
         ax.set_xlabel("sparsity")
         if evidence.verdict.dense_accuracy is not None:
             ax.axhline(100 * evidence.verdict.dense_accuracy, color="grey", linestyle=":", linewidth=1)
@@ -204,7 +206,8 @@ def _panels(n: int, height: float = 2.1, width: float = 2.2) -> tuple[Any, list[
 
 def _legend(figure: Any, ax: Any) -> None:
     handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, max(1, len(labels))))
+    columns = 2 if len(figure.axes) == 1 else 4
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(columns, max(1, len(labels))))
 
 
 def _look(i: int) -> dict[str, object]:

@@ -26,8 +26,8 @@ def verdict_table(evidence: Evidence) -> str:
         rows.append(cells)
     sparsities = ", ".join(percent(s) for s in order(evidence).sparsities)
     caption = (
-        f"{tex(name(evidence.name))}: mean drop in accuracy (points) and 90\\% interval over sparsities "
-        f"{tex(sparsities)}; margin {verdict.margin:.3g}. $\\bullet$ depends, $\\circ$ does not depend, "
+        f"{tex(name(evidence.name))}: mean drop in accuracy (points) and 90\\% interval at "
+        f"{tex(sparsities)} sparsity; margin {verdict.margin:.3g}. $\\bullet$ depends, $\\circ$ does not depend, "
         "? inconclusive, -- uninformative."
     )
     return _table(["method", *map(_word, checks)], rows, caption, "tab:prunecheck")

@@ -13,10 +13,12 @@ from prunecheck.report.evidence import Evidence
 from prunecheck.report.latex import tex
 from prunecheck.report.markdown import markdown_tables
 from prunecheck.report.parquet import require_pyarrow, results_parquet
-from prunecheck.report.summary import order, seeds
+from prunecheck.report.summary import order
 from prunecheck.report.tables import results_csv
+from prunecheck.report.views import matrix_checks, seeds_told
 from prunecheck.report.wording import count, listing, name
 from prunecheck.store.durable import plainly, write_file
+from prunecheck.verdict.outcome import StudyVerdict
 
 
 def write_paper(
@@ -53,24 +55,34 @@ def write_paper(
 def methods_paragraph(evidence: Evidence) -> str:
     """The procedure of this study as LaTeX, ready to paste beside ``bibtex``; every number is the study's own."""
     verdict, known = evidence.verdict, order(evidence)
-    n = len(seeds(evidence.rows))
     sparsities = listing([tex(percent(s)) for s in known.sparsities])
-    methods = listing([_cited(m) for m in known.methods])
-    checks = listing([tex(name(c).replace("_", " ")) for c in known.checks])
+    judged = {c.method for c in verdict.checks} | {m.method for m in verdict.methods}
+    methods = listing([_cited(m) for m in known.methods if m in judged])
+    checks = listing([tex(name(c).replace("_", " ")) for c in matrix_checks(verdict, known)])
     looks = f" after {listing([str(look) for look in verdict.looks])} seeds" if verdict.looks else ""
-    controls = listing([f"{c.role.replace('aa', 'A/A')}: {c.status}" for c in verdict.controls]) or "none"
-    rule = f" ({tex(verdict.margin_rule.strip().rstrip('.'))})" if verdict.margin_rule.strip() else ""
+    rule = f" {tex(verdict.margin_rule.strip().rstrip('.'))}." if verdict.margin_rule.strip() else ""
+    number = seeds_told(evidence)
     alpha = f"{100 * verdict.alpha:g}\\%"
     return (
         f"We sanity-checked {methods} following \\citet{{su2020sanity}}, with the checks {checks}, at "
-        f"{sparsities} sparsity and with {count(n, 'seed')}. Clean and corrupted arms of a seed share "
+        f"{sparsities} sparsity and with {number} {'seed' if number == '1' else 'seeds'}. Clean and corrupted arms of a seed share "
         "initialisation, data order and augmentation and are compared in pairs by their test accuracy after the "
         f"last epoch on {count(verdict.n_test, 'sample')}. A drop counts if it exceeds a margin of "
-        f"{verdict.margin:.3g} points{rule}. Every comparison is decided by two one-sided "
+        f"{verdict.margin:.3g} points.{rule} Every comparison is decided by two one-sided "
         f"tests at the margin \\citep{{schuirmann1987comparison,goeman2010three}} at {alpha} each{looks}, with "
         "variances moderated across the comparisons of one sparsity \\citep{smyth2004linear} and Holm's correction "
-        f"over the checks of a method \\citep{{holm1979simple}}. Controls: {tex(controls)}.\n"
+        f"over the checks of a method \\citep{{holm1979simple}}. Controls: {_controls(verdict)}.\n"
     )
+
+
+def _controls(verdict: StudyVerdict) -> str:
+    """``positive 3 of 3 ok and A/A 1 of 1 ok``."""
+    roles = dict.fromkeys(c.role for c in verdict.controls)
+    told = []
+    for role in roles:
+        states = [c.status for c in verdict.controls if c.role == role]
+        told.append(f"{role.replace('aa', 'A/A')} {states.count('ok')} of {len(states)} ok")
+    return listing(told) or "none"
 
 
 def bibtex(evidence: Evidence) -> str:

@@ -95,7 +95,7 @@ def on_trial(verdict: StudyVerdict) -> list[MethodVerdict]:
 def facts(evidence: Evidence, known: Order) -> list[tuple[str, str]]:
     """The frame of the study in a handful of numbers."""
     verdict = evidence.verdict
-    said = [("margin", f"{verdict.margin:.3g} points"), ("seeds", _seeds(evidence))]
+    said = [("margin", f"{verdict.margin:.3g} points"), ("seeds", seeds_told(evidence))]
     said.append(("sparsities", ", ".join(percent(s) for s in known.sparsities[:6]) or "n/a"))
     said.append(("trained arms", whole(len(evidence.rows))))
     said.append(("test samples", whole(verdict.n_test)))
@@ -105,7 +105,7 @@ def facts(evidence: Evidence, known: Order) -> list[tuple[str, str]]:
     return said
 
 
-def _seeds(evidence: Evidence) -> str:
+def seeds_told(evidence: Evidence) -> str:
     """``5``, or ``3 to 10`` where they were added as they were needed."""
     pairs = {cell.n for c in evidence.verdict.checks if c.control not in OFF_MATRIX for cell in c.cells}
     if len(pairs) > 1:
