@@ -222,6 +222,10 @@ def test_settled_cells_are_said_once_and_again_only_when_they_change() -> None:
     check = next(check for check in verdict.checks if check.method == "snip" and check.control is None)
     opened = replace(verdict, checks=(replace(check, open=True),))
     assert Settled().news(opened) == [], "nothing provisional is said"
+    nobody_can_tell = replace(check, cells=tuple(replace(cell, verdict="UNINFORMATIVE") for cell in check.cells))
+    guard = replace(check, method="lr_rewinding", open=True)
+    assert Settled().news(replace(verdict, checks=(nobody_can_tell, guard))) == [], "a control may still show it"
+    assert Settled().news(replace(verdict, checks=(nobody_can_tell, replace(guard, open=False))))
     cells = tuple(replace(cell, verdict="UNINFORMATIVE") for cell in check.cells)
     (line, *_) = settled.news(replace(verdict, checks=(replace(check, cells=cells),)))
     assert line.startswith("changed: snip x ")

@@ -20,11 +20,11 @@ class Settled:
 
     def news(self, verdict: StudyVerdict) -> list[str]:
         """The lines for what *verdict* (of a whole look) settles or changes."""
-        lines = []
+        lines, is_last = [], not any(check.open for check in verdict.checks)
         for check in verdict.checks:
             for cell in check.cells if check.control != "identity" else ():
                 place = (check.method, check.check, cell.sparsity)
-                before, answer = self.said.get(place), _answer(check, cell)
+                before, answer = self.said.get(place), _answer(check, cell, is_last)
                 if answer is None or answer == before:
                     continue
                 self.said[place] = answer
@@ -32,9 +32,11 @@ class Settled:
         return lines
 
 
-def _answer(check: CheckVerdict, cell: Cell) -> str | None:
-    """None where nothing is settled yet: seeds are still to come, or nobody can tell."""
-    return None if check.open or cell.verdict == "INCONCLUSIVE" else cell.verdict
+def _answer(check: CheckVerdict, cell: Cell, is_last: bool) -> str | None:
+    """None where nothing is settled yet: its seeds are still to come, or those of a control that could show that the
+    check can tell after all."""
+    provisional = ("INCONCLUSIVE",) if is_last else ("INCONCLUSIVE", "UNINFORMATIVE")
+    return None if check.open or cell.verdict in provisional else cell.verdict
 
 
 def _sentence(check: CheckVerdict, cell: Cell) -> str:
