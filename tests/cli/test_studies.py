@@ -165,3 +165,12 @@ def test_a_small_study_from_end_to_end(desk: Desk, tmp_path: Path) -> None:
     assert "nothing to run" in desk("plan", path).out
     assert desk("run", path, "--workers", "1", "--strict", "--out", "here", "--junit", "junit.xml").code in (1, 4)
     assert "<testsuite" in (tmp_path / "junit.xml").read_text()
+
+
+def test_results_that_cannot_be_written_are_found_out_before_anything_is_trained(desk: Desk, tmp_path: Path) -> None:
+    path = write(tmp_path, study_text('methods = ["random_ticket"]\nchecks = ["layerwise_rearrange"]\nseeds = 1'))
+    (tmp_path / "file").touch()
+    said = desk("run", path, "--out", "file", "--workers", 1)
+    assert (said.code, said.out) == (74, "")
+    assert "file" in said.err
+    assert not (tmp_path / "store" / "objects").exists()

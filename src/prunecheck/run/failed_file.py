@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from prunecheck.run.engine import Failure
-from prunecheck.store.durable import discard, write_file
+from prunecheck.store.durable import discard, plainly, write_file
 from prunecheck.study.step import Step
 
 NAME = "failed.json"
@@ -17,7 +17,8 @@ def write_failed(folder: Path, failures: Iterable[Failure]) -> None:
     """Write down the failures of a run; without any, nothing is left there."""
     failed = {failure.step.key: f"{failure.step.title}: {failure.reason}" for failure in failures}
     if failed:
-        folder.mkdir(parents=True, exist_ok=True)
+        with plainly(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         write_file(folder / NAME, json.dumps(failed, indent=1).encode())
     else:
         discard(folder / NAME)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from prunecheck.core.errors import StudyError
-from prunecheck.store.durable import write_file
+from prunecheck.store.durable import plainly, write_file
 from prunecheck.verdict import Settings
 
 NAME = "margin.json"
@@ -24,7 +24,8 @@ def fixed_margin(folder: Path, dense: list[float], n_test: int, settings: Settin
     now = settle_margin(dense, n_test, chance=settings.chance, override=settings.margin)
     if written is None:
         if write:
-            folder.mkdir(parents=True, exist_ok=True)
+            with plainly(folder):
+                folder.mkdir(parents=True, exist_ok=True)
             facts = {"margin": now.points, "rule": now.rule, "dense_accuracies": dense, "n_test": n_test}
             write_file(path, json.dumps(facts, indent=2).encode())
         return replace(settings, margin=now.points, margin_rule=now.rule)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prunecheck.store.durable import discard, write_file
+from prunecheck.store.durable import discard, plainly, write_file
 from prunecheck.study.plan import Plan
 from prunecheck.study.step import canonical, numerics
 
@@ -54,7 +54,8 @@ def write_plan(folder: Path, plan: Plan) -> None:
         for key, step in plan.steps.items()
     ]
     document = {"numerics": numerics(), "parts": [json.loads(part) for part in parts], "steps": steps}
-    folder.mkdir(parents=True, exist_ok=True)
+    with plainly(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / NAME, json.dumps(document, separators=(",", ":")).encode())
 
 
