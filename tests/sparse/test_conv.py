@@ -10,7 +10,8 @@ from torch.nn.functional import conv2d
 
 pytest.importorskip("numba")
 
-from prunecheck.sparse.conv import NONE, Window, sparse_conv
+from prunecheck.sparse.conv import NONE, sparse_conv
+from prunecheck.sparse.fold import Window
 from prunecheck.sparse.maps import Map, Pool, Shape
 
 CASES = [

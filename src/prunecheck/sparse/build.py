@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from prunecheck.sparse.choose import Layer
-from prunecheck.sparse.conv import SparseConv, Window, sparse_conv
+from prunecheck.sparse.conv import SparseConv, sparse_conv
+from prunecheck.sparse.fold import Window
 from prunecheck.sparse.native import Constant, Native, Parameter, Ref, Weight
 from prunecheck.sparse.operations import Conv, Join, MaxPool, Mean, Norm, Normalise, Pack, Unpack
 from prunecheck.sparse.tape import Operation, Program

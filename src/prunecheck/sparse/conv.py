@@ -1,7 +1,6 @@
 """A convolution whose surviving weights are offsets: where each of them reads, in every shape of input.
 
-A stride is folded away: every pixel class modulo the stride becomes a set of channels of its own, and a strided
-convolution an ordinary one over more channels. A linear layer is a convolution of 1x1 images.
+A stride is folded away first; a linear layer is a convolution of 1x1 images.
 """
 
 from __future__ import annotations
@@ -12,60 +11,11 @@ from typing import Any
 import numpy as np
 
 from prunecheck.sparse import kernels
+from prunecheck.sparse.fold import Window, fold, unfold
 from prunecheck.sparse.maps import Map, Pool, Shape
 
 NONE = np.zeros(0, np.float32)
 NONE64 = np.zeros(0, np.float64)
-
-Pair = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Window:
-    """What a convolution's kernel does, (rows, columns) each; padding is with zeros."""
-
-    kernel: Pair
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
-
-    def output(self, height: int, width: int) -> Pair:
-        """Height and width of what comes out."""
-        h, w = (
-            (side + 2 * p - d * (k - 1) - 1) // s + 1
-            for side, k, s, p, d in zip(
-                (height, width), self.kernel, self.stride, self.padding, self.dilation, strict=True
-            )
-        )
-        return h, w
-
-    @property
-    def reach(self) -> Pair:
-        """The last tap, counted from the first, in rows and columns of the (folded) input."""
-        h, w = (d * (k - 1) // s for k, s, d in zip(self.kernel, self.stride, self.dilation, strict=True))
-        return h, w
-
-    @property
-    def folds(self) -> bool:
-        return self.stride != (1, 1)
-
-    @property
-    def classes(self) -> list[Pair]:
-        """The pixel classes (row, column modulo the stride) that some tap reads, in order."""
-        (kh, kw), (sh, sw), (dh, dw) = self.kernel, self.stride, self.dilation
-        return sorted({(a * dh % sh, b * dw % sw) for a in range(kh) for b in range(kw)})
-
-    @property
-    def border(self) -> int:
-        """Zeros that an input map needs around it (none where it is folded anyway)."""
-        return 0 if self.folds else max(self.padding)
-
-    @property
-    def gradient_border(self) -> int:
-        """Zeros that the gradient of the output needs around it."""
-        if self.folds:
-            return max(self.reach)
-        return max(0, *(r - p for r, p in zip(self.reach, self.padding, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -114,7 +64,7 @@ class SparseConv:
 
     def backward(self, g: Map, into: Map, value: Any, add: bool, pool: Pool) -> None:
         """Write the gradient of the input into *into*, or add it. *g* has at least ``window.gradient_border`` zeros."""
-        target = pool.take(folded_shape(self.window, into.shape, g.shape)) if self.window.folds else into
+        target = pool.take(self.window.folded(into.shape, g.shape)) if self.window.folds else into
         s = target.shape
         offset = self._cached("g", g.shape)
         kernels.gather(
@@ -151,7 +101,7 @@ def sparse_conv(mask: Any, window: Window, groups: int) -> SparseConv:
     into += out // (channels_out // groups) * per_group
     down, right = down * window.dilation[0], right * window.dilation[1]
     sh, sw = window.stride
-    into += _numbers(window)[down % sh, right % sw] * channels_in
+    into += window.numbers[down % sh, right % sw] * channels_in
     order = np.argsort(into, kind="stable")
     return SparseConv(
         channels_in, channels_out, window, out, into, down // sh, right // sw,
@@ -159,55 +109,3 @@ def sparse_conv(mask: Any, window: Window, groups: int) -> SparseConv:
         order,
         np.searchsorted(into[order], np.arange(channels_in * len(window.classes) + 1)).astype(np.int64),
     )  # fmt: skip
-
-
-def _numbers(window: Window) -> Any:
-    """The number of every pixel class in ``window.classes``, -1 where nobody reads it."""
-    numbers = np.full(window.stride, -1)
-    for i, class_ in enumerate(window.classes):
-        numbers[class_] = i
-    return numbers
-
-
-def folded_shape(window: Window, x: Shape, y: Shape) -> Shape:
-    """Of *x* with every pixel class that is read as channels of its own, padding included."""
-    down, right = window.reach
-    return Shape(x.channels * len(window.classes), y.height + down, y.width + right, x.images)
-
-
-def fold(x: Map, window: Window, y: Shape, pool: Pool) -> Map:
-    """*x* padded and folded for an output of shape *y*."""
-    folded = pool.take(folded_shape(window, x.shape, y))
-    folded.flat.zero_()
-    source, target = x.nchw(), folded.nchw()
-    for channels, rows, columns, image_rows, image_columns in _classes(window, x.shape, folded.shape):
-        target[:, channels, rows, columns] = source[:, :, image_rows, image_columns]
-    return folded
-
-
-def unfold(folded: Map, window: Window, x: Map, add: bool) -> None:
-    """The folded gradient back in the places of *x*, written or added."""
-    source, target = folded.nchw(), x.nchw()
-    if not add:
-        target.zero_()
-    for channels, rows, columns, image_rows, image_columns in _classes(window, x.shape, folded.shape):
-        target[:, :, image_rows, image_columns] += source[:, channels, rows, columns]
-
-
-def _classes(window: Window, x: Shape, folded: Shape) -> list[tuple[slice, slice, slice, slice, slice]]:
-    """For every pixel class: its channels, rows and columns in the folded map, its rows and columns in the image."""
-    found = []
-    for i, (a, b) in enumerate(window.classes):
-        channels = slice(i * x.channels, (i + 1) * x.channels)
-        rows, image_rows = _stretch(a, window.stride[0], window.padding[0], x.height, folded.height)
-        columns, image_columns = _stretch(b, window.stride[1], window.padding[1], x.width, folded.width)
-        found.append((channels, rows, columns, image_rows, image_columns))
-    return found
-
-
-def _stretch(phase: int, stride: int, padding: int, side: int, folded: int) -> tuple[slice, slice]:
-    """The folded positions i with ``0 <= i * stride + phase - padding < side``, and the pixels they stand for."""
-    begin = max(0, -((phase - padding) // stride))
-    end = max(begin, min(folded, -((phase - padding - side) // stride)))
-    start = begin * stride + phase - padding
-    return slice(begin, end), slice(start, start + (end - begin) * stride, stride)

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prunecheck.sparse import kernels, norm, pool
-from prunecheck.sparse.conv import NONE, SparseConv, Window
+from prunecheck.sparse import fold, kernels, norm, pool
+from prunecheck.sparse.conv import NONE, SparseConv
+from prunecheck.sparse.fold import Window
 from prunecheck.sparse.maps import Map, Shape
 from prunecheck.sparse.tape import State
 
@@ -284,7 +285,11 @@ class Mean:
         return (self.source,)
 
     def forward(self, state: State) -> None:
-        state.values[self.output] = state.map(self.source).nchw().mean((2, 3), keepdim=True).contiguous()
+        x = state.map(self.source)
+        s = x.shape
+        means = torch.empty(s.channels, s.images)
+        pool.mean(x.array, s.at, s.plane, s.row, s.height, s.width, means.numpy())
+        state.values[self.output] = means.t().contiguous()[:, :, None, None]
 
     def backward(self, state: State) -> None:
         gradient = state.gradients.pop(self.output)
@@ -306,3 +311,5 @@ def warm() -> None:
     norm.mask(a, a, 0, 1, 1, 1, 1, 1)
     pool.max_pool(a, 0, 1, 1, 1, 1, a, 0, 1, 1, 1, 1, sides, 1, 1)
     pool.max_pool_back(a, a, 0, 1, 1, 1, 1, a, a, 0, 1, 1, 1, 1, sides, 1, 1)
+    pool.mean(a, 0, 1, 1, 1, 1, a[None, :1])
+    fold.warm()

@@ -1,4 +1,4 @@
-"""Max-pooling, images innermost."""
+"""Max-pooling and the mean of whole maps, images innermost."""
 
 from __future__ import annotations
 
@@ -42,6 +42,25 @@ def max_pool_back(
                     for b in range(max(0, pw - w * sw), min(kw, width + pw - w * sw)):
                         start = x_at + c * x_plane + (h * sh + a - ph) * x_row + (w * sw + b - pw) * images
                         _route(g[at:][:images], y[at:][:images], x[start:][:images], d[start:][:images])
+
+
+@compiled
+def mean(x: Any, at: int, plane: int, row: int, height: int, width: int, means: Any) -> None:
+    """The mean of every channel of every image: *means* [channels, images]."""
+    for c in range(means.shape[0]):
+        out = means[c]
+        out[:] = 0
+        for h in range(height):
+            for w in range(width):
+                _add(x[at + c * plane + h * row + w * out.size :][: out.size], out)
+        for j in range(out.size):
+            out[j] /= height * width
+
+
+@compiled
+def _add(a: Any, out: Any) -> None:
+    for j in range(a.size):
+        out[j] += a[j]
 
 
 @compiled
