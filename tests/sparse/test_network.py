@@ -29,6 +29,8 @@ NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
     "odd": (Odd, (4, 9, 9)),
 }
 
+CHEAP_FIRST = [pytest.param(name, marks=pytest.mark.slow) if name == "vgg11" else name for name in NETS]
+
 
 def pair(name: str, sparsity: float = 0.95) -> tuple[nn.Module, dict[str, Tensor], Twin, Tensor, Tensor]:
     """A masked network, its masks, its twin, and a batch."""
@@ -63,7 +65,7 @@ def train(net: nn.Module, optimiser: torch.optim.SGD, batch: tuple[Tensor, Tenso
     return losses
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", CHEAP_FIRST)
 def test_twenty_steps_stay_with_the_masked_network(name: str) -> None:
     net, masks, ours, inputs, targets = pair(name)
     exact = copy.deepcopy(net).double()
@@ -92,7 +94,7 @@ def test_gradients_are_as_exact_as_torch_s(name: str) -> None:
         assert (mine.double() - right).norm() <= 2 * (usual.double() - right).norm() + 1e-6 * whole
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", CHEAP_FIRST)
 def test_evaluation_and_running_statistics(name: str) -> None:
     net, masks, ours, inputs, targets = pair(name)
     for each in (net, ours):

@@ -47,8 +47,10 @@ def twin(model: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> Twin
     reason = unavailable()
     if reason is not None:
         raise Dense(reason)
-    from prunecheck.sparse.network import twin as made
-
+    try:
+        from prunecheck.sparse.network import twin as made
+    except ImportError as error:  # numba is there and does not fit this Python or numpy
+        raise Dense(f"numba cannot be loaded ({error})") from error
     return made(model, masks, example)
 
 

@@ -277,7 +277,8 @@ def window_of(module: nn.Module) -> Window | None:
     return Window(_pair(module.kernel_size), _pair(module.stride), _pair(padding), _pair(module.dilation))
 
 
-def layer_of(name: str, output: torch.Size, mask: Tensor) -> Layer:
-    """What the rule needs to know about a pruned module whose output has that shape."""
+def layer_of(name: str, output: torch.Size, weight: Tensor, is_mask: bool) -> Layer:
+    """What the rule needs to know about a module whose output has that shape. *weight*: its weight or its mask."""
     pixels = output[2] * output[3] if len(output) == 4 else 1
-    return Layer(name, mask.shape[0], mask[0].numel(), pixels, int(mask.sum()))
+    kept = int(weight.sum()) if is_mask else weight.numel()
+    return Layer(name, weight.shape[0], weight[0].numel(), pixels, kept)

@@ -39,6 +39,15 @@ class Layer:
     def is_sparse(self) -> bool:
         return self.sparse_ns < self.dense_ns
 
+    @property
+    def why(self) -> str:
+        """For people."""
+        weights = self.outputs * self.taps
+        return (
+            f"{self.kept} of {weights} weights, about {self.sparse_ns / 1000:.1f} µs an image sparse and "
+            f"{self.dense_ns / 1000:.1f} dense"
+        )
+
 
 def worth_it(layers: list[Layer]) -> bool:
     """Whether the whole network gains enough."""

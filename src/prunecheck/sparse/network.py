@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -35,6 +36,7 @@ class Twin(nn.Module):
         self._program = program
         self._pool = Pool()
         self._described = described
+        self._by_image = False
         self._numbers = nn.ParameterList(
             nn.Parameter(_survivors(parameter, weights[name]), requires_grad=parameter.requires_grad)
             for name, parameter in shell.named_parameters()
@@ -44,8 +46,9 @@ class Twin(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         parameters = tuple(self._numbers)
         if self.training or torch.is_grad_enabled():
-            return run(self._program, self._pool, self.training, inputs, parameters)
-        parts = [run(self._program, self._pool, False, part, parameters) for part in torch.split(inputs, CHUNK)]
+            return run(self._program, self._pool, inputs, parameters)
+        size = CHUNK if self._by_image else max(len(inputs), 1)
+        parts = [run(self._program, self._pool, part, parameters) for part in torch.split(inputs, size)]
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     def train(self, mode: bool = True) -> Twin:
@@ -95,7 +98,7 @@ def twin(model: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> Twin
     program = Builder(shell, found, weights, sparse, border).program()
     made = Twin(shell, weights, program, described)
     made.eval()
-    _compare(made, shell, masks, example)
+    made._by_image = _compare(made, shell, masks, example)
     made.train(model.training)
     return made
 
@@ -105,33 +108,46 @@ def _chosen(
 ) -> tuple[dict[str, SparseConv], list[tuple[str, str, str]]]:
     """The sparse layers by module name, and every decision. Raises Dense where too little is gained."""
     sparse: dict[str, SparseConv] = {}
-    described, layers = [], []
+    described: list[tuple[str, str, str]] = []
+    layers: list[choose.Layer] = []
     for node in found.graph.nodes:
         name = str(node.target)
-        mask = masks.get(f"{name}.weight")
-        if node.op != "call_module" or mask is None or name in sparse:
+        if node.op != "call_module" or any(layer.name == name for layer in layers):
             continue
         module = shell.get_submodule(name)
-        layer = layer_of(name, found.shapes[node], mask)
-        layers.append(layer)
-        why = f"{layer.kept} of {mask.numel()} weights, sparse {layer.sparse_ns:.0f} ns, dense {layer.dense_ns:.0f} ns"
-        made = sparse_layer(module, mask) if layer.is_sparse and len(found.shapes[node]) in (2, 4) else None
+        if type(module) not in (nn.Linear, nn.Conv2d):
+            continue
+        rank = 2 if isinstance(module, nn.Linear) else 4
+        mask = masks.get(f"{name}.weight")
+        fits = rank == len(found.shapes[node])
+        layer = layer_of(
+            name, found.shapes[node], shell.get_parameter(f"{name}.weight") if mask is None else mask, mask is not None
+        )
+        made = sparse_layer(module, mask) if fits and mask is not None and layer.is_sparse else None
+        layers.append(layer if made else replace(layer, kept=layer.outputs * layer.taps))
         if made is not None:
             sparse[name] = made
-        described.append((name, "sparse" if made else "dense", why))
+        if mask is not None:
+            described.append((name, "sparse" if made else "dense", layer.why))
     if not sparse or not choose.worth_it(layers):
         raise Dense("too many weights survive for a sparse computation to be faster")
     return sparse, described
 
 
-def _compare(made: Twin, shell: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> None:
-    """One more look before a study relies on it: the twin must compute what the masked network computes."""
+def _compare(made: Twin, shell: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> bool:
+    """One more look before a study relies on it: the twin must compute what the masked network computes. True if every
+    image is computed by itself, so that a batch may be evaluated in parts."""
     with torch.no_grad():
         for name, mask in masks.items():
             shell.get_parameter(name).masked_fill_(~mask, 0)
         wanted, ours = shell(example), made(example)
-    if ours.shape != wanted.shape or float((ours - wanted).abs().max()) > TOLERANCE * float(1 + wanted.abs().max()):
-        raise Dense("its sparse form computes something else")
+        if not _alike(ours, wanted):
+            raise Dense("its sparse form computes something else")
+        return len(example) > 1 and _alike(torch.cat([shell(image[None]) for image in example]), wanted)
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and float((a - b).abs().max()) <= TOLERANCE * float(1 + b.abs().max())
 
 
 def _positions(mask: Tensor | None) -> Tensor | None:

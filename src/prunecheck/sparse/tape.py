@@ -27,7 +27,6 @@ class State:
     parameters: Sequence[Tensor]
     pool: Pool
     keep: bool
-    training: bool
     wanted: frozenset[int]
     values: dict[int, Any] = field(default_factory=dict)
     saved: dict[int, Any] = field(default_factory=dict)
@@ -130,20 +129,20 @@ class Program:
         return found
 
 
-def run(program: Program, pool: Pool, training: bool, inputs: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+def run(program: Program, pool: Pool, inputs: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     """The network's output for *inputs* [images, channels, height, width], differentiable once."""
     if torch.is_grad_enabled() and (inputs.requires_grad or any(p.requires_grad for p in parameters)):
-        out: Tensor = _Run.apply(program, pool, training, inputs, *parameters)
+        out: Tensor = _Run.apply(program, pool, inputs, *parameters)
         return out
-    return program.forward(State(parameters, pool, False, training, frozenset()), inputs)
+    return program.forward(State(parameters, pool, False, frozenset()), inputs)
 
 
 class _Run(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, program: Program, pool: Pool, training: bool, inputs: Tensor, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, program: Program, pool: Pool, inputs: Tensor, *parameters: Tensor) -> Tensor:
         every = {0, *(operation.output for operation in program.operations)}
         wanted = frozenset(every) if inputs.requires_grad else program.trained
-        ctx.program, ctx.state = program, State(parameters, pool, True, training, wanted)
+        ctx.program, ctx.state = program, State(parameters, pool, True, wanted)
         return program.forward(ctx.state, inputs).detach()  # else the output and its state would hold each other
 
     @staticmethod
@@ -155,4 +154,4 @@ class _Run(torch.autograd.Function):
         ctx.state = None
         into = ctx.program.backward(state, gradient)
         slopes = (None if not p.requires_grad else state.slopes.get(i) for i, p in enumerate(state.parameters))
-        return None, None, None, into, *slopes
+        return None, None, into, *slopes
