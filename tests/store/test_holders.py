@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import platform
+import signal
 import subprocess
 import sys
 import time

@@ -8,7 +8,6 @@ Symbolic links are never followed. Failures end as StoreError with one sentence 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -22,8 +21,13 @@ from typing import Any
 from prunecheck.core.errors import StoreError
 from prunecheck.core.words import printable
 from prunecheck.store import faults
+from prunecheck.store.flock import fcntl
 
 _BLOCK = 1 << 20
+# Windows has none of these but the last, which it needs; a store is refused there, results are written all the same
+_NOFOLLOW, _DIRECTORY, _NONBLOCK, _BINARY = (
+    getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_DIRECTORY", "O_NONBLOCK", "O_BINARY")
+)
 _NOT_A_PLAIN_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR)
 _REMEDIES = {
     errno.ENOSPC: "The disk is full. Free some space;",
@@ -81,7 +85,7 @@ def commit_folder(scratch: Path, final: Path, files: Iterable[tuple[str, bytes]]
 def append_line(path: Path, line: bytes) -> None:
     """Add *line* to *path* in a single write. Not fsynced: for records that may be lost, never for results."""
     with plainly(path):
-        handle = _act("open", os.open, path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        handle = _act("open", os.open, path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NOFOLLOW, 0o644)
         try:
             size = os.fstat(handle).st_size
             # A torn line of a killed process must not swallow this one.
@@ -195,7 +199,7 @@ def lock(path: Path, *, shared: bool = False, wait: bool = True) -> int | None:
     mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
     with plainly(path):
         while True:
-            handle: int = _act("open", os.open, path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            handle: int = _act("open", os.open, path, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o644)
             try:
                 fcntl.flock(handle, mode)
                 if _is_still_named(handle, path):
@@ -244,7 +248,7 @@ def _act(operation: str, call: Callable[..., Any], *args: Any) -> Any:
 
 
 def _create(path: Path, chunks: Iterable[bytes]) -> None:
-    handle = _act("open", os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    handle = _act("open", os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY, 0o644)
     try:
         for chunk in chunks:
             rest = memoryview(chunk)
@@ -257,7 +261,7 @@ def _create(path: Path, chunks: Iterable[bytes]) -> None:
 
 def _sync_folder(path: Path) -> None:
     try:
-        handle = _act("open", os.open, path, os.O_RDONLY | os.O_DIRECTORY)
+        handle = _act("open", os.open, path, os.O_RDONLY | _DIRECTORY)
     except PermissionError:
         return  # a parent such as /scratch that may be entered but not listed: not ours to sync
     try:
@@ -294,7 +298,7 @@ def _opened(path: Path) -> Iterator[int | None]:
     """A handle on the plain file *path*, or None. O_NONBLOCK: a pipe put in its place must not hang us."""
     with plainly(path):
         try:
-            handle = _act("open", os.open, path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            handle = _act("open", os.open, path, os.O_RDONLY | _NOFOLLOW | _NONBLOCK | _BINARY)
         except OSError as error:
             if error.errno not in _NOT_A_PLAIN_FILE:
                 raise

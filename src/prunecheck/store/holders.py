@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import platform
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from prunecheck.store.flock import fcntl
 
 
 @dataclass(frozen=True)

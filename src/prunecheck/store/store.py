@@ -21,7 +21,7 @@ from types import TracebackType
 
 from prunecheck.core.errors import StoreError
 from prunecheck.core.words import unknown
-from prunecheck.store import durable, manifest
+from prunecheck.store import durable, flock, manifest
 from prunecheck.store.holders import Holder, holder, sign
 from prunecheck.store.manifest import Entry, check_key, check_name
 
@@ -71,8 +71,10 @@ class Store:
     def open(cls, root: Path) -> Store:
         """The store at *root*; nothing is written before the first commit.
 
-        Raises StoreError for a folder with other things in it, and for a store of a newer format.
+        Raises StoreError for a folder with other things in it, for a store of a newer format, and on a system without
+        file locks.
         """
+        flock.insist()
         root = durable.real_path(root)
         if root.exists() and not root.is_dir():
             raise StoreError(f"{durable.shown(root)} is a file. Give a folder for the store, new or empty.")

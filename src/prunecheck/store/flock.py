@@ -1,0 +1,18 @@
+"""The one thing a store needs that not every system has: locks that the kernel frees when their holder dies."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from prunecheck.core.errors import StoreError
+
+fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
+"""the module, or None (Windows)"""
+
+
+def insist() -> None:
+    """Raises StoreError where there are no such locks."""
+    if fcntl is None:
+        raise StoreError("this system has no POSIX file locks (fcntl), which a store needs. Use Linux, macOS or WSL.")
