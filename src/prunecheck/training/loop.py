@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -80,6 +81,7 @@ def train(
     held = HeldMasks(model, masks or {})
     held.apply()
     steps, device = recipe.steps_per_epoch(train_feed.samples), train_feed.targets.device
+    judge = partial(evaluate, model, test_feed, task, precision)
     for epoch in range(first + len(run.history), last):
         model.train()
         loss_sum, credit = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
@@ -96,16 +98,23 @@ def train(
                 optimiser.step()
                 loss_sum += loss.detach() * len(targets)
                 credit += task.credit(outputs.detach(), targets)
-        mean_loss = float(loss_sum) / train_feed.samples
-        finite = math.isfinite(mean_loss) and _all_finite(model)  # the last step's damage shows in no loss
-        if not finite:
-            held.apply()
-        accuracy = evaluate(model, test_feed, task, precision)
-        run.history.append(Epoch(epoch, mean_loss, int(credit) / train_feed.samples, accuracy))
+        train_accuracy = int(credit) / train_feed.samples
+        finite = end_epoch(run, held, epoch, float(loss_sum) / train_feed.samples, train_accuracy, judge)
         if not finite:
             return False
         after_epoch(run)
     return True
+
+
+def end_epoch(
+    run: Run, held: HeldMasks, epoch: int, train_loss: float, train_accuracy: float, judge: Callable[[], float]
+) -> bool:
+    """Judge and write down an epoch that was trained; True if its loss and every weight are finite."""
+    finite = math.isfinite(train_loss) and _all_finite(run.model)  # the last step's damage shows in no loss
+    if not finite:
+        held.apply()
+    run.history.append(Epoch(epoch, train_loss, train_accuracy, judge()))
+    return finite
 
 
 @torch.no_grad()
