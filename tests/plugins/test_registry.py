@@ -13,7 +13,7 @@ import torch
 
 from prunecheck.core.errors import PluginError
 from prunecheck.plugins import CHECKS, METHODS, load_file, method, registry
-from prunecheck.plugins.registry import fingerprint_source
+from prunecheck.core.source import fingerprint_source
 from tests.offers import ask
 
 Write = Callable[..., Path]

@@ -116,3 +116,15 @@ def test_a_model_without_a_prunable_layer_is_refused_before_anything_is_trained(
     with pytest.raises(ModelError, match="no convolution and no linear layer: nothing to prune"):
         tiny.run(tmp_path, model=nets(tmp_path, "barren"))
     assert not tiny.objects(tmp_path)
+
+
+def test_a_network_that_changed_is_trained_again(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(NETS)
+    first, again = (tiny.run(tmp_path, model=f"{path}:grouped") for _ in range(2))
+    assert first.trained > 0
+    assert again.trained == 0
+    path.write_text(
+        NETS.replace("nn.Conv2d(8, 16, 3, padding=1, groups=4)", "nn.Conv2d(8, 16, 3, padding=1, groups=2)")
+    )
+    assert tiny.run(tmp_path, model=f"{path}:grouped").trained == first.trained

@@ -10,11 +10,23 @@ from typing import TYPE_CHECKING
 from prunecheck.core.errors import ModelError
 from prunecheck.core.words import printable, unknown
 from prunecheck.models.catalogue import ALIASES, MODELS, ModelEntry, canonical, names
+from prunecheck.models.code import code_of, look_in
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["ALIASES", "MODELS", "ModelEntry", "build", "canonical", "is_external", "names", "summary"]
+__all__ = [
+    "ALIASES",
+    "MODELS",
+    "ModelEntry",
+    "build",
+    "canonical",
+    "code_of",
+    "is_external",
+    "look_in",
+    "names",
+    "summary",
+]
 
 
 def is_external(name: str) -> bool:

@@ -15,6 +15,7 @@ from torch import nn
 
 from prunecheck.core.errors import ModelError
 from prunecheck.core.words import nearest, printable, unknown
+from prunecheck.models.code import file_of
 
 
 def build_external(name: str, shape: Mapping[str, int]) -> nn.Module:
@@ -47,7 +48,7 @@ def call_factory(factory: Callable[..., Any], shape: Mapping[str, int], options:
 def find_attribute(reference: str) -> Callable[..., Any]:
     """The callable behind ``package.module:attr`` or ``file.py:attr``. Raises ModelError where there is none."""
     where, _, attribute = reference.rpartition(":")
-    module = _module_of_file(Path(where).expanduser()) if where.endswith(".py") else _module(where)
+    module = _module_of_file(file_of(reference)) if where.endswith(".py") else _module(where)
     found = getattr(module, attribute, None)
     if callable(found):
         return found  # type: ignore[no-any-return]
@@ -74,8 +75,6 @@ def _module(name: str) -> ModuleType:
 
 
 def _module_of_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise ModelError(f"model file {path} does not exist (looked in {Path.cwd()}).")
     name = f"prunecheck_model_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.util
 import re
@@ -14,6 +13,7 @@ from types import CodeType
 from typing import Any, Generic, TypeVar
 
 from prunecheck.core.errors import PluginError
+from prunecheck.core.source import fingerprint_source
 from prunecheck.core.words import printable, unknown
 from prunecheck.plugins.contract import Allocation, Check, Method
 
@@ -123,22 +123,6 @@ def _parts_of(code: CodeType, doc: str | None = None) -> Iterator[str]:
             yield repr(sorted(map(repr, constant)))
         elif constant != doc:
             yield repr(constant)
-
-
-def fingerprint_source(text: str | bytes) -> str:
-    """sha256 over the syntax tree of a Python file, docstrings left out."""
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-            and isinstance(body[0].value.value, str)
-        ):
-            node.body = body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def load_file(path: Path) -> None:

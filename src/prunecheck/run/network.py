@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from prunecheck import models
 from prunecheck.core.errors import ModelError
 from prunecheck.core.layers import layers_of
 from prunecheck.core.seeds import torch_stream
@@ -19,6 +20,7 @@ def sound_network(study: Study, shape: DataShape) -> nn.Module:
     """The study's network, on the CPU. Raises ModelError naming what it cannot do."""
     from prunecheck.stages.context import build
 
+    models.look_in(study.folder)
     size = study.data.size or shape.size
     who = f"model = {printable(study.model)!r}"
     with torch_stream(0, "preflight"):

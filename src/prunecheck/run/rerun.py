@@ -121,7 +121,7 @@ def _lend_inputs(chosen: Mapping[str, Step], source: Store, scratch: Store) -> d
 def _compute(
     study: Study, steps: Mapping[str, Step], scratch: Store, workers: int, estimate: Estimate, progress: Progress
 ) -> Outcome:
-    bench = Bench(scratch.root, located(study).root, study.plugin_files)
+    bench = Bench(scratch.root, located(study).root, study.plugin_files, study.folder)
     with progress.phase(steps.values(), estimate.seconds, workers) as tick:
         return execute(steps, bench, workers, estimate.seconds, tick)
 

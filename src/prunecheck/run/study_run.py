@@ -78,7 +78,7 @@ def report_study(study: Study, place: Place, command: str = "") -> Results:
 def _workshop(study: Study, store: Store, workers: int, progress: Progress, watch: Watcher = unwatched) -> AtWork:
     """What runs the steps that some targets need; where an artefact turns out to be damaged, it is made again."""
     estimate = Estimate(store)
-    bench = Bench(store.root, located(study).root, study.plugin_files)
+    bench = Bench(store.root, located(study).root, study.plugin_files, study.folder)
     hidden = hidden_from_workers(study)
     if hidden is not None and workers > 1:
         workers = 1

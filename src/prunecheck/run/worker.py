@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prunecheck import models
 from prunecheck.plugins import load_file
 from prunecheck.run.stopping import sigterm_interrupts
 from prunecheck.store import Store, Timings
@@ -25,6 +26,8 @@ class Bench:
     store: Path
     data_root: str | None
     plugins: tuple[Path, ...]
+    folder: Path = Path()
+    """the study's: where a network's own file may be"""
 
 
 _context: Any = None
@@ -44,6 +47,7 @@ def settle(bench: Bench) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     for plugin in bench.plugins:
         load_file(plugin)
+    models.look_in(bench.folder)
     _context = Context(Store.open(bench.store), bench.data_root)
 
 

@@ -91,9 +91,14 @@ def build(model: str, shape: tuple[int, int, int]) -> nn.Module:
     return models.build(model, num_classes=classes, in_channels=channels, image_size=side)
 
 
-@lru_cache(maxsize=8)
 def layers_for(model: str, shape: tuple[int, int, int]) -> tuple[Layer, ...]:
     """The prunable layers of a named network; its weights do not matter."""
+    known = _layers.__wrapped__ if models.is_external(model) else _layers  # another's file may change
+    return known(model, shape)
+
+
+@lru_cache(maxsize=8)
+def _layers(model: str, shape: tuple[int, int, int]) -> tuple[Layer, ...]:
     with torch_stream(0, "skeleton"):
         return layers_of(build(model, shape))
 

@@ -125,7 +125,10 @@ class _Planner:
         }
         self.model = models.canonical(study.model)
         self.cost = f"{self.model}@{self.side}/{study.device}"
-        self.base = {"model": self.model, "data": described, "task": study.task, "device": study.device}
+        models.look_in(study.folder)
+        code = models.code_of(study.model)
+        self.network = {"model": self.model} | ({} if code is None else {"model_code": code})
+        self.base = {**self.network, "data": described, "task": study.task, "device": study.device}
         self.precision = {} if study.precision == "float32" else {"precision": study.precision}
         self.scoring = study.scoring.model_dump()
         self.out = Plan()
@@ -268,7 +271,7 @@ class _Planner:
             lender = replace(case, entrant=entrant.counts_of, sparsity=target, trial=case.corruption)
             inputs["counts"] = self.rounds(lender)[1]
         params = {
-            "model": self.model,
+            **self.network,
             "shape": [self.shape.num_classes, self.shape.channels, self.side],
             "method": entrant.asked_for_masks,
             "allocate": entrant.allocated,
