@@ -66,8 +66,9 @@ def methods_paragraph(evidence: Evidence) -> str:
     return (
         f"We sanity-checked {methods} following \\citet{{su2020sanity}}, with the checks {checks}, at "
         f"{sparsities} sparsity and with {number} {'seed' if number == '1' else 'seeds'}. "
-        "Clean and corrupted arms of a seed share initialisation, data order and augmentation and are compared in pairs by their test accuracy after the "
-        f"last epoch on {count(verdict.n_test, 'sample')}. A drop counts if it exceeds a margin of "
+        "Clean and corrupted arms of a seed share initialisation, data order and augmentation and are compared in "
+        "pairs by their test accuracy after the last epoch on "
+        f"{count(verdict.n_test, 'sample')}. A drop counts if it exceeds a margin of "
         f"{verdict.margin:.3g} points.{rule} Every comparison is decided by two one-sided "
         f"tests at the margin \\citep{{schuirmann1987comparison,goeman2010three}} at {alpha} each{looks}, with "
         "variances moderated across the comparisons of one sparsity \\citep{smyth2004linear} and Holm's correction "
