@@ -152,9 +152,11 @@ class Normalise:
         mean, inverse = state.saved.pop(self.output)
         z = state.map(self.source)
         s = z.shape
-        summed = NONE if self.other is None else state.map(self.output).array
+        y = state.values.pop(self.output)
+        summed = NONE if self.other is None else y.array
         passes_on = self.other is not None and self.other in state.wanted
-        d = state.pool.take(s) if passes_on else g
+        # both outlive this operation, the output does not: its buffer is in the cache and free
+        d = y if passes_on else g
         gain, offset = self._affine(state, s.channels)
         slopes = np.empty(s.channels), np.empty(s.channels)
         norm.normalise_back(
@@ -167,6 +169,8 @@ class Normalise:
         if passes_on:
             assert self.other is not None
             state.hand_on(self.other, g)
+        else:
+            state.pool.give(y)
         state.hand_on(self.source, d)
 
     def _of_batch(self) -> bool:
