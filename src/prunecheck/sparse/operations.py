@@ -184,7 +184,7 @@ class Normalise:
 
 def _doubles(tensor: Tensor | None) -> Any:
     assert tensor is not None
-    return tensor.detach().double().numpy()
+    return tensor.detach().numpy().astype(np.float64)
 
 
 def _at_least_two(shape: Shape) -> None:
@@ -200,7 +200,8 @@ def follow(module: Norm, mean: Any, variance: Any, count: int) -> None:
         module.num_batches_tracked.add_(1)
     share = module.momentum if module.momentum is not None else 1 / float(module.num_batches_tracked or 1)
     for running, found in ((module.running_mean, mean), (module.running_var, variance * count / max(count - 1, 1))):
-        running.mul_(1 - share).add_(torch.from_numpy(share * found).float())
+        numbers = running.numpy()
+        numbers[:] = (1 - share) * numbers + share * found
 
 
 @dataclass(frozen=True)
