@@ -28,13 +28,13 @@ TRAINING = {"epochs": EPOCHS, "rewind_epoch": K, "batch_size": 30}
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """State and first epoch of every ticket at the moment its training begins."""
     seen: list[dict[str, Any]] = []
-    real = train_stage.train_model
+    real = train_stage.training_run.begin
 
     def spy(step: Any, context: Any, model: Any, recipe: Any, **how: Any) -> Any:
         seen.append({"state": tree.clone(model.state_dict()), "first": how["first"], "last": how["last"]})
         return real(step, context, model, recipe, **how)
 
-    monkeypatch.setattr(train_stage, "train_model", spy)
+    monkeypatch.setattr(train_stage.training_run, "begin", spy)
     return seen
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from prunecheck.core import tree
+from prunecheck.stages import training_run
 from prunecheck.stages.context import Context
-from prunecheck.stages.training_run import train_model
+from prunecheck.stages.training_run import Training, carry_out
 from prunecheck.study.step import Step
 from prunecheck.training.recipe import recipe_from
 
@@ -12,13 +13,23 @@ from prunecheck.training.recipe import recipe_from
 def run(step: Step, context: Context) -> dict[str, bytes]:
     """Artefact: ``final`` (all state after ``until`` epochs), ``rewind`` (after the recipe's rewind epoch, where that
     lies before), ``result.json``."""
+    training = begin(step, context)
+    carry_out([training])
+    return files(training)
+
+
+def begin(step: Step, context: Context) -> Training:
     recipe = recipe_from(step.params["recipe"])
     last, k = step.params["until"], recipe.rewind_epoch
     model = context.model(step.params)
-    facts, rewind = train_model(
+    return training_run.begin(
         step, context, model, recipe, masks=None, phase="pretrain", first=0, last=last, keep_after=k
     )
-    files = {"final.safetensors": tree.to_bytes(model.state_dict()), "result.json": facts}
-    if last >= k:  # a run that diverged before epoch k has nothing else to rewind to
-        files["rewind.safetensors"] = files["final.safetensors"] if rewind is None else tree.to_bytes(rewind)
+
+
+def files(training: Training) -> dict[str, bytes]:
+    files = {"final.safetensors": tree.to_bytes(training.model.state_dict()), "result.json": training.facts()}
+    if training.course.last >= training.course.recipe.rewind_epoch:
+        kept = training.kept  # None: diverged before that epoch, and has nothing else to rewind to
+        files["rewind.safetensors"] = files["final.safetensors"] if kept is None else tree.to_bytes(kept)
     return files

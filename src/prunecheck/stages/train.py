@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from prunecheck.core import tree
+from prunecheck.stages import training_run
 from prunecheck.stages.context import Context
-from prunecheck.stages.training_run import train_model
+from prunecheck.stages.training_run import Training, carry_out
 from prunecheck.study.step import Step
 from prunecheck.training.recipe import recipe_from
 
 
 def run(step: Step, context: Context) -> dict[str, bytes]:
     """Artefact: ``final`` (all state of the trained ticket) and ``result.json`` (accuracies, every epoch)."""
+    training = begin(step, context)
+    carry_out([training])
+    return files(training)
+
+
+def begin(step: Step, context: Context) -> Training:
     params = step.params
     recipe = recipe_from(params["recipe"])
     model = context.model(params)
     if "start" in step.inputs:
         model.load_state_dict(context.tree(step.inputs["start"], params["file"]))
-    facts, _ = train_model(
-        step,
-        context,
-        model,
-        recipe,
-        masks=context.tree(step.inputs["masks"], "masks"),
-        phase="ticket",
-        first=params["first"],
-        last=recipe.epochs,
+    masks = context.tree(step.inputs["masks"], "masks")
+    return training_run.begin(
+        step, context, model, recipe, masks=masks, phase="ticket", first=params["first"], last=recipe.epochs
     )
-    return {"final.safetensors": tree.to_bytes(model.state_dict()), "result.json": facts}
+
+
+def files(training: Training) -> dict[str, bytes]:
+    return {"final.safetensors": tree.to_bytes(training.model.state_dict()), "result.json": training.facts()}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,15 +23,52 @@ from prunecheck.core.errors import Interrupted
 from prunecheck.stages.context import Context, as_json
 from prunecheck.store import Store
 from prunecheck.study.step import Step
-from prunecheck.training.backend import trainee
-from prunecheck.training.loop import Epoch, Run, start, train
+from prunecheck.training.backend import Trainee, trainee
+from prunecheck.training.feed import Feed
+from prunecheck.training.loop import Epoch, Run, start
 from prunecheck.training.recipe import Recipe
 from prunecheck.training.task import task_named
+from prunecheck.training.together import Course, Member, train_together
 
 CHECKPOINT_SECONDS = 20.0
 
 
-def train_model(
+@dataclass
+class Training:
+    """One training, ready to be carried out. ``trained``: the network as its backend trains it; ``kept``: the state
+    the network was in when ``keep_after`` epochs of the schedule were finished (None where that is never so).
+    ``finite``: how it ended, once it has."""
+
+    model: nn.Module
+    trained: Trainee
+    run: Run
+    feeds: tuple[Feed, Feed]
+    course: Course
+    seed: int
+    keep_after: int | None
+    kept: tree.Tree | None
+    held: _Held
+    finite: bool = True
+
+    @property
+    def member(self) -> Member:
+        return Member(self.run, *self.feeds, self.trained.masks, self.seed, self._after_epoch)
+
+    def _after_epoch(self, run: Run) -> None:
+        done = self.course.first + len(run.history)
+        if done == self.keep_after:
+            self.kept = tree.clone(run.model.state_dict())
+        if done < self.course.last:
+            self.held.hold(_checkpoint(run, self.kept))
+
+    def facts(self) -> bytes:
+        """What there is to know of a finished training, as JSON."""
+        samples = [feed.samples for feed in self.feeds]
+        found = _facts(self.run, self.finite, self.course.first, self.course.last, *samples)
+        return as_json({**found, **self.trained.facts})
+
+
+def begin(
     step: Step,
     context: Context,
     model: nn.Module,
@@ -42,12 +79,11 @@ def train_model(
     first: int,
     last: int,
     keep_after: int | None = None,
-) -> tuple[bytes, tree.Tree | None]:
-    """Train *model* in place (resuming where a checkpoint exists); the facts as JSON bytes, and the state *model* was
-    in when ``keep_after`` epochs of the schedule were finished (None where that was never so)."""
+) -> Training:
+    """*model* made ready to be trained, from where a checkpoint left it if there is one."""
     params = step.params
-    train_feed, test_feed = context.feeds(params, recipe.pad)
-    example, _ = train_feed.select(np.arange(min(recipe.batch_size, train_feed.samples)))
+    feeds = context.feeds(params, recipe.pad)
+    example, _ = feeds[0].select(np.arange(min(recipe.batch_size, feeds[0].samples)))
     trained = trainee(model, masks or {}, example, params.get("backend"))
     run = start(trained.network, recipe)
     kept = tree.clone(model.state_dict()) if keep_after == first else None
@@ -55,37 +91,24 @@ def train_model(
     if checkpoint is not None and (keep_after is None or checkpoint.kept or checkpoint.done(first) < keep_after):
         checkpoint.put_into(run)
         kept = checkpoint.kept or kept
-    held = _Held(context.store, step.key)
+    precision = params.get("precision", "float32")
+    course = Course(recipe, task_named(params["task"]), phase, first, last, precision)
+    return Training(
+        model, trained, run, feeds, course, params["seed"], keep_after, kept, _Held(context.store, step.key)
+    )
 
-    def after_epoch(run: Run) -> None:
-        nonlocal kept
-        done = first + len(run.history)
-        if done == keep_after:
-            kept = tree.clone(run.model.state_dict())
-        if done < last:
-            held.hold(_checkpoint(run, kept))
 
+def carry_out(trainings: Sequence[Training]) -> None:
+    """Train all of them in place; several, of one course, in lockstep where that gives the same bits."""
     try:
-        finite = train(
-            run,
-            train_feed,
-            test_feed,
-            recipe,
-            task_named(params["task"]),
-            masks=trained.masks,
-            seed=params["seed"],
-            phase=phase,
-            first=first,
-            last=last,
-            precision=params.get("precision", "float32"),
-            after_epoch=after_epoch,
-        )
+        finite = train_together([training.member for training in trainings], trainings[0].course)
     except (KeyboardInterrupt, Interrupted):
-        held.write()  # only the epoch under way is trained again
+        for training in trainings:
+            training.held.write()  # only the epoch under way is trained again
         raise
-    trained.put_into(model)
-    facts = _facts(run, finite, first, last, train_feed.samples, test_feed.samples)
-    return as_json({**facts, **trained.facts}), kept
+    for training, fine in zip(trainings, finite, strict=True):
+        training.finite = fine
+        training.trained.put_into(training.model)
 
 
 @dataclass

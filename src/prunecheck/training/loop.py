@@ -110,7 +110,7 @@ def end_epoch(
     run: Run, held: HeldMasks, epoch: int, train_loss: float, train_accuracy: float, judge: Callable[[], float]
 ) -> bool:
     """Judge and write down an epoch that was trained; True if its loss and every weight are finite."""
-    finite = math.isfinite(train_loss) and _all_finite(run.model)  # the last step's damage shows in no loss
+    finite = math.isfinite(train_loss) and all_finite(run.model)  # the last step's damage shows in no loss
     if not finite:
         held.apply()
     run.history.append(Epoch(epoch, train_loss, train_accuracy, judge()))
@@ -118,7 +118,7 @@ def end_epoch(
 
 
 @torch.no_grad()
-def _all_finite(model: nn.Module) -> bool:
+def all_finite(model: nn.Module) -> bool:
     return all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
 
 
