@@ -210,10 +210,9 @@ def test_the_longest_chain_goes_first() -> None:
     short, long = fake("short"), fake("long")
     tail = fake("tail", long)
     queue = _Queue(steps_of(short, long, tail), lambda s: {"short": 3.0, "long": 1.0, "tail": 5.0}[s.title])
-    first, second = queue.take(), queue.take()
-    assert (first, second, queue.take()) == (long, short, None)
+    assert [queue.take(1) for _ in range(3)] == [[long], [short], []]
     queue.done(long)
-    assert queue.take() == tail
+    assert queue.take(1) == [tail]
     queue.done(tail)
     assert queue.open
     queue.done(short)

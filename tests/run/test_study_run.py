@@ -20,7 +20,7 @@ from prunecheck.run.homes import hidden_from_workers
 from prunecheck.run.progress import Progress
 from prunecheck.run.study_results import Results
 from prunecheck.run.study_run import mask_tier, report_study, run_study
-from prunecheck.stages.perform import STAGES
+from prunecheck.stages.perform import BEGIN, STAGES
 from prunecheck.store import Store
 from prunecheck.study import Step
 from prunecheck.verdict import judge, judging
@@ -297,13 +297,13 @@ def test_the_margin_is_written_before_any_corrupted_arm_is_made_and_stays(
 ) -> None:
     path = tmp_path / "out" / "margin.json"
     there: dict[str, bool] = {}
-    for kind, stage in list(STAGES.items()):
+    for table, kind, stage in [(stages, *item) for stages in (STAGES, BEGIN) for item in stages.items()]:
 
         def watched(step: Step, context: Any, kind: str = kind, stage: Any = stage) -> Any:
             there.setdefault(kind, path.exists())
             return stage(step, context)
 
-        monkeypatch.setitem(STAGES, kind, watched)
+        monkeypatch.setitem(table, kind, watched)  # type: ignore[arg-type]
     tiny.run(tmp_path)
     assert there.pop("pretrain") is False
     assert there == {"score": True, "mask": True, "corrupt": True, "train": True, "compare": True}

@@ -11,15 +11,20 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from typing import Any
 
 from prunecheck.core.errors import Interrupted, PrunecheckError, StoreError
 from prunecheck.core.words import printable
 from prunecheck.run import stopping
-from prunecheck.run.worker import Bench, do, settle, settle_pool
+from prunecheck.run.bundles import BUNDLE, bundle_name
+from prunecheck.run.worker import Bench, do, do_together, settle, settle_pool
 from prunecheck.store import Damaged, Store
 from prunecheck.study.step import Step
 
-Take = Callable[[], Step | None]
+Take = Callable[[], list[Step]]
+"""what a worker does next: nothing, a step, or a bundle of trainings"""
 
 
 @dataclass(frozen=True)
@@ -81,15 +86,15 @@ def _execute(queue: _Queue, bench: Bench, workers: int, watch: Watcher) -> Outco
     if workers <= 1:
         with _one_thread():
             settle(bench)
-            while (step := queue.take()) is not None:
+            while steps := queue.take(1):
                 try:
-                    _finish(queue, outcome, step, do(step.to_dict()), watch)
+                    _settle_up(queue, outcome, steps, _work([step.to_dict() for step in steps]), None, watch)
                 except (Exception, SystemExit) as error:
-                    _fail(queue, outcome, step, error)
+                    _settle_up(queue, outcome, steps, {}, error, watch)
                 stopping.heed()
         return outcome
     while queue.open:
-        for suspect in _run_pool(queue.take, queue, outcome, bench, workers, watch):
+        for suspect in _run_pool(partial(queue.take, workers), queue, outcome, bench, workers, watch):
             if _run_pool(_only(suspect), queue, outcome, bench, 1, watch):
                 queue.drop(suspect)
                 outcome.failures.append(Failure(suspect, "its worker process died twice (killed, or out of memory)"))
@@ -98,39 +103,60 @@ def _execute(queue: _Queue, bench: Bench, workers: int, watch: Watcher) -> Outco
 
 def _only(step: Step) -> Take:
     """Offers *step* once, and then nothing."""
-    left = [step]
-    return lambda: left.pop() if left else None
+    left = [[step]]
+    return lambda: left.pop() if left else []
+
+
+def _work(steps: list[dict[str, Any]]) -> dict[int, float]:
+    """In a worker: the seconds each of *steps* took, by its place; of a bundle, those that could be done together."""
+    if len(steps) == 1:
+        return {0: do(steps[0])}
+    return do_together(steps)
 
 
 def _run_pool(take: Take, queue: _Queue, outcome: Outcome, bench: Bench, workers: int, watch: Watcher) -> list[Step]:
     """Feed a pool until nothing is left or it breaks; returns the steps that were running when it broke."""
-    running: dict[Future[float], Step] = {}
+    running: dict[Future[dict[int, float]], list[Step]] = {}
     with _quiet_children():
         pool = ProcessPoolExecutor(workers, mp_context=_processes(), initializer=settle_pool, initargs=(bench,))
         try:
             while True:
-                while len(running) < workers and (step := take()) is not None:
+                while len(running) < workers and (steps := take()):
                     try:
-                        running[pool.submit(do, step.to_dict())] = step
+                        running[pool.submit(_work, [step.to_dict() for step in steps])] = steps
                     except BrokenProcessPool:
-                        return [*running.values(), step]
+                        return [*chain.from_iterable(running.values()), *steps]
                 if not running:
                     return []
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    step = running[future]
                     error = future.exception()
                     if isinstance(error, BrokenProcessPool):
-                        return list(running.values())
-                    del running[future]
-                    if error is None:
-                        _finish(queue, outcome, step, future.result(), watch)
-                    else:
-                        _fail(queue, outcome, step, error)
+                        return list(chain.from_iterable(running.values()))
+                    seconds = {} if error else future.result()
+                    _settle_up(queue, outcome, running.pop(future), seconds, error, watch)
         except BaseException:
             _stop(pool)
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _settle_up(
+    queue: _Queue,
+    outcome: Outcome,
+    steps: list[Step],
+    seconds: Mapping[int, float],
+    error: BaseException | None,
+    watch: Watcher,
+) -> None:
+    """What came of *steps*. Of a bundle, what is not done is offered again, alone."""
+    for place, step in enumerate(steps):
+        if place in seconds:
+            _finish(queue, outcome, step, seconds[place], watch)
+        elif error is not None and (len(steps) == 1 or isinstance(error, Interrupted)):
+            _fail(queue, outcome, step, error)
+        else:
+            queue.put_back(step)
 
 
 def _finish(queue: _Queue, outcome: Outcome, step: Step, seconds: float, watch: Watcher) -> None:
@@ -168,18 +194,33 @@ class _Queue:
             self._length[key] = seconds(steps[key]) + below
         self._ready = {key for key, parents in self._waiting.items() if not parents}
         self._open = set(steps)
+        self._bundles = {key: name for key, step in steps.items() if (name := bundle_name(step)) is not None}
 
     @property
     def open(self) -> bool:
         """Whether there are steps neither done nor given up."""
         return bool(self._open)
 
-    def take(self) -> Step | None:
+    def take(self, workers: int) -> list[Step]:
+        """The most urgent step, with others that may be trained together with it as long as there is enough left for
+        all *workers*; nothing where none is ready."""
         if not self._ready:
-            return None
-        key = max(self._ready, key=lambda k: (self._length[k], k))
-        self._ready.remove(key)
-        return self._steps[key]
+            return []
+        first = max(self._ready, key=self._urgency)
+        name = self._bundles.get(first)
+        alike = [key for key in self._ready if name is not None and key != first and self._bundles.get(key) == name]
+        others = min(BUNDLE, len(self._ready) // workers) - 1
+        keys = [first, *sorted(alike, key=self._urgency, reverse=True)[: max(others, 0)]]
+        self._ready.difference_update(keys)
+        return [self._steps[key] for key in keys]
+
+    def put_back(self, step: Step) -> None:
+        """To be offered again, alone."""
+        self._bundles.pop(step.key, None)
+        self._ready.add(step.key)
+
+    def _urgency(self, key: str) -> tuple[float, str]:
+        return self._length[key], key
 
     def done(self, step: Step) -> None:
         self._open.discard(step.key)

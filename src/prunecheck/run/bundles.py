@@ -1,0 +1,32 @@
+"""Which trainings one worker may do in lockstep: those of tiny networks that differ in seed, mask and start alone.
+
+Torch-free, and only a question of time: a training has the same bytes in a bundle and alone.
+"""
+
+from __future__ import annotations
+
+from prunecheck.models import MODELS
+from prunecheck.study.step import Step, canonical
+
+BUNDLE = 4
+"""trainings at a time: more of them leave the processor's caches"""
+MOST_MFLOPS = 2.0
+"""of a forward pass of one image; a larger network keeps a core busy by itself"""
+OWN = ("seed", "file")
+"""what may differ; the inputs may too"""
+
+
+def bundle_name(step: Step) -> str | None:
+    """Trainings of one name may be done together. None: only alone."""
+    params = step.params
+    if step.kind not in ("pretrain", "train") or params.get("device") != "cpu":
+        return None
+    if any(params.get(what) is not None for what in ("backend", "precision", "corruption")) or not _is_tiny(step):
+        return None
+    return canonical([step.kind, {name: value for name, value in params.items() if name not in OWN}])
+
+
+def _is_tiny(step: Step) -> bool:
+    model, _, side = step.cost_class.split("/")[1].partition("@")
+    entry = MODELS.get(model)
+    return entry is not None and entry.mflops * (int(side) / entry.image_size) ** 2 <= MOST_MFLOPS
