@@ -15,10 +15,10 @@ from prunecheck.sparse.jit import compiled
 def test_without_a_place_for_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = numba.njit
 
-    def refusing(**options: object) -> object:
+    def refusing(*functions: object, **options: object) -> object:
         if options.get("cache"):
             raise RuntimeError("cannot cache function: no locator available")
-        return usual(**options)
+        return usual(*functions, **options)
 
     monkeypatch.setattr(numba, "njit", refusing)
 
