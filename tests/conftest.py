@@ -1,8 +1,9 @@
-"""What every test may rely on: one torch thread, and plug-ins registered by one test are gone in the next."""
+"""What every test may rely on: one torch thread, Ctrl-C that arrives, and plug-ins registered by one test are gone in the next."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -13,6 +14,10 @@ from prunecheck.plugins.registry import _origins
 
 for _threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # before torch is imported anywhere
     os.environ.setdefault(_threads, "1")
+
+# in the background of a shell (`pytest &`, nohup) Ctrl-C is ignored, and our children would inherit that
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
