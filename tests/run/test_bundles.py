@@ -91,7 +91,9 @@ def test_what_differs_in_more_than_seed_start_and_mask_is_not_bundled(plan: Plan
     assert None not in names
 
 
-@pytest.mark.parametrize("changes", [{"model": "resnet20"}, {"precision": "bfloat16"}])
+@pytest.mark.parametrize(
+    "changes", [{"model": "resnet20"}, {"precision": "bfloat16"}, {"data": {"name": "mnist5k", "size": 14}}]
+)
 def test_large_networks_and_other_numbers_go_alone(changes: dict[str, Any]) -> None:
     steps = trainings(make_plan(tiny.study(**STUDY, **changes)))
     assert {bundle_name(step) for step in steps.values()} == {None}
@@ -140,10 +142,11 @@ def test_what_somebody_else_is_at_is_left_to_him(tmp_path: Path, bundled: list[i
     for key in {key for step in steps for key in step.inputs.values()}:
         store.commit(key, {name: source.read(key, name) for name in source.names(key)})
     store.commit(steps[2].key, {"result.json": b"by somebody else"})
-    worker.settle(Bench(store.root, None, ()))
-    bundled.clear()
-    with store.claim(steps[1].key):
-        assert worker.do_together([step.to_dict() for step in steps]) == {}
-    assert not bundled  # one alone is no bundle
-    assert set(worker.do_together([step.to_dict() for step in steps])) == {0, 1}
+    with engine._one_thread():
+        worker.settle(Bench(store.root, None, ()))
+        bundled.clear()
+        with store.claim(steps[1].key):
+            assert worker.do_together([step.to_dict() for step in steps]) == {}
+        assert not bundled  # one alone is no bundle
+        assert set(worker.do_together([step.to_dict() for step in steps])) == {0, 1}
     assert store.read(steps[2].key, "result.json") == b"by somebody else"

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from prunecheck.sparse.fallback import Dense
-from prunecheck.sparse.trace import RELU, Traced, is_call, traced
+from prunecheck.sparse.trace import RELU, Traced, check, is_call, traced
 from prunecheck.training.grouped import Grouped, Operation, Stack, Value
 
 Form = Literal["apart", "channels", "rows"]
@@ -46,14 +46,21 @@ def grouped(networks: Sequence[nn.Module], example: Tensor) -> Grouped:
 
     Raises Ungroupable where they are not of one architecture, or do what is not known here.
     """
+    if len({_look(network) for network in networks}) > 1:
+        raise Ungroupable("they are not the same network")
     try:
-        traces = [traced(network, example[:2]) for network in networks]
+        trace = traced(networks[0], example[:2])
+        for network in networks[1:]:
+            check(network)
     except Dense as reason:
         raise Ungroupable(reason.reason) from reason
-    looks = {(str(trace.graph), repr(network)) for trace, network in zip(traces, networks, strict=True)}
-    if len(looks) > 1:
-        raise Ungroupable("they are not the same network")
-    return _Builder(tuple(networks), traces[0]).grouped()
+    return _Builder(tuple(networks), trace).grouped()
+
+
+def _look(network: nn.Module) -> tuple[object, ...]:
+    """What two networks of one architecture have in common."""
+    shapes = [(name, tuple(tensor.shape)) for name, tensor in network.state_dict().items()]
+    return type(network), repr(network), *shapes
 
 
 class _Builder:
