@@ -1,4 +1,4 @@
-"""What every test may rely on: one torch thread, Ctrl-C that arrives, and plug-ins registered by one test are gone in the next."""
+"""What every test may rely on: one torch thread, Ctrl-C that arrives, and the plug-ins of one test gone in the next."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunecheck.core.errors import StudyError
-from prunecheck.core.words import nearest, parse_sparsity, percent, printable, unknown
+from prunecheck.core.words import nearest, parse_sparsity, percent, printable, shown_path, unknown
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,9 @@ def test_the_nearest_name_is_offered() -> None:
 def test_what_is_shown_cannot_drive_a_terminal() -> None:
     assert printable("a\x1b[31mb\n") == "a\N{REPLACEMENT CHARACTER}[31mb\N{REPLACEMENT CHARACTER}"
     assert len(printable("x" * 500)) == 80
+
+
+def test_a_long_path_keeps_its_end() -> None:
+    assert shown_path("/tmp/x.csv") == "/tmp/x.csv"
+    long = shown_path("/tmp/" + "deep/" * 100 + "x\x1b.csv")
+    assert (len(long), long[0], long[-7:]) == (240, "…", "/x\ufffd.csv")

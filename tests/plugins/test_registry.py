@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from prunecheck.core.errors import PluginError
-from prunecheck.plugins import CHECKS, METHODS, load_file, method, registry
 from prunecheck.core.source import fingerprint_source
+from prunecheck.plugins import CHECKS, METHODS, load_file, method, registry
 from tests.offers import ask
 
 Write = Callable[..., Path]

@@ -221,9 +221,10 @@ def test_the_longest_chain_goes_first() -> None:
 
 def test_the_caller_gets_his_threads_and_settings_back(bench: Bench) -> None:
     torch.set_num_threads(2)
+    strict = torch.get_deterministic_debug_mode()
     execute(steps_of(fake("a")), bench, 1, lambda _: 1.0)
     assert torch.get_num_threads() == 2
-    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.get_deterministic_debug_mode() == strict
     before = dict(os.environ)
     execute(steps_of(fake("b")), bench, 2, lambda _: 1.0)
     assert dict(os.environ) == before

@@ -184,9 +184,9 @@ def opened(store: Path | None) -> Store:
 
 def shown(store: Store) -> str:
     """Where a store is, harmless to print."""
-    from prunecheck.core.words import printable
+    from prunecheck.core.words import shown_path
 
-    return printable(str(store.root), 200)
+    return shown_path(store.root)
 
 
 def _needed(studies: tuple[Path, ...]) -> set[str]:

@@ -30,6 +30,12 @@ def printable(text: str, limit: int = 80) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
+def shown_path(path: object, limit: int = 240) -> str:
+    """The same for a path: where it is too long its beginning goes, since its end says more."""
+    clean = printable(str(path), 100_000)
+    return clean if len(clean) <= limit else "…" + clean[1 - limit :]
+
+
 def parse_sparsity(value: object) -> float:
     """The fraction removed, in (0, 1), from ``0.98`` or ``"98%"``. Raises StudyError with the probable intention."""
     if isinstance(value, str):

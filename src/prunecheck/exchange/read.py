@@ -15,7 +15,7 @@ from prunecheck.core.errors import StudyError
 from prunecheck.core.layers import Layer, layers_of
 from prunecheck.core.masks import Masks
 from prunecheck.core.pruned import Found, mask_in_state, masks_in_module, weight_of
-from prunecheck.core.words import nearest, printable, unknown
+from prunecheck.core.words import nearest, printable, shown_path, unknown
 from prunecheck.exchange.files import read_tensors
 
 Source: TypeAlias = "nn.Module | Mapping[str, Tensor | np.ndarray] | str | Path"
@@ -53,7 +53,7 @@ def _found(source: Source, layers: tuple[Layer, ...] | None) -> tuple[str, dict[
             found = {layer.name: _fitting(where, layer, found.get(layer.name), ()) for layer in layers}
         return where, found
     if isinstance(source, (str, Path)):
-        where, tensors = printable(str(source), 200), read_tensors(Path(source))
+        where, tensors = shown_path(source), read_tensors(Path(source))
     else:
         where, tensors = "the masks", _as_tensors(source)
     if layers is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prunecheck.core.errors import StoreError
-from prunecheck.core.words import printable
+from prunecheck.core.words import shown_path
 from prunecheck.store import Store
 from prunecheck.study.step import Step
 
@@ -24,7 +24,7 @@ def enough_space(steps: Iterable[Step], model_bytes: int, store: Store) -> None:
     wanted, free = int(networks * model_bytes) + RESERVE, store.free_bytes()
     if free < wanted:
         raise StoreError(
-            f"the disk of {printable(str(store.root), 200)} has {spoken_bytes(free)} free; this study needs about "
+            f"the disk of {shown_path(store.root)} has {spoken_bytes(free)} free; this study needs about "
             f"{spoken_bytes(wanted)}. Free some space or choose another store with --store."
         )
 

@@ -68,6 +68,6 @@ def _row(check: CheckStatus) -> tuple[str, str, str, str]:
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    texts = [[printable(value, 200) for value in row] for row in rows]
+    texts = [[printable(value, 4000) for value in row] for row in rows]
     widths = [max(len(row[i]) for row in texts) for i in range(len(texts[0]))]
     return ["  ".join(t.ljust(w) for t, w in zip(row, widths, strict=True)).rstrip() for row in texts]

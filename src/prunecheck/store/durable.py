@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from prunecheck.core.errors import StoreError
-from prunecheck.core.words import printable
+from prunecheck.core.words import shown_path
 from prunecheck.store import faults
 from prunecheck.store.flock import fcntl
 
@@ -237,7 +237,7 @@ def plainly(path: Path) -> Iterator[None]:
 
 def shown(path: Path) -> str:
     """*path* as it may be printed."""
-    return printable(str(path), limit=200)
+    return shown_path(path)
 
 
 def _act(operation: str, call: Callable[..., Any], *args: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from prunecheck.core.errors import StudyError
-from prunecheck.core.words import printable
+from prunecheck.core.words import printable, shown_path
 from prunecheck.study.explain import explain, fields_at, not_a_field
 from prunecheck.study.resolve import resolve
 from prunecheck.study.study import Study
@@ -53,7 +53,7 @@ def _tame(stem: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    name = printable(str(path), 240)
+    name = shown_path(path)
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -77,7 +77,7 @@ def _neighbour(path: Path) -> str:
     folder = path.parent if path.parent.is_dir() else Path()
     there = {file.stem: file for file in folder.glob("*.toml")}
     guess = difflib.get_close_matches(path.stem, there, n=1)
-    return f" Did you mean {printable(str(path.with_name(there[guess[0]].name)), 240)!r}?" if guess else ""
+    return f" Did you mean {shown_path(path.with_name(there[guess[0]].name))!r}?" if guess else ""
 
 
 def _override(fields: dict[str, Any], override: str) -> None:
