@@ -122,5 +122,5 @@ def test_a_torn_line_of_a_single_byte(place: Path) -> None:
 
 
 def test_a_long_path_is_shown_in_part() -> None:
-    assert len(durable.shown(Path("x" * 500))) == 200
+    assert len(durable.shown(Path("x" * 500))) == 240
     assert durable.shown(Path("x" * 150)) == "x" * 150
