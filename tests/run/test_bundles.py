@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from prunecheck.core.errors import PluginError
-from prunecheck.run import engine, worker
+from prunecheck.run import engine, queue, worker
 from prunecheck.run.bundles import BUNDLE, bundle_name
-from prunecheck.run.engine import _Queue, execute
+from prunecheck.run.engine import execute
+from prunecheck.run.queue import Queue
 from prunecheck.run.worker import Bench
 from prunecheck.stages import train as train_stage
 from prunecheck.store import Store, Timings
@@ -58,7 +59,7 @@ def test_a_study_has_the_same_bytes_with_and_without_bundles(
     assert sum(bundled) >= results.plan.trainings - 4
     assert max(bundled) <= BUNDLE
     bundled.clear()
-    monkeypatch.setattr(engine, "BUNDLE", 1)
+    monkeypatch.setattr(queue, "BUNDLE", 1)
     tiny.run(tmp_path / "without", **STUDY, training=LONG)
     assert not bundled
     assert tiny.objects(tmp_path / "with") == tiny.objects(tmp_path / "without")
@@ -109,9 +110,9 @@ def test_corrupted_data_and_other_kinds_go_alone(plan: Plan) -> None:
 def test_no_worker_is_left_without_work(workers: int, sizes: list[int]) -> None:
     """A bundle takes no more than a worker's share of what is ready."""
     steps = dict(list(trainings(make_plan(tiny.study(methods=["snip"], seeds=5))).items())[:9])
-    queue = _Queue(steps, lambda _: 1.0)
+    waiting = Queue(steps, lambda _: 1.0)
     taken = []
-    while bundle := queue.take(workers):
+    while bundle := waiting.take(workers):
         taken.append(len(bundle))
     assert taken == sizes
 

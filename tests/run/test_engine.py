@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from prunecheck.core.errors import Interrupted, PluginError, StoreError
-from prunecheck.run.engine import Failure, Outcome, _Queue, execute, needed
+from prunecheck.run.engine import Failure, Outcome, execute, needed
+from prunecheck.run.queue import Queue
 from prunecheck.run.worker import Bench
 from prunecheck.stages.perform import STAGES
 from prunecheck.store import Damaged, Store
@@ -209,7 +210,7 @@ def test_an_interrupted_run_can_be_followed_by_another(bench: Bench) -> None:
 def test_the_longest_chain_goes_first() -> None:
     short, long = fake("short"), fake("long")
     tail = fake("tail", long)
-    queue = _Queue(steps_of(short, long, tail), lambda s: {"short": 3.0, "long": 1.0, "tail": 5.0}[s.title])
+    queue = Queue(steps_of(short, long, tail), lambda s: {"short": 3.0, "long": 1.0, "tail": 5.0}[s.title])
     assert [queue.take(1) for _ in range(3)] == [[long], [short], []]
     queue.done(long)
     assert queue.take(1) == [tail]

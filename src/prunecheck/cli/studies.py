@@ -207,8 +207,9 @@ def _run(
     tracker: str | None = None,
 ) -> Results:
     from prunecheck import api
+    from prunecheck.run.space import spoken_bytes
 
-    return api.run(
+    results = api.run(
         study,
         store=options.store,
         folder=out,
@@ -217,6 +218,9 @@ def _run(
         command=shlex.join(["prunecheck", *sys.argv[1:]]),
         tracker=tracker,
     )
+    if results.memory and not quiet:
+        note(f"memory: at most {spoken_bytes(results.memory)} in one process")
+    return results
 
 
 def _show(results: Results, junit: Path | None, options: Options, strict: bool = False) -> int:
@@ -234,6 +238,7 @@ def _show(results: Results, junit: Path | None, options: Options, strict: bool =
                 "page": str(results.page),
                 "trainings_run": results.trained,
                 "trainings_shared": results.shared,
+                "memory_bytes": results.memory,
             }
         )
     else:

@@ -18,8 +18,8 @@ from typing import Any
 from prunecheck.core.errors import Interrupted, PrunecheckError, StoreError
 from prunecheck.core.words import printable
 from prunecheck.run import stopping
-from prunecheck.run.bundles import BUNDLE, bundle_name
-from prunecheck.run.worker import Bench, do, do_together, settle, settle_pool
+from prunecheck.run.queue import Queue
+from prunecheck.run.worker import Bench, do, do_together, most_memory, settle, settle_pool
 from prunecheck.store import Damaged, Store
 from prunecheck.study.step import Step
 
@@ -42,6 +42,13 @@ class Outcome:
     done: list[Step] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
+    memory: int = 0
+    """bytes: the most that any process of the run has held"""
+
+    def then(self, later: Outcome) -> Outcome:
+        """Both together; what failed first was tried again with all the others."""
+        seconds, memory = self.seconds + later.seconds, max(self.memory, later.memory)
+        return Outcome(self.done + later.done, later.failures, seconds, memory)
 
 
 Watcher = Callable[[Step, float], None]
@@ -78,10 +85,10 @@ def execute(
     committed stays.
     """
     with stopping.sigterm_interrupts():
-        return _execute(_Queue(steps, seconds), bench, workers, watch)
+        return _execute(Queue(steps, seconds), bench, workers, watch)
 
 
-def _execute(queue: _Queue, bench: Bench, workers: int, watch: Watcher) -> Outcome:
+def _execute(queue: Queue, bench: Bench, workers: int, watch: Watcher) -> Outcome:
     outcome = Outcome()
     if workers <= 1:
         with _one_thread():
@@ -90,7 +97,7 @@ def _execute(queue: _Queue, bench: Bench, workers: int, watch: Watcher) -> Outco
                 try:
                     _settle_up(queue, outcome, steps, _work([step.to_dict() for step in steps]), None, watch)
                 except (Exception, SystemExit) as error:
-                    _settle_up(queue, outcome, steps, {}, error, watch)
+                    _settle_up(queue, outcome, steps, None, error, watch)
                 stopping.heed()
         return outcome
     while queue.open:
@@ -107,16 +114,24 @@ def _only(step: Step) -> Take:
     return lambda: left.pop() if left else []
 
 
-def _work(steps: list[dict[str, Any]]) -> dict[int, float]:
-    """In a worker: the seconds each of *steps* took, by its place; of a bundle, those that could be done together."""
-    if len(steps) == 1:
-        return {0: do(steps[0])}
-    return do_together(steps)
+@dataclass(frozen=True)
+class _Work:
+    """``seconds`` each step took, by its place; of a bundle, those that could be done together. ``memory``: the most
+    bytes the process has held so far."""
+
+    seconds: Mapping[int, float]
+    memory: int
 
 
-def _run_pool(take: Take, queue: _Queue, outcome: Outcome, bench: Bench, workers: int, watch: Watcher) -> list[Step]:
+def _work(steps: list[dict[str, Any]]) -> _Work:
+    """In a worker: do a step, or as many of a bundle as can be done together."""
+    seconds = {0: do(steps[0])} if len(steps) == 1 else do_together(steps)
+    return _Work(seconds, most_memory())
+
+
+def _run_pool(take: Take, queue: Queue, outcome: Outcome, bench: Bench, workers: int, watch: Watcher) -> list[Step]:
     """Feed a pool until nothing is left or it breaks; returns the steps that were running when it broke."""
-    running: dict[Future[dict[int, float]], list[Step]] = {}
+    running: dict[Future[_Work], list[Step]] = {}
     with _quiet_children():
         pool = ProcessPoolExecutor(workers, mp_context=_processes(), initializer=settle_pool, initargs=(bench,))
         try:
@@ -132,8 +147,8 @@ def _run_pool(take: Take, queue: _Queue, outcome: Outcome, bench: Bench, workers
                     error = future.exception()
                     if isinstance(error, BrokenProcessPool):
                         return list(chain.from_iterable(running.values()))
-                    seconds = {} if error else future.result()
-                    _settle_up(queue, outcome, running.pop(future), seconds, error, watch)
+                    work = None if error else future.result()
+                    _settle_up(queue, outcome, running.pop(future), work, error, watch)
         except BaseException:
             _stop(pool)
             raise
@@ -142,31 +157,32 @@ def _run_pool(take: Take, queue: _Queue, outcome: Outcome, bench: Bench, workers
 
 
 def _settle_up(
-    queue: _Queue,
+    queue: Queue,
     outcome: Outcome,
     steps: list[Step],
-    seconds: Mapping[int, float],
+    work: _Work | None,
     error: BaseException | None,
     watch: Watcher,
 ) -> None:
     """What came of *steps*. Of a bundle, what is not done is offered again, alone."""
+    outcome.memory = max(outcome.memory, work.memory if work else 0)
     for place, step in enumerate(steps):
-        if place in seconds:
-            _finish(queue, outcome, step, seconds[place], watch)
+        if work is not None and place in work.seconds:
+            _finish(queue, outcome, step, work.seconds[place], watch)
         elif error is not None and (len(steps) == 1 or isinstance(error, Interrupted)):
             _fail(queue, outcome, step, error)
         else:
             queue.put_back(step)
 
 
-def _finish(queue: _Queue, outcome: Outcome, step: Step, seconds: float, watch: Watcher) -> None:
+def _finish(queue: Queue, outcome: Outcome, step: Step, seconds: float, watch: Watcher) -> None:
     queue.done(step)
     outcome.done.append(step)
     outcome.seconds += seconds
     watch(step, seconds)
 
 
-def _fail(queue: _Queue, outcome: Outcome, step: Step, error: BaseException) -> None:
+def _fail(queue: Queue, outcome: Outcome, step: Step, error: BaseException) -> None:
     """A full or broken disk and a request to stop end the run; anything else only this step and what needs it."""
     damaged = isinstance(error, Damaged)
     if isinstance(error, Interrupted) or (isinstance(error, StoreError) and not damaged):
@@ -176,70 +192,6 @@ def _fail(queue: _Queue, outcome: Outcome, step: Step, error: BaseException) -> 
     )
     queue.drop(step)
     outcome.failures.append(Failure(step, reason, damaged))
-
-
-class _Queue:
-    """Ready steps, the longest remaining chain first."""
-
-    def __init__(self, steps: Mapping[str, Step], seconds: Callable[[Step], float]) -> None:
-        self._steps = dict(steps)
-        self._waiting = {k: {p for p in s.inputs.values() if p in steps} for k, s in steps.items()}
-        self._children: dict[str, list[str]] = {key: [] for key in steps}
-        for key, parents in self._waiting.items():
-            for parent in parents:
-                self._children[parent].append(key)
-        self._length: dict[str, float] = {}
-        for key in reversed(list(steps)):
-            below = max((self._length[child] for child in self._children[key]), default=0.0)
-            self._length[key] = seconds(steps[key]) + below
-        self._ready = {key for key, parents in self._waiting.items() if not parents}
-        self._open = set(steps)
-        self._bundles = {key: name for key, step in steps.items() if (name := bundle_name(step)) is not None}
-
-    @property
-    def open(self) -> bool:
-        """Whether there are steps neither done nor given up."""
-        return bool(self._open)
-
-    def take(self, workers: int) -> list[Step]:
-        """The most urgent step, with others that may be trained together with it as long as there is enough left for
-        all *workers*; nothing where none is ready."""
-        if not self._ready:
-            return []
-        first = max(self._ready, key=self._urgency)
-        name = self._bundles.get(first)
-        alike = [key for key in self._ready if name is not None and key != first and self._bundles.get(key) == name]
-        others = min(BUNDLE, len(self._ready) // workers) - 1
-        keys = [first, *sorted(alike, key=self._urgency, reverse=True)[: max(others, 0)]]
-        self._ready.difference_update(keys)
-        return [self._steps[key] for key in keys]
-
-    def put_back(self, step: Step) -> None:
-        """To be offered again, alone."""
-        self._bundles.pop(step.key, None)
-        self._ready.add(step.key)
-
-    def _urgency(self, key: str) -> tuple[float, str]:
-        return self._length[key], key
-
-    def done(self, step: Step) -> None:
-        self._open.discard(step.key)
-        for child in self._children[step.key]:
-            self._waiting[child].discard(step.key)
-            if not self._waiting[child]:
-                self._ready.add(child)
-
-    def drop(self, step: Step) -> None:
-        """Give up a step and all that needs it."""
-        doomed = {step.key}
-        todo = [step.key]
-        while todo:
-            for child in self._children[todo.pop()]:
-                if child not in doomed:
-                    doomed.add(child)
-                    todo.append(child)
-        self._open -= doomed
-        self._ready -= doomed
 
 
 def _processes() -> multiprocessing.context.BaseContext:

@@ -76,7 +76,7 @@ def walk(
             final = write_margin and (trains or len(first) == len(study.first_seeds()))
             accuracies = [row["accuracy"] for row in first]
             fixed = fixed_margin(place.folder, accuracies, first[0]["n_test"], settings, write=final)
-            outcome = _after(outcome, settle(plan.targets))
+            outcome = outcome.then(settle(plan.targets))
         arms = present(plan, place.store)
         found, whole = rows(arms, facts), len(arms) == len(plan.arms)
         verdict = _judged(study, found, fixed)
@@ -172,8 +172,3 @@ def _more_seeds(study: Study, verdict: StudyVerdict, seeds: Seeds, settings: Set
         if look is not None and look > len(have):
             more[pair] = tuple(range(look))
     return more
-
-
-def _after(first: Outcome, second: Outcome) -> Outcome:
-    """Both together; what failed first was tried again with all the others."""
-    return Outcome(first.done + second.done, second.failures, first.seconds + second.seconds)

@@ -34,6 +34,8 @@ class Results:
     ran: list[Step] = field(default_factory=list)
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
+    memory: int = 0
+    """bytes: the most that any process of the run has held; 0 where none was run or the system does not tell"""
 
     @property
     def verdict(self) -> StudyVerdict:

@@ -102,8 +102,7 @@ def _workshop(study: Study, store: Store, workers: int, progress: Progress, watc
                     _set_damaged_aside(targets, store)
                     steps = needed(plan.steps, targets, store)
                     outcome = execute(steps, bench, workers, estimate.seconds, finished)
-                    outcome.done[:0], outcome.seconds = total.done, outcome.seconds + total.seconds
-                    total = outcome
+                    total = total.then(outcome)
                     if not any(failure.damaged for failure in outcome.failures):
                         break
                 return total
@@ -123,10 +122,11 @@ def _set_damaged_aside(targets: set[str], store: Store) -> None:
 def _look_until_settled(study: Study, place: Place, at_work: AtWork, progress: Progress, command: str) -> Results:
     facts, settled = Facts(place.store), Settled()
     ran: list[Step] = []
-    seconds = 0.0
+    seconds, memory = 0.0, 0
     for look in walk(study, place, facts, at_work):
         ran += look.outcome.done
         seconds += look.outcome.seconds
+        memory = max(memory, look.outcome.memory)
         if at_work is not train_nothing:
             write_failed(place.folder, look.outcome.failures)
             write_plan(place.folder, look.plan)
@@ -138,7 +138,7 @@ def _look_until_settled(study: Study, place: Place, at_work: AtWork, progress: P
     if look.verdict is None:
         raise _nothing_to_judge(study, place, failures)
     evidence = _evidence(study, place, look, look.verdict, facts, command)
-    return Results(study, evidence, write(evidence, place.folder), look.plan, ran, seconds, failures)
+    return Results(study, evidence, write(evidence, place.folder), look.plan, ran, seconds, failures, memory)
 
 
 def _nothing_to_judge(study: Study, place: Place, failures: list[Failure]) -> PrunecheckError:

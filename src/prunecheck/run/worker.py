@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -100,7 +101,7 @@ def do_together(bundle: Sequence[Mapping[str, Any]]) -> dict[int, float]:
     assert _context is not None, "settle() comes first"
     store: Store = _context.store
     begun = time.monotonic()
-    with sigterm_interrupts(), ExitStack() as claims:
+    with _at_work, sigterm_interrupts(), ExitStack() as claims:
         steps = enumerate(Step(**fields) for fields in bundle)
         mine = {place: step for place, step in steps if _is_free(step, store, claims)}
         if len(mine) > 1:
@@ -111,6 +112,15 @@ def do_together(bundle: Sequence[Mapping[str, Any]]) -> dict[int, float]:
     for step in done.values():
         Timings(store).record(step.cost_class, seconds / max(step.cost_units, 1.0), step.key)
     return dict.fromkeys(done, seconds)
+
+
+def most_memory() -> int:
+    """The most bytes this process has held at once; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0
+    from resource import RUSAGE_SELF, getrusage
+
+    return getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _is_free(step: Step, store: Store, claims: ExitStack) -> bool:
