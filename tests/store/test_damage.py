@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from store_study import key_of, names_in, objects
 
+from prunecheck.core import tree
 from prunecheck.store import Damaged, Store, verify
 
 Harm = Callable[[Path, Path], None]
@@ -148,3 +151,55 @@ def test_every_bit_of_a_small_artefact(place: Path) -> None:
         with pytest.raises(Damaged):
             store.read(key, "facts.json")
         store.commit(key, content[key])
+
+
+def mutated(data: bytes, rng: random.Random) -> bytes:
+    """A few bits flipped, bytes cut out, put in, doubled, or the end lost."""
+    made = bytearray(data)
+    for _ in range(rng.choice([1, 1, 2, 5])):
+        place, kind = rng.randrange(len(made) + 1), rng.randrange(5)
+        if kind == 0 and place < len(made):
+            made[place] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            del made[place : place + rng.randint(1, 9)]
+        elif kind == 2:
+            made[place:place] = rng.randbytes(rng.randint(1, 9))
+        elif kind == 3:
+            made[place:place] = made[place : place + rng.randint(1, 30)]
+        else:
+            del made[place:]
+    return bytes(made)
+
+
+def fuzz(place: Path, files: int, seed: int) -> int:
+    """Mutate one file after the other of a real artefact (tensors, facts, manifest); how many came out changed."""
+    rng, store, key = random.Random(seed), Store.open(place / "store"), key_of("fuzzed")
+    content = {"masks.safetensors": tree.to_bytes({"w": torch.arange(40) % 3 == 0}), "result.json": b'{"kept": 13}'}
+    store.commit(key, content)
+    changed = 0
+    for _ in range(files):
+        path = store.folder(key) / rng.choice(["manifest.json", *content])
+        sound = path.read_bytes()
+        broken = mutated(sound, rng)
+        if broken == sound:
+            continue
+        path.write_bytes(broken)
+        with pytest.raises(Damaged):
+            read_all(store, key)
+        assert not store.has(key)
+        store.commit(key, content)
+        shutil.rmtree(store.root / "quarantine")
+        (store.root / "quarantine").mkdir()
+        changed += 1
+    assert read_all(store, key) == content
+    return changed
+
+
+def test_mutated_files_are_refused(place: Path) -> None:
+    assert fuzz(place, 300, seed=0) > 270
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3000)
+def test_a_hundred_thousand_mutated_files_are_refused(place: Path) -> None:
+    assert fuzz(place, 102_000, seed=1) > 100_000
