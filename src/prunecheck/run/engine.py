@@ -227,8 +227,10 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 
             server = getattr(forkserver._forkserver, "_forkserver_pid", None)
             if server is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(server, signal.SIGTERM)
+                with suppress(ProcessLookupError, ChildProcessError):
+                    os.kill(server, signal.SIGKILL)
+                    # gone, but not forgotten: multiprocessing starts another only once it has seen this one's end
+                    os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
 
 
 @contextmanager
