@@ -22,6 +22,10 @@ class ModelEntry:
     image_size: int = 32
     in_channels: int = 3
 
+    def mflops_at(self, side: int) -> float:
+        """The same for images of *side* pixels a side: operations grow with the pixels."""
+        return self.mflops * (side / self.image_size) ** 2
+
 
 def names() -> tuple[str, ...]:
     """The names of our models, aliases left out."""

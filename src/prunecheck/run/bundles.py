@@ -5,7 +5,7 @@ Torch-free, and only a question of time: a training has the same bytes in a bund
 
 from __future__ import annotations
 
-from prunecheck.models import MODELS
+from prunecheck.run.estimate import mflops_of
 from prunecheck.study.step import Step, canonical
 
 BUNDLE = 4
@@ -28,6 +28,5 @@ def bundle_name(step: Step) -> str | None:
 
 
 def _is_tiny(step: Step) -> bool:
-    model, _, side = step.cost_class.split("/")[1].partition("@")
-    entry = MODELS.get(model)
-    return entry is not None and entry.mflops * (int(side) / entry.image_size) ** 2 <= MOST_MFLOPS
+    mflops = mflops_of(step)
+    return mflops is not None and mflops <= MOST_MFLOPS

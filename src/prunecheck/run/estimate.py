@@ -24,10 +24,8 @@ class Estimate:
             return known * max(step.cost_units, 1.0)
         if step.kind in ROUGH_SECONDS:
             return ROUGH_SECONDS[step.kind]
-        model, _, size = step.cost_class.split("/")[1].partition("@")
-        entry = MODELS.get(model)
-        flops = 1e6 * (entry.mflops * (int(size) / entry.image_size) ** 2 if entry else 500.0)
-        return step.cost_units * flops / ROUGH_OPERATIONS_PER_SECOND
+        mflops = mflops_of(step)
+        return step.cost_units * 1e6 * (500.0 if mflops is None else mflops) / ROUGH_OPERATIONS_PER_SECOND
 
     def is_measured(self, steps: Iterable[Step]) -> bool:
         """Whether every training among *steps* has been timed before."""
@@ -35,6 +33,13 @@ class Estimate:
 
     def total(self, steps: Iterable[Step]) -> float:
         return sum(self.seconds(step) for step in steps)
+
+
+def mflops_of(step: Step) -> float | None:
+    """Millions of operations of one forward pass of one image of a training; None for networks that are not ours."""
+    model, _, side = step.cost_class.split("/")[1].partition("@")
+    entry = MODELS.get(model)
+    return None if entry is None else entry.mflops_at(int(side))
 
 
 def spoken(seconds: float) -> str:

@@ -83,7 +83,7 @@ def begin(
     """*model* made ready to be trained, from where a checkpoint left it if there is one."""
     params = step.params
     feeds = context.feeds(params, recipe.pad)
-    example, _ = feeds[0].select(np.arange(min(recipe.batch_size, feeds[0].samples)))
+    example, _ = feeds[0].select(np.arange(min(2, feeds[0].samples)))
     trained = trainee(model, masks or {}, example, params.get("backend"))
     run = start(trained.network, recipe)
     kept = tree.clone(model.state_dict()) if keep_after == first else None

@@ -24,7 +24,7 @@ def backend_of(study: Study, side: int, sparsity: float) -> str | None:
 
 def _worth_trying(study: Study, side: int, sparsity: float) -> bool:
     entry = models.MODELS.get(models.canonical(study.model))
-    large = entry is None or entry.mflops * (side / entry.image_size) ** 2 >= AUTO_MFLOPS
+    large = entry is None or entry.mflops_at(side) >= AUTO_MFLOPS
     return large and sparsity >= AUTO_SPARSITY and not _hindrance(study)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from prunecheck import data, models
@@ -130,6 +130,7 @@ class _Planner:
         self.network = {"model": self.model} | ({} if code is None else {"model_code": code})
         self.base = {**self.network, "data": described, "task": study.task, "device": study.device}
         self.precision = {} if study.precision == "float32" else {"precision": study.precision}
+        self.backend_at = cache(lambda sparsity: backend_of(study, self.side, sparsity))
         self.scoring = study.scoring.model_dump()
         self.out = Plan()
         self.made: dict[Hashable, tuple[Any, int, int]] = {}
@@ -341,7 +342,7 @@ class _Planner:
         params = {**self.base, **self.precision, "recipe": described(recipe), "seed": case.seed, "first": first}
         params["file"] = begin[1]
         cost_class = f"train/{self.cost}"
-        backend = backend_of(self.study, self.side, sparsity)
+        backend = self.backend_at(sparsity)
         if backend is not None:
             params["backend"] = backend
             cost_class += f"/{backend.partition('/')[0]} {percent(sparsity)}"

@@ -24,7 +24,7 @@ class Trainee:
 
 
 def trainee(model: nn.Module, masks: Mapping[str, Tensor], example: Tensor, backend: str | None) -> Trainee:
-    """*model* as the backend of a step's key trains it. ``example``: one batch as it will be trained on.
+    """*model* as the backend of a step's key trains it. ``example``: two images as it will be trained on.
 
     Where the sparse backend cannot do a network, or would not win, the network itself is trained and the facts say why.
     """
