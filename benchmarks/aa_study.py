@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 
 import prunecheck
-from prunecheck.verdict import Settings, judge, open_checks, read_rows
+from prunecheck.statistics import Settings, judge, open_checks, read_rows
 
 CHANCE = 0.1
 

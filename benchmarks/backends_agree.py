@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 
 import prunecheck
-from prunecheck.verdict import StudyVerdict, verdict
+from prunecheck.statistics import StudyVerdict, verdict
 
 SPARSE = "sparse_backend"
 

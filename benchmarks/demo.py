@@ -18,7 +18,7 @@ from prunecheck.study.step import Step
 SECONDS = 120.0
 """after which the demo is stopped; what it did until then tells the shares well enough"""
 DEMO = "import sys; from prunecheck.cli import main; sys.exit(main(sys.argv[1:]))"
-IMPORTS = "import prunecheck.stages, prunecheck.run.study_run"
+IMPORTS = "import prunecheck.steps, prunecheck.runner.study_run"
 TINY = (
     "seeds=3",
     'methods=["snip", "random_ticket"]',
@@ -90,9 +90,9 @@ def _run_demo(place: Path, overrides: tuple[str, ...]) -> tuple[float, bool]:
 
 def _verdict_and_report(place: Path, overrides: tuple[str, ...]) -> dict[str, float]:
     """Seconds of judging and of writing the results, done once more from the store."""
-    from prunecheck.run.study_run import settings_of
+    from prunecheck.runner.study_run import settings_of
+    from prunecheck.statistics import judge, read_rows
     from prunecheck.study import load_study
-    from prunecheck.verdict import judge, read_rows
 
     begun = time.perf_counter()
     results = api.report(_study(), overrides=overrides, store=place / "store", folder=place / "out")
@@ -109,7 +109,7 @@ def _steps(overrides: tuple[str, ...]) -> Mapping[str, Step]:
 
 
 def _study() -> Path:
-    with resources.as_file(resources.files("prunecheck.studies") / "demo.toml") as path:
+    with resources.as_file(resources.files("prunecheck.resources.studies") / "demo.toml") as path:
         return path
 
 

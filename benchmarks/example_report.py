@@ -41,7 +41,7 @@ def demo_page() -> bytes:
     import prunecheck
 
     with (
-        resources.as_file(resources.files("prunecheck.studies") / "demo.toml") as study,
+        resources.as_file(resources.files("prunecheck.resources.studies") / "demo.toml") as study,
         tempfile.TemporaryDirectory() as folder,
     ):
         return prunecheck.run(study, folder=folder, command="prunecheck demo").page.read_bytes()

@@ -16,9 +16,9 @@ from benchmarks import official_masks, pairs
 from benchmarks.pairs import Round
 from benchmarks.shapes import resnet50_layers
 from benchmarks.table import Row, ratio_table
-from prunecheck.core import masks as ours
-from prunecheck.core.counts import kept_total
-from prunecheck.core.layers import Layer, total
+from prunecheck.pruning import masks as ours
+from prunecheck.pruning.counts import kept_total
+from prunecheck.pruning.layers import Layer, total
 
 SPARSITY = 0.98
 SECONDS = 30.0

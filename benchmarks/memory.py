@@ -12,8 +12,8 @@ from benchmarks import official_masks
 from benchmarks.masks import SPARSITY, from_scores, made_up_scores
 from benchmarks.resident import extra_mib
 from benchmarks.shapes import resnet50_layers
-from prunecheck.core.counts import kept_total
-from prunecheck.core.layers import total
+from prunecheck.pruning.counts import kept_total
+from prunecheck.pruning.layers import total
 
 
 def main(arguments: list[str]) -> None:

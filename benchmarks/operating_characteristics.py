@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from prunecheck.verdict import Row, Settings, StudyVerdict, judge, open_checks, schedule
-from prunecheck.verdict.procedure import checks_failed, methods_pass, p_check_depends, p_check_fails, settled
-from prunecheck.verdict.spending import hint_above, look, p_above, p_below, stack
-from prunecheck.verdict.variance import Array
+from prunecheck.statistics import Row, Settings, StudyVerdict, judge, open_checks, schedule
+from prunecheck.statistics.inference import hint_above, look, p_above, p_below, stack
+from prunecheck.statistics.procedure import checks_failed, methods_pass, p_check_depends, p_check_fails, settled
+from prunecheck.statistics.variance import Array
 
 ALPHA = 0.05
 MARGIN = 1.0

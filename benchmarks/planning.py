@@ -55,8 +55,8 @@ def plan(size: int) -> tuple[int, float, float]:
 
 def judged(size: int) -> tuple[int, float, float]:
     """Rows, CPU seconds and extra MiB of the verdict on *size* made-up rows and its page."""
-    from prunecheck.report import Evidence, write
-    from prunecheck.verdict import Settings, judge, read_rows
+    from prunecheck.reporting import Evidence, write
+    from prunecheck.statistics import Settings, judge, read_rows
 
     seeds = max(3, round(size / ROWS_PER_SEED))
     rows = made_up_rows(seeds)

@@ -56,12 +56,12 @@ def works_of(regime: Regime) -> dict[str, Callable[[], object]]:
     """A training step and the three scores, on the same network and images."""
     import torch
 
-    from prunecheck.core.layers import weights_of
-    from prunecheck.methods.grasp import grasp
-    from prunecheck.methods.snip import snip
-    from prunecheck.methods.synflow import synflow
-    from prunecheck.training.scoring import ScoringLoss, scoring_copy
-    from prunecheck.training.task import task_named
+    from prunecheck.pruning.layers import weights_of
+    from prunecheck.pruning.methods.grasp import grasp
+    from prunecheck.pruning.methods.snip import snip
+    from prunecheck.pruning.methods.synflow import synflow
+    from prunecheck.pruning.scoring import ScoringLoss, scoring_copy
+    from prunecheck.pruning.task import task_named
 
     images, labels = made_up(regime, regime.batch)
     inputs = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prunecheck.core.layers import Layer
+from prunecheck.pruning.layers import Layer
 
 BLOCKS = (3, 4, 6, 3)
 

@@ -110,10 +110,10 @@ def title(mask: str, sparsity: float) -> str:
 def masks_of(net: nn.Module, mask: str, sparsity: float) -> dict[str, Tensor]:
     """Random masks with the counts of the smart ratio or with one share for every layer."""
     from prunecheck import random_ticket
-    from prunecheck.allocations.uniform import uniform
-    from prunecheck.core.layers import layers_of
-    from prunecheck.core.masks import random_masks
-    from prunecheck.core.seeds import stream
+    from prunecheck.pruning.allocations.uniform import uniform
+    from prunecheck.pruning.layers import layers_of
+    from prunecheck.pruning.masks import random_masks
+    from prunecheck.pruning.seeds import stream
 
     if mask == SMART:
         return random_ticket(net, sparsity)
@@ -148,9 +148,9 @@ def make_sparse(regime: Regime, store: Path) -> Turns:
     """One worker: an epoch of our dense loop, of the sparse loop with every mask, or the kernel alone."""
     import torch
 
-    from prunecheck import sparse
-    from prunecheck.run.worker import Bench, settle
-    from prunecheck.sparse.maps import Pool
+    from prunecheck.runner.worker import Bench, settle
+    from prunecheck.training import sparse
+    from prunecheck.training.sparse.maps import Pool
 
     settle(Bench(store, None, ()))
     sparse.warm()

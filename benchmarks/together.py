@@ -79,8 +79,8 @@ def compared(regime: Regime, say: Callable[[str], None]) -> Row:
 
 
 def _course() -> Course:
+    from prunecheck.pruning.task import task_named
     from prunecheck.training.recipe import Recipe
-    from prunecheck.training.task import task_named
     from prunecheck.training.together import Course
 
     recipe = Recipe(epochs=10**9, batch_size=BATCH, lr=0.01, pad=0, flip=False)
@@ -92,8 +92,8 @@ def _members(regime: Regime) -> list[Member]:
     import torch
 
     from prunecheck import random_ticket
-    from prunecheck.core.seeds import torch_stream
-    from prunecheck.run.bundles import BUNDLE
+    from prunecheck.pruning.seeds import torch_stream
+    from prunecheck.runner.bundles import BUNDLE
     from prunecheck.training.feed import Feed
     from prunecheck.training.loop import start
     from prunecheck.training.together import Member

@@ -48,7 +48,7 @@ class Regime:
 def make_ours(regime: Regime, store: Path) -> Turns:
     """One worker, settled as a study settles it: one epoch with masks, one without, or only the kernel."""
     from prunecheck import random_ticket
-    from prunecheck.run.worker import Bench, settle
+    from prunecheck.runner.worker import Bench, settle
 
     settle(Bench(store, None, ()))
     masks = random_ticket(network(regime), SPARSITY)
@@ -60,10 +60,10 @@ def epochs(regime: Regime, masks: Mapping[str, Tensor] | None, model: nn.Module 
     regime's network."""
     import torch
 
+    from prunecheck.pruning.task import task_named
     from prunecheck.training.feed import Feed
     from prunecheck.training.loop import start, train
     from prunecheck.training.recipe import Recipe
-    from prunecheck.training.task import task_named
 
     images, targets = made_up(regime, regime.batch * regime.steps)
     inputs, labels = torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(targets)
@@ -117,7 +117,7 @@ def kernel() -> Callable[[], None]:
 def network(regime: Regime) -> nn.Module:
     """The regime's network, the same weights for everyone."""
     from prunecheck import models
-    from prunecheck.core.seeds import torch_stream
+    from prunecheck.pruning.seeds import torch_stream
 
     with torch_stream(0, "init"):
         return models.build(regime.model, num_classes=10, in_channels=3, image_size=regime.side)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS
-from prunecheck.plugins.registry import _origins
+from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
+from prunecheck.pruning.registry import _origins
 
 for _threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # before torch is imported anywhere
     os.environ.setdefault(_threads, "1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prunecheck.plugins import Allocation, Check, Method
+from prunecheck.pruning import Allocation, Check, Method
 
 
 def ask(plugin: Method | Allocation | Check, **offers: Any) -> Any:

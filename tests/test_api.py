@@ -15,13 +15,13 @@ from torch.nn import functional as F
 
 import prunecheck
 from prunecheck import method as register
-from prunecheck.core.counts import kept_total
-from prunecheck.core.errors import InfeasibleError, ModelError, PluginError, StudyError
-from prunecheck.core.layers import layers_of, total
-from prunecheck.core.seeds import torch_stream
+from prunecheck.errors import InfeasibleError, ModelError, PluginError, StudyError
 from prunecheck.models import build
-from prunecheck.plugins import METHODS
-from tests.run import tiny
+from prunecheck.pruning import METHODS
+from prunecheck.pruning.counts import kept_total
+from prunecheck.pruning.layers import layers_of, total
+from prunecheck.pruning.seeds import torch_stream
+from tests.runner import tiny
 
 AT_INIT = [plugin.name for plugin in METHODS if plugin.when == "init" and plugin.name != "dense"]
 Data = tuple[Tensor, Tensor]

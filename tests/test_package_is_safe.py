@@ -16,13 +16,13 @@ from safetensors import safe_open
 import prunecheck
 from tests.cli.conftest import desk  # noqa: F401
 from tests.cli.desk import Desk
-from tests.run import tiny
+from tests.runner import tiny
 
 SOURCE = Path(prunecheck.__file__).parent
 RUNS_OR_UNPICKLES = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml", "subprocess", "ctypes"}
 NETWORK = {"requests", "httpx", "aiohttp", "http", "socket", "ftplib", "smtplib", "telnetlib", "ssl", "urllib.request"}
 CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "joblib.load", "yaml.load", "torch.hub.load"}
-TORCH_LOAD_DOOR = "exchange/files.py"
+TORCH_LOAD_DOOR = "interop/files.py"
 
 
 def dotted(node: ast.expr) -> str:

@@ -10,10 +10,10 @@ from typing import Any, get_args
 from docs._reference.markdown import Undocumented, code, said, sections, table
 
 from prunecheck.cli import catalogue as desk
-from prunecheck.core.presets import PRESETS
 from prunecheck.data import DATASETS
 from prunecheck.models import ALIASES
-from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS
+from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
+from prunecheck.pruning.presets import PRESETS
 from prunecheck.training.recipe import RECIPES, Recipe
 
 KINDS: tuple[str, ...] = get_args(desk.Kind)

@@ -1,4 +1,4 @@
-"""Exit codes, from the sentence in ``prunecheck.core.errors`` and the classes under it."""
+"""Exit codes, from the sentence in ``prunecheck.errors`` and the classes under it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from docs._reference.markdown import Undocumented, said, table
 
-from prunecheck.core import errors
+from prunecheck import errors
 
 
 def markdown() -> str:
@@ -23,7 +23,7 @@ def markdown() -> str:
 
 
 def codes() -> dict[int, str]:
-    """``{code: meaning}`` as ``prunecheck.core.errors`` words it: ``Exit codes: 0 fine · 1 …``."""
+    """``{code: meaning}`` as ``prunecheck.errors`` words it: ``Exit codes: 0 fine · 1 …``."""
     text = " ".join((errors.__doc__ or "").partition("Exit codes:")[2].partition("\n\n")[0].rstrip(". \n").split())
     found = (re.fullmatch(r"(\d+) (.+)", part.strip()) for part in text.split("·"))
     return {int(match[1]): match[2] for match in found if match}

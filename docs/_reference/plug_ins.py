@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from docs._reference.markdown import code, said, table
 
-from prunecheck.plugins.contract import ALLOCATION_OFFERS, AT_JOINT, CHECK_OFFERS, METHOD_OFFERS
+from prunecheck.pruning.plugins import ALLOCATION_OFFERS, AT_JOINT, CHECK_OFFERS, METHOD_OFFERS
 
 
 def markdown() -> str:

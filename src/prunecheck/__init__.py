@@ -10,11 +10,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# The rooms `report`, `run` and `verdict` share their names with the functions below. Importing a room binds its name
-# here once, so the rooms come first and the functions stay (docs/decisions/0002).
-import prunecheck.report
-import prunecheck.run
-import prunecheck.verdict  # noqa: F401
 from prunecheck.api import (
     audit,
     counts,
@@ -29,15 +24,15 @@ from prunecheck.api import (
     status,
     verdict,
 )
-from prunecheck.core.errors import PrunecheckError, StudyError
+from prunecheck.errors import PrunecheckError, StudyError
 
 if TYPE_CHECKING:
     __version__: str
-    from prunecheck.plugins import allocation, check, method
+    from prunecheck.pruning import allocation, check, method
     from prunecheck.study import Study, load_study
 
 _LATER = {
-    **dict.fromkeys(("allocation", "check", "method"), "prunecheck.plugins"),
+    **dict.fromkeys(("allocation", "check", "method"), "prunecheck.pruning"),
     **dict.fromkeys(("Study", "load_study"), "prunecheck.study"),
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from prunecheck.core.errors import StudyError
+from prunecheck.errors import StudyError
 
 Source: TypeAlias = "str | Path | Mapping[str, Any] | Study"
 Masks: TypeAlias = "nn.Module | Mapping[str, Tensor] | str | Path"
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor, nn
 
-    from prunecheck.exchange import Audit, Hold
-    from prunecheck.run.looks import Place
-    from prunecheck.run.status import Status
-    from prunecheck.run.study_results import Results
+    from prunecheck.interop import Audit, Hold
+    from prunecheck.runner.adaptive import Place
+    from prunecheck.runner.status import Status
+    from prunecheck.runner.study_results import Results
+    from prunecheck.statistics import StudyVerdict
     from prunecheck.study import Plan, Study
-    from prunecheck.verdict import StudyVerdict
 
 
 def plan(study: Source, overrides: Iterable[str] = ()) -> Plan:
@@ -52,15 +52,15 @@ def run(
     """
     import warnings
 
-    from prunecheck.run.progress import Progress
-    from prunecheck.run.study_run import run_study
+    from prunecheck.runner.progress import Progress
+    from prunecheck.runner.study_run import run_study
     from prunecheck.study import load_study
 
     checked, progress = load_study(study, overrides), Progress(console)
     place, most = place_of(checked, store, folder), workers or usable_cores()
     if tracker is None:
         return run_study(checked, place, most, progress, command)
-    from prunecheck.run.trackers import tracking
+    from prunecheck.runner.trackers import tracking
 
     log = tracking(tracker, checked.name, place.store, place.folder, progress.note if console else warnings.warn)
     results = run_study(checked, place, most, progress, command, log.finished)
@@ -72,7 +72,7 @@ def report(
     study: Source, *, overrides: Iterable[str] = (), store: str | Path | None = None, folder: str | Path | None = None
 ) -> Results:
     """The results of a study from what is in the store; trains nothing."""
-    from prunecheck.run.study_run import report_study
+    from prunecheck.runner.study_run import report_study
     from prunecheck.study import load_study
 
     checked = load_study(study, overrides)
@@ -84,7 +84,7 @@ def status(
 ) -> Status:
     """How far a study is: steps done, running, failed and to do, time left, verdicts as far as they stand. Looks at the
     store and the results only; trains and writes nothing, needs no torch. ``print`` it, or see its fields."""
-    from prunecheck.run.status import study_status
+    from prunecheck.runner.status import study_status
     from prunecheck.study import load_study
 
     checked = load_study(study, overrides)
@@ -94,7 +94,7 @@ def status(
 def verdict(source: str | Path | Iterable[Mapping[str, Any]], margin: float | None = None) -> StudyVerdict:
     """Judge anybody's numbers: a CSV file or a list of dicts with the columns ``method, check, sparsity, seed,
     accuracy, n_test``. See ``prunecheck.verdict.verdict`` of the verdict room; raises StudyError."""
-    from prunecheck.verdict import verdict as judged
+    from prunecheck.statistics import verdict as judged
 
     return judged(source, margin)
 
@@ -118,13 +118,13 @@ def mask(
     True values unless a preset counts otherwise. Raises StudyError for unknown names and methods that need training,
     ModelError, PluginError, InfeasibleError.
     """
-    from prunecheck.core.layers import family_of, layers_of
-    from prunecheck.core.presets import preset_named
-    from prunecheck.core.words import parse_sparsity
-    from prunecheck.plugins import ALLOCATIONS, METHODS
-    from prunecheck.stages.scored import asked
-    from prunecheck.stages.select import counts_ahead, select
-    from prunecheck.training.task import task_named
+    from prunecheck.pruning import ALLOCATIONS, METHODS
+    from prunecheck.pruning.layers import family_of, layers_of
+    from prunecheck.pruning.presets import preset_named
+    from prunecheck.pruning.task import task_named
+    from prunecheck.steps.scored import asked
+    from prunecheck.steps.select import counts_ahead, select
+    from prunecheck.text import parse_sparsity
 
     target, plugin = parse_sparsity(sparsity), METHODS.get(method)
     if plugin.when == "trained":
@@ -175,27 +175,27 @@ def read_masks(source: Masks, model: nn.Module | None = None) -> dict[str, Tenso
     """Masks ``{parameter name: bool tensor}`` from whatever form they have: bool tensors, a state dict or module of
     ``torch.nn.utils.prune`` or of parametrisations, plain zeros, a .safetensors, .npz or .pt file.
 
-    ``model``: the unpruned network, to whose layers they are matched. Raises StudyError. See ``prunecheck.exchange``.
+    ``model``: the unpruned network, to whose layers they are matched. Raises StudyError. See ``prunecheck.interop``.
     """
-    from prunecheck import exchange
+    from prunecheck import interop
 
-    return exchange.read_masks(source, model)
+    return interop.read_masks(source, model)
 
 
 def audit(source: Masks, model: nn.Module | None = None, *, inputs: tuple[int, ...] | None = None) -> Audit:
     """What can be said of masks before anything is trained: layer counts beside smart ratio and ERK, collapse,
     connectivity, what a rearrangement can change. ``inputs``: the shape of one input. Raises StudyError."""
-    from prunecheck import exchange
+    from prunecheck import interop
 
-    return exchange.audit(source, model, inputs=inputs)
+    return interop.audit(source, model, inputs=inputs)
 
 
 def keep(model: nn.Module, masks: Mapping[str, Tensor]) -> Hold:
     """Apply masks to a model and keep its pruned weights exactly 0 after every optimiser step, until the returned
     handle's ``remove()``; also a ``with`` block. The state dict stays that of an ordinary network."""
-    from prunecheck import exchange
+    from prunecheck import interop
 
-    return exchange.keep(model, masks)
+    return interop.keep(model, masks)
 
 
 def counts(
@@ -209,13 +209,13 @@ def counts(
     preset: str | None = None,
 ) -> list[tuple[str, int, int]]:
     """``(layer, weights, kept)`` of a module or a named model under an allocation that needs no scores."""
-    from prunecheck.core.layers import family_of, layers_of
-    from prunecheck.core.presets import preset_named
-    from prunecheck.core.seeds import torch_stream
-    from prunecheck.core.words import parse_sparsity
-    from prunecheck.plugins import ALLOCATIONS
-    from prunecheck.stages import select
-    from prunecheck.stages.context import build
+    from prunecheck.pruning import ALLOCATIONS
+    from prunecheck.pruning.layers import family_of, layers_of
+    from prunecheck.pruning.presets import preset_named
+    from prunecheck.pruning.seeds import torch_stream
+    from prunecheck.steps import select
+    from prunecheck.steps.context import build
+    from prunecheck.text import parse_sparsity
 
     target, allocation = parse_sparsity(sparsity), ALLOCATIONS.get(allocate)
     if not allocation.is_known_ahead:
@@ -235,7 +235,7 @@ def counts(
 
 def permuted(mask: Tensor, rng: Any) -> Tensor:
     """The same number of kept weights at uniformly random other positions (for plug-ins)."""
-    from prunecheck.core.masks import permuted as _permuted
+    from prunecheck.pruning.masks import permuted as _permuted
 
     return _permuted(mask, rng)
 
@@ -247,8 +247,8 @@ def usable_cores() -> int:
 
 def place_of(study: Study, store: str | Path | None, folder: str | Path | None) -> Place:
     """Where a study lives when nobody says otherwise."""
-    from prunecheck.run.looks import Place
-    from prunecheck.run.places import default_store
+    from prunecheck.runner.adaptive import Place
+    from prunecheck.runner.workspace import default_store
     from prunecheck.store import Store
 
     root = Path(store) if store is not None else default_store()

@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from benchmarks import __main__ as command
 from benchmarks import masks, official_masks, pairs, quiet
 from prunecheck import random_ticket
-from prunecheck.core.layers import total
+from prunecheck.pruning.layers import total
+from prunecheck.pruning.task import task_named
 from prunecheck.study.step import Step
 from prunecheck.training.feed import Feed
 from prunecheck.training.loop import start, train
 from prunecheck.training.recipe import Recipe
-from prunecheck.training.task import task_named
 
 TINY = Regime("convnet_w32", side=8, batch=16, steps=2, seconds=0)
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from prunecheck import data, models, studies
+from prunecheck import data, models
 from prunecheck.cli.catalogue import Kind
-from prunecheck.core.presets import PRESETS
-from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS, method
+from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, method
+from prunecheck.pruning.presets import PRESETS
+from prunecheck.resources import studies
 from prunecheck.study import Study
 from prunecheck.training.recipe import RECIPES
 from tests.cli.desk import Desk
@@ -23,7 +24,7 @@ NAMES = {
     "recipes": list(RECIPES),
     "studies": list(studies.names()),
 }
-GOLDEN = json.loads((Path(__file__).parents[1] / "allocations" / "smart_ratio_golden.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[1] / "pruning" / "allocations" / "smart_ratio_golden.json").read_text())
 
 
 def test_every_kind_is_tested() -> None:

@@ -4,10 +4,10 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
-from prunecheck.run.engine import Failure
-from prunecheck.run.failed_file import write_failed
-from prunecheck.run.plan_file import write_plan
-from prunecheck.run.why import differences
+from prunecheck.runner.engine import Failure
+from prunecheck.runner.explain import differences
+from prunecheck.runner.failed_file import write_failed
+from prunecheck.runner.plan_file import write_plan
 from prunecheck.store import Store
 from prunecheck.study import Step, load_study, make_plan
 from tests.cli.desk import Desk

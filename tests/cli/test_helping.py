@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from cyclopts import App
 
+from prunecheck import errors
 from prunecheck.cli.helping import exit_codes, flowed
 from prunecheck.cli.main import make_app
-from prunecheck.core import errors
 from tests.cli.desk import Desk
 
 

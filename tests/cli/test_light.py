@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.cli.desk import python
-from tests.cli.test_judging import table
+from tests.cli.test_results import table
+from tests.statistics.makers import full
 from tests.study.studies import BASE_TOML, write
-from tests.verdict.makers import full
 
 PROGRAM = """
 import contextlib, io, sys

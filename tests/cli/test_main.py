@@ -11,7 +11,7 @@ import pytest
 
 import prunecheck
 from prunecheck.cli import main, studies
-from prunecheck.core.errors import StepError, StoreError
+from prunecheck.errors import StepError, StoreError
 from tests.cli.desk import Desk, run
 from tests.study.studies import BASE_TOML, write
 

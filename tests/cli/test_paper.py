@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from prunecheck.report import parquet
-from prunecheck.run import trackers
+from prunecheck.reporting import parquet
+from prunecheck.runner import trackers
 from tests.cli.desk import Desk
-from tests.cli.test_judging import table
-from tests.run import tiny
-from tests.verdict.makers import full
+from tests.cli.test_results import table
+from tests.runner import tiny
+from tests.statistics.makers import full
 
 FILES = ["accuracy.tex", "effects.svg", "methods.tex", "references.bib", "results.csv", "tables.md", "verdicts.tex"]
 

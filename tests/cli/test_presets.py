@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from prunecheck.core.presets import PRESETS
+from prunecheck.pruning.presets import PRESETS
 from tests.cli.desk import Desk
 
 

@@ -10,7 +10,7 @@ from tests.cli.desk import Desk, files
 from tests.study.studies import BASE_TOML, study_text, write
 
 PLUGIN = """\
-from prunecheck.plugins import check
+from prunecheck.pruning import check
 
 @check(at="scores")
 def upside_down(scores):

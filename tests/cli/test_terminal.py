@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from prunecheck.run.looks import Place
-from prunecheck.run.progress import Progress
-from prunecheck.run.study_run import run_study
+from prunecheck.runner.adaptive import Place
+from prunecheck.runner.progress import Progress
+from prunecheck.runner.study_run import run_study
 from prunecheck.store import Store
 from prunecheck.study import load_study, make_plan
 from tests.cli.desk import run
 from tests.cli.terminal import PROGRAM, Terminal, open_terminal
-from tests.run import tiny
-from tests.run.test_signals import as_toml
+from tests.runner import tiny
+from tests.runner.test_signals import as_toml
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-8]|4[0-8]|9[0-7])[0-9;]*m")
 HIDE, SHOW, ERASE = "\x1b[?25l", "\x1b[?25h", "\x1b[2K"
@@ -28,7 +28,7 @@ WAITS = """
     import time
     from pathlib import Path
 
-    from prunecheck.plugins import method
+    from prunecheck.pruning import method
 
     @method
     def slow(weights, rng):
@@ -201,7 +201,7 @@ def test_streams_that_are_closed_broken_or_full(done: Path, script: str, code: i
 @pytest.mark.slow
 def test_what_others_print_never_ends_in_a_file_of_the_store(tmp_path: Path) -> None:
     """Without stdout the next file to be opened would get its number."""
-    text = "from prunecheck.plugins import method\n\n@method\ndef loud(weights):\n    print('!' * 9999, flush=True)\n"
+    text = "from prunecheck.pruning import method\n\n@method\ndef loud(weights):\n    print('!' * 9999, flush=True)\n"
     plug = tiny.plugin(tmp_path, text + "    return {n: w.abs() for n, w in weights.items()}\n")
     study(tmp_path, methods=["loud"], plugins=[plug])
     said = through_a_shell("p run tiny.toml -q --workers 1 >&-", tmp_path)

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 import prunecheck
 from prunecheck.cli import main
-from prunecheck.core.seeds import torch_stream
 from prunecheck.models import build
+from prunecheck.pruning.seeds import torch_stream
 
 MODEL = ["--model", "resnet8", "--classes", "10"]
 

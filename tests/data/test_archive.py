@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from prunecheck.core.errors import DataError
 from prunecheck.data import archive
 from prunecheck.data.archive import open_tree, read_members
+from prunecheck.errors import DataError
 from tests.data.makers import write_files, write_tar, write_zip
 
 MEMBERS = {"a.txt": b"alpha", "sub/b.txt": b"beta"}

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunecheck.core.errors import DataError
 from prunecheck.data.batch_reader import Call, array_of, read_batch
+from prunecheck.errors import DataError
 from tests.data.makers import images, labels, python_batch, short_text
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prunecheck.core.errors import DataError
 from prunecheck.data import DataSpec, bundled, check, load
+from prunecheck.errors import DataError
 
 
 def content_hash(*arrays: np.ndarray) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from prunecheck.core.errors import DataError
 from prunecheck.data import DataSpec, bundled, fingerprint, fingerprints
+from prunecheck.errors import DataError
 from tests.data.makers import images, png, write_files
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prunecheck.core.errors import DataError
 from prunecheck.data import DataShape, DataSpec, check, describe, fingerprint, load
+from prunecheck.errors import DataError
 from tests.data.makers import images, png, write_files
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prunecheck.core.errors import DataError
 from prunecheck.data import DataSpec, check, load
+from prunecheck.errors import DataError
 from tests.data.makers import cut, idx, images, labels, write_mnist
 
 zipped = partial(gzip.compress, mtime=0)  # a test has one name, whenever it is collected

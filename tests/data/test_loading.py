@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from prunecheck.core.errors import DataError
 from prunecheck.data import DATASETS, DataShape, DataSpec, check, describe, load, names
 from prunecheck.data.loading import channel_statistics
+from prunecheck.errors import DataError
 from tests.data.makers import images
 
 

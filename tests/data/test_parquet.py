@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from prunecheck.core.errors import DataError
 from prunecheck.data.parquet import read_split
+from prunecheck.errors import DataError
 from tests.data.makers import images, labels, png, write_parquet
 
 

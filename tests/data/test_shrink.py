@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from prunecheck.core.errors import DataError
 from prunecheck.data import shrink as module
 from prunecheck.data.shrink import shrink
+from prunecheck.errors import DataError
 from tests.data.makers import Pixels, images
 
 

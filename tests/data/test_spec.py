@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from prunecheck.core.errors import DataError
 from prunecheck.data import DataSpec
+from prunecheck.errors import DataError
 
 
 @pytest.mark.parametrize("field", ["size", "train_size", "test_size"])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunecheck.core.errors import DataError
 from prunecheck.data.subset import balanced, scattered
+from prunecheck.errors import DataError
 
 
 @given(st.integers(1, 5), st.integers(1, 60))

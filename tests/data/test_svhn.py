@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from prunecheck.core.errors import DataError
 from prunecheck.data import DataSpec, check, fingerprint, load
 from prunecheck.data.svhn_mat import arrays
+from prunecheck.errors import DataError
 from tests.data.makers import Pixels, cut, images, labels
 
 TRAIN, TEST = "train_32x32.mat", "test_32x32.mat"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prunecheck.core.errors import DataError
 from prunecheck.data import DataShape, DataSpec, check, describe, fingerprint, load
+from prunecheck.errors import DataError
 from tests.data.makers import images, tiny_members, write_files, write_zip
 from tests.real_data import REAL_DATA, needs_real_data
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from prunecheck.core.presets import PRESETS
-from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS
+from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
+from prunecheck.pruning.presets import PRESETS
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {
@@ -87,7 +87,7 @@ def test_the_table_of_methods_says_what_each_is(name: str) -> None:
 
 
 def test_every_decay_is_in_the_table() -> None:
-    from prunecheck.allocations.smart_ratio import DECAYS
+    from prunecheck.pruning.allocations.smart_ratio import DECAYS
 
     for decay in DECAYS:
         assert f'| `"{decay}"` |' in sections(page("methods.md"))["smart_ratio"]

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from prunecheck import __version__
-from prunecheck.report.page import policy
-from tests.report.dom import Node, parse
+from prunecheck.reporting.page import policy
+from tests.reporting.dom import Node, parse
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "example" / "index.html"

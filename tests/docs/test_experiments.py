@@ -6,7 +6,7 @@ import itertools
 import re
 from pathlib import Path
 
-from prunecheck import studies
+from prunecheck.resources import studies
 
 PAGE = Path(__file__).parents[2] / "docs" / "experiments.md"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prunecheck.core.errors import StudyError
+from prunecheck.errors import StudyError
 from prunecheck.study import load_study
 from tests.docs.blocks import PAGES, Block, blocks, name_of
 

@@ -11,7 +11,7 @@ import pytest
 from docs._reference import filled
 
 from prunecheck.cli.main import main
-from prunecheck.plugins import METHODS
+from prunecheck.pruning import METHODS
 from prunecheck.study import load_study
 from tests.docs.blocks import PAGES, ROOT, blocks, commands, name_of
 

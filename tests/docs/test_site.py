@@ -15,15 +15,15 @@ from cyclopts import App, Parameter
 from docs._reference import SECTIONS, Undocumented, catalogue, commands, exit_codes, files, filled, plug_ins, study_file
 
 import prunecheck
-from prunecheck import allocation, check, exchange, method
+from prunecheck import allocation, check, interop, method
 from prunecheck.cli import catalogue as desk
 from prunecheck.data import DATASETS
 from prunecheck.data.catalogue import DataEntry
-from prunecheck.plugins.contract import METHOD_OFFERS
-from prunecheck.run import failed_file, margin_file, verify_file
+from prunecheck.pruning.plugins import METHOD_OFFERS
+from prunecheck.runner import failed_file, records, verify_file
 from prunecheck.study import Study
 from tests.docs.blocks import DOCS
-from tests.run import tiny
+from tests.runner import tiny
 
 FETCHED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "object": "data"}
 
@@ -85,7 +85,7 @@ def test_the_files_of_the_results_and_their_columns_are_described(tmp_path: Path
     tiny.run(tmp_path)
     named = set(re.findall(r"^\| `([\w.]+)` \|", (DOCS / "reference" / "files.md").read_text(encoding="utf-8"), re.M))
     written = {file.name for file in (tmp_path / "out").iterdir()}
-    kept = {module.NAME for module in (failed_file, margin_file, verify_file)}
+    kept = {module.NAME for module in (failed_file, records, verify_file)}
     assert written >= {"index.html", "results.csv"}
     assert written | kept <= named
     header = (tmp_path / "out" / "results.csv").read_text(encoding="utf-8").splitlines()[0]
@@ -189,6 +189,6 @@ def undocumented(names: list[str], text: str) -> list[str]:
 
 def test_every_public_name_is_in_the_reference() -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))
-    names = {*prunecheck.__all__, *exchange.__all__} - {"__version__"}
+    names = {*prunecheck.__all__, *interop.__all__} - {"__version__"}
     assert undocumented(sorted(names), text) == []
     assert undocumented(["planted"], text) == ["planted"]

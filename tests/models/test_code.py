@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prunecheck import models
-from prunecheck.core.errors import ModelError
+from prunecheck.errors import ModelError
 from prunecheck.models.code import file_of
 
 NET = "import torch\n\ndef make(num_classes):\n    return torch.nn.Linear(64, num_classes)\n"

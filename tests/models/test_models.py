@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from prunecheck.core.errors import ModelError
+from prunecheck.errors import ModelError
 from prunecheck.models import ALIASES, MODELS, build, canonical, is_external, names, summary
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from prunecheck.core.errors import ModelError
+from prunecheck.errors import ModelError
 from prunecheck.models.vgg import vgg_bn
 
 

@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.run import tiny
+from tests.runner import tiny
 
 
 def main(folder: Path, rounds: int, cells: int) -> None:

@@ -28,12 +28,12 @@ FIELDS = {
     "scoring": "{ samples_per_class = 2 }",
 }
 TRAINING = "[training]\nepochs = 1\nrewind_epoch = 0\nbatch_size = 30\n"
-IMPORTS = "import torch\nfrom prunecheck.plugins import allocation, check, method\n\n"
+IMPORTS = "import torch\nfrom prunecheck.pruning import allocation, check, method\n\n"
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_ever_trained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prunecheck.stages.perform", lambda *_: pytest.fail("a step was begun"))
+    monkeypatch.setattr("prunecheck.steps.perform", lambda *_: pytest.fail("a step was begun"))
 
 
 def study_of(lines: str, **fields: str) -> str:
@@ -90,7 +90,7 @@ def test_what_all_of_them_spoil_is_good_and_there_are_enough(
     for cases in (PLUGINS, MODELS):
         assert len({case["name"] for case in cases}) == len(cases)
     begun: list[object] = []
-    monkeypatch.setattr("prunecheck.stages.perform", lambda *_: begun.append(1) or _never())
+    monkeypatch.setattr("prunecheck.steps.perform", lambda *_: begun.append(1) or _never())
     write(tmp_path, IMPORTS + GOOD, "plug.py")
     write(
         tmp_path,

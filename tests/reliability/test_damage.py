@@ -11,7 +11,7 @@ import pytest
 from prunecheck.store import Store, verify
 from prunecheck.study import make_plan
 from prunecheck.study.step import Step
-from tests.run import tiny
+from tests.runner import tiny
 
 STUDY = {"methods": ["lr_rewinding"], "checks": ["layerwise_weight_shuffle", "layerwise_rearrange"]}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prunecheck.run import space
+from prunecheck.runner import space
 from prunecheck.store import Store
 from tests.cli.desk import Desk
 from tests.reliability.conftest import Undisturbed

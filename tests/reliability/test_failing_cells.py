@@ -9,11 +9,11 @@ import pytest
 
 from tests.cli.desk import Desk
 from tests.reliability.trial import new_trial
-from tests.run import tiny
+from tests.runner import tiny
 
 PLUGIN = """
 import multiprocessing, os, signal
-from prunecheck.plugins import method
+from prunecheck.pruning import method
 
 tried = set()
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tests.reliability.trial import commits
-from tests.run import tiny
+from tests.runner import tiny
 
 ABUSER = """
 import random
 import numpy, torch
-from prunecheck.plugins import check, method
+from prunecheck.pruning import check, method
 
 def abuse():
     for draw in (random.random, lambda: numpy.random.random(1_000_000), lambda: torch.rand(1_000_000)):

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from prunecheck.core.errors import StudyError
-from prunecheck.run.progress import Progress
-from prunecheck.run.rerun import Rerun, parse_share, rerun
-from prunecheck.run.study_run import report_study
-from prunecheck.run.verify_file import verified
+from prunecheck.errors import StudyError
+from prunecheck.runner.progress import Progress
+from prunecheck.runner.study_run import report_study
+from prunecheck.runner.verify import Rerun, parse_share, rerun
+from prunecheck.runner.verify_file import verified
 from prunecheck.store import Store
 from prunecheck.study import make_plan
 from tests.cli.desk import Desk
 from tests.reliability.trial import new_trial
-from tests.run import tiny
+from tests.runner import tiny
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_a_damaged_input_is_a_failure_with_its_reason(folder: Path) -> None:
 def test_a_plugin_that_is_not_reproducible_is_caught(tmp_path: Path) -> None:
     text = """
         import os, torch
-        from prunecheck.plugins import method
+        from prunecheck.pruning import method
 
         @method
         def moody(weights):

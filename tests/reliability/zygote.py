@@ -16,10 +16,10 @@ from typing import Any
 import torch
 import torch._dynamo  # optimisers import it at their first step; it takes seconds
 
-import prunecheck.run.study_run
-import prunecheck.stages  # noqa: F401
+import prunecheck.runner.study_run
+import prunecheck.steps  # noqa: F401
 from prunecheck.cli import main
-from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS
+from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
 
 
 def desk(order: dict[str, Any]) -> None:

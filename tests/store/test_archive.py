@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from store_study import key_of, names_in, objects
 
-from prunecheck.core.errors import StoreError
+from prunecheck.errors import StoreError
 from prunecheck.store import Damaged, Missing, Store, export, import_, manifest, verify
 from prunecheck.store.manifest import Entry
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from store_study import key_of, names_in, objects
 
-from prunecheck.core import tree
+from prunecheck import tensors
 from prunecheck.store import Damaged, Store, verify
 
 Harm = Callable[[Path, Path], None]
@@ -174,7 +174,7 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
 def fuzz(place: Path, files: int, seed: int) -> int:
     """Mutate one file after the other of a real artefact (tensors, facts, manifest); how many came out changed."""
     rng, store, key = random.Random(seed), Store.open(place / "store"), key_of("fuzzed")
-    content = {"masks.safetensors": tree.to_bytes({"w": torch.arange(40) % 3 == 0}), "result.json": b'{"kept": 13}'}
+    content = {"masks.safetensors": tensors.to_bytes({"w": torch.arange(40) % 3 == 0}), "result.json": b'{"kept": 13}'}
     store.commit(key, content)
     changed = 0
     for _ in range(files):

@@ -11,7 +11,7 @@ import pytest
 from disk_probe import break_operation, log_operations
 from store_study import names_in
 
-from prunecheck.core.errors import StoreError
+from prunecheck.errors import StoreError
 from prunecheck.store import durable
 
 BIG = bytes(range(256)) * 10_000  # more than two blocks

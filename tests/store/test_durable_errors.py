@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from disk_probe import break_operation, log_operations
 
-from prunecheck.core.errors import StoreError
+from prunecheck.errors import StoreError
 from prunecheck.store import durable, faults
 
 

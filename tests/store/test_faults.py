@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from store_study import KILLED, assert_recovers, in_child, key_of, names_in, objects, run_study, start_child, wait_for
 
-from prunecheck.core.errors import StoreError, StudyError
+from prunecheck.errors import StoreError, StudyError
 from prunecheck.store import Store, durable, faults, verify
 
 FEW, MANY = 3, 40

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from prunecheck.core.errors import StoreError
+from prunecheck.errors import StoreError
 from prunecheck.store import Store, flock
 
 ELSEWHERE = """
@@ -20,7 +20,7 @@ for name in ("O_NOFOLLOW", "O_DIRECTORY", "O_NONBLOCK"):
 from pathlib import Path
 import prunecheck
 from prunecheck.cli import main
-from prunecheck.core.errors import StoreError
+from prunecheck.errors import StoreError
 from prunecheck.store import Store, durable
 
 durable.write_file(Path(sys.argv[1]) / "results.csv", b"there")

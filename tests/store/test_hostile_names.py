@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from store_study import everything, key_of, names_in
 
-from prunecheck.core.errors import StoreError
+from prunecheck.errors import StoreError
 from prunecheck.store import Missing, Store
 
 KEY, OTHER = key_of("one"), key_of("two")

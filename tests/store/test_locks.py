@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from store_study import in_child, names_in
 
-from prunecheck.core.errors import StoreError
+from prunecheck.errors import StoreError
 from prunecheck.store import durable
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from store_study import key_of
 
-from prunecheck.core.errors import StoreError
+from prunecheck.errors import StoreError
 from prunecheck.store import manifest
 from prunecheck.store.manifest import Entry
 

@@ -9,7 +9,7 @@ import pytest
 from crash_model import Change, Recorder, crash_states, materialise
 from store_study import assert_recovers, key_of, objects, run_study
 
-from prunecheck.core.errors import StoreError
+from prunecheck.errors import StoreError
 from prunecheck.store import Store, durable, verify
 
 Log = list[Change | str]

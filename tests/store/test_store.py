@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from store_study import key_of, names_in, objects
 
-from prunecheck.core.errors import StoreError
+from prunecheck.errors import StoreError
 from prunecheck.store import Claim, Damaged, Missing, Store, durable, faults
 
 KEY, OTHER = key_of("one"), key_of("two")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from store_study import key_of, objects
 
-from prunecheck.core.errors import StoreError
+from prunecheck.errors import StoreError
 from prunecheck.store import Store, Timings, timings
 
 KEY = key_of("one")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from prunecheck import sparse
-from prunecheck.core.errors import StudyError
+from prunecheck.errors import StudyError
 from prunecheck.study import Plan, load_study
+from prunecheck.training import sparse
 from tests.study.studies import BASE, plan
 
 HAVE = sparse.unavailable() is None

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from prunecheck.core.errors import ModelError
-from tests.run import tiny
+from prunecheck.errors import ModelError
+from tests.runner import tiny
 
 NETS = '''
 import torch

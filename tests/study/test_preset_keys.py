@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prunecheck.core.presets import PRESETS
+from prunecheck.pruning.presets import PRESETS
 from prunecheck.study import Plan, load_study, make_plan
 from tests.study.studies import BASE
 

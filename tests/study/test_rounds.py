@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from prunecheck.study.plan import CLEAN
-from tests.run import tiny
+from tests.runner import tiny
 from tests.study.studies import plan
 from tests.study.test_plan import arm, of_kind, upstream
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from prunecheck.core.errors import DataError
+from prunecheck.errors import DataError
 from prunecheck.study import Study, load_study
 from prunecheck.study.study import CheckChoice, DataChoice, MethodChoice, TrainingChoice, located
 from prunecheck.training.recipe import RECIPES

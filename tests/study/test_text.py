@@ -13,8 +13,8 @@ from prunecheck.study import Study, load_study, make_plan
 from prunecheck.study.text import to_toml
 from tests.study.studies import BASE, write
 
-SHIPPED = [Path(str(resources.files("prunecheck.studies"))) / name for name in ("demo.toml", "template.toml")]
-"""those whose data is always there; tests/studies has them all"""
+SHIPPED = [Path(str(resources.files("prunecheck.resources.studies"))) / name for name in ("demo.toml", "template.toml")]
+"""those whose data is always there; tests/resources has them all"""
 STUDIES: dict[str, dict[str, Any]] = {
     "the smallest": {},
     "every field of data": {"data": {"name": "digits", "size": 4, "train_size": 100, "test_size": 50}},
@@ -93,7 +93,7 @@ def test_any_text_and_number_survive(question: str, lr: float) -> None:
 
 
 def test_options_of_a_plugin_may_be_lists_and_tables(tmp_path: Path) -> None:
-    source = "from prunecheck.plugins import method\n@method\ndef mine(weights, how={}, of=()):\n    return weights\n"
+    source = "from prunecheck.pruning import method\n@method\ndef mine(weights, how={}, of=()):\n    return weights\n"
     write(tmp_path, source, "mine.py")
     fields = {
         "plugins": ["mine.py"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from prunecheck.core.seeds import torch_stream
+from prunecheck.pruning.seeds import torch_stream
 from prunecheck.training.feed import Feed
 
 MEAN, STD = (0.4, 0.5), (0.2, 0.3)

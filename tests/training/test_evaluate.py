@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from prunecheck.core.errors import StudyError
+from prunecheck.errors import StudyError
+from prunecheck.pruning.task import task_named
 from prunecheck.training.evaluate import evaluate
 from prunecheck.training.feed import Feed
-from prunecheck.training.task import task_named
 
 from .small import MEAN, STD, feed, images, network
 

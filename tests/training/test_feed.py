@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from prunecheck.core.seeds import stream
+from prunecheck.pruning.seeds import stream
 from prunecheck.training.feed import Feed
 from prunecheck.training.recipe import Recipe
 

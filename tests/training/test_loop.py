@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunecheck.core import tree
-from prunecheck.core.seeds import torch_stream
+from prunecheck import tensors
+from prunecheck.pruning.seeds import torch_stream
+from prunecheck.pruning.task import task_named
 from prunecheck.training.feed import Feed
 from prunecheck.training.loop import HeldMasks, Run, start, train
 from prunecheck.training.recipe import Recipe
-from prunecheck.training.task import task_named
 
 from .small import feed, masks_for, network
 
@@ -97,8 +97,8 @@ def test_without_masks_it_is_ordinary_training() -> None:
 def test_the_same_bits_every_time_and_others_for_another_seed() -> None:
     masks = masks_for(network())
     a, b, other = (trained(network(), masks, seed=seed)[0] for seed in (0, 0, 1))
-    assert tree.fingerprint(a.model.state_dict()) == tree.fingerprint(b.model.state_dict())
-    assert tree.fingerprint(a.model.state_dict()) != tree.fingerprint(other.model.state_dict())
+    assert tensors.fingerprint(a.model.state_dict()) == tensors.fingerprint(b.model.state_dict())
+    assert tensors.fingerprint(a.model.state_dict()) != tensors.fingerprint(other.model.state_dict())
     assert a.history == b.history
 
 
@@ -235,7 +235,7 @@ def test_a_run_can_be_taken_up_after_any_epoch(epochs: int) -> None:
         train(run, *feeds, RECIPE, TASK, **how, after_epoch=stop)  # type: ignore[arg-type]
     assert len(run.history) == epochs
     train(run, *feeds, RECIPE, TASK, **how)  # type: ignore[arg-type]
-    assert tree.fingerprint(run.model.state_dict()) == tree.fingerprint(whole.model.state_dict())
+    assert tensors.fingerprint(run.model.state_dict()) == tensors.fingerprint(whole.model.state_dict())
     assert run.history == whole.history
 
 
@@ -248,7 +248,7 @@ def test_dropout_follows_the_streams_too() -> None:
     before = torch.get_rng_state()
     b, _ = trained(net())
     assert torch.equal(before, torch.get_rng_state())
-    assert tree.fingerprint(a.model.state_dict()) == tree.fingerprint(b.model.state_dict())
+    assert tensors.fingerprint(a.model.state_dict()) == tensors.fingerprint(b.model.state_dict())
 
 
 def test_held_masks_take_the_strides_of_the_weights() -> None:
@@ -276,7 +276,7 @@ def test_bfloat16_products_keep_weights_in_float32_and_zeros_at_zero() -> None:
     assert finite
     assert all(parameter.dtype == torch.float32 for parameter in half.parameters())
     assert all(not half.get_parameter(name)[~mask].any() for name, mask in masks.items())
-    assert tree.to_bytes(half.state_dict()) == tree.to_bytes(again.state_dict())
+    assert tensors.to_bytes(half.state_dict()) == tensors.to_bytes(again.state_dict())
     assert other.history == third.history
     losses = [[epoch.train_loss for epoch in run.history] for run in (one, other)]
     assert losses[0] != losses[1]

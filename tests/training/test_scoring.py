@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from prunecheck.core.errors import DataError, ModelError
-from prunecheck.core.seeds import stream
-from prunecheck.training.scoring import ScoringLoss, balanced_samples, scoring_copy
-from prunecheck.training.task import task_named
+from prunecheck.errors import DataError, ModelError
+from prunecheck.pruning.scoring import ScoringLoss, balanced_samples, scoring_copy
+from prunecheck.pruning.seeds import stream
+from prunecheck.pruning.task import task_named
 
 from .small import feed, network
 

@@ -11,15 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunecheck import models
-from prunecheck.core import tree
-from prunecheck.core.seeds import torch_stream
+from prunecheck import models, tensors
+from prunecheck.pruning.seeds import torch_stream
+from prunecheck.pruning.task import task_named
 from prunecheck.training import grouping, together
 from prunecheck.training.feed import Feed
 from prunecheck.training.grouping import Ungroupable, grouped
 from prunecheck.training.loop import Epoch, Run, start
 from prunecheck.training.recipe import Recipe
-from prunecheck.training.task import task_named
 from prunecheck.training.together import Course, Member, can_group, train_alone, train_together
 
 from .small import masks_for
@@ -138,7 +137,7 @@ def test_cut_and_taken_up_again(lockstep: list[int]) -> None:
 def resumed(run: Run) -> Run:
     """As from a checkpoint: weights, momentum and history in a new network."""
     fresh = start(convnet().to(memory_format=torch.channels_last), RECIPE)  # type: ignore[call-overload]
-    fresh.model.load_state_dict(tree.clone(run.model.state_dict()))
+    fresh.model.load_state_dict(tensors.clone(run.model.state_dict()))
     for new, old in zip(fresh.model.parameters(), run.model.parameters(), strict=True):
         fresh.optimiser.state[new]["momentum_buffer"] = run.optimiser.state[old]["momentum_buffer"].clone()
     fresh.history = list(run.history)

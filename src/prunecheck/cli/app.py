@@ -9,12 +9,12 @@ from cyclopts import App, Group
 from prunecheck.cli import (
     cache,
     catalogue,
-    completion,
+    completers,
     doctor,
     explain,
-    judging,
     paper,
     presets,
+    results,
     status,
     studies,
     tickets,
@@ -42,7 +42,7 @@ GROUPS: dict[str, dict[str, Callable[..., object] | App]] = {
         "explain": explain.explain,
     },
     "Without a study": {
-        "verdict": judging.verdict,
+        "verdict": results.verdict,
         "counts": catalogue.counts,
         "ticket": tickets.ticket,
         "audit": tickets.audit,
@@ -54,7 +54,7 @@ GROUPS: dict[str, dict[str, Callable[..., object] | App]] = {
         "schema": catalogue.schema,
         "cache": cache.app,
         "doctor": doctor.doctor,
-        "completion": completion.completion,
+        "completion": completers.completion,
     },
 }
 """group -> name -> what it does, in the order in which help shows them"""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from prunecheck.cli.say import note, print_columns, print_json
+from prunecheck.cli.console import note, print_columns, print_json
 
 if TYPE_CHECKING:
     from prunecheck.store import Store
@@ -141,7 +141,7 @@ def export(study: Path, file: Path, *, store: Where = None) -> None:
     store
         The store (default: $PRUNECHECK_HOME or the user's cache).
     """
-    from prunecheck.core.errors import StudyError
+    from prunecheck.errors import StudyError
     from prunecheck.store import export as write
 
     found, wanted = opened(store), _needed((study,))
@@ -176,7 +176,7 @@ def import_(file: Path, *, store: Where = None) -> None:
 
 def opened(store: Path | None) -> Store:
     """The named store, else the default one."""
-    from prunecheck.run.places import default_store
+    from prunecheck.runner.workspace import default_store
     from prunecheck.store import Store
 
     return Store.open(store or default_store())
@@ -184,7 +184,7 @@ def opened(store: Path | None) -> Store:
 
 def shown(store: Store) -> str:
     """Where a store is, harmless to print."""
-    from prunecheck.core.words import shown_path
+    from prunecheck.text import shown_path
 
     return shown_path(store.root)
 
@@ -202,6 +202,6 @@ def _needed(studies: tuple[Path, ...]) -> set[str]:
 
 
 def _human(size: int) -> str:
-    from prunecheck.run.space import spoken_bytes
+    from prunecheck.runner.space import spoken_bytes
 
     return spoken_bytes(size)

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from prunecheck.cli import completion
-from prunecheck.cli.say import print_columns, print_json
+from prunecheck.cli import completers
+from prunecheck.cli.console import print_columns, print_json
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
-Model = Annotated[str, Parameter(completer=completion.models)]
-Allocation = Annotated[str, Parameter(completer=completion.allocations)]
-Preset = Annotated[str | None, Parameter(completer=completion.presets)]
+Model = Annotated[str, Parameter(completer=completers.models)]
+Allocation = Annotated[str, Parameter(completer=completers.allocations)]
+Preset = Annotated[str | None, Parameter(completer=completers.presets)]
 Kind = Literal["methods", "checks", "models", "datasets", "allocations", "presets", "recipes", "studies"]
 
 
@@ -37,9 +37,10 @@ def list_(kind: Kind, *, json: Flag = False) -> None:
 
 
 def _entries(kind: Kind) -> list[tuple[str, str]]:
-    from prunecheck import data, models, studies
-    from prunecheck.core.presets import PRESETS
-    from prunecheck.plugins import ALLOCATIONS, CHECKS, METHODS
+    from prunecheck import data, models
+    from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
+    from prunecheck.pruning.presets import PRESETS
+    from prunecheck.resources import studies
     from prunecheck.training.recipe import RECIPES
 
     if kind == "models":
@@ -91,7 +92,7 @@ def counts(
         Print one JSON document instead.
     """
     from prunecheck import api
-    from prunecheck.core.words import parse_sparsity
+    from prunecheck.text import parse_sparsity
 
     layers = api.counts(
         model, sparsity, allocate=allocate, classes=classes, channels=channels, image_size=image_size, preset=preset

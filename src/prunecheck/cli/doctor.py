@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from prunecheck.cli.say import print_columns, print_json
+from prunecheck.cli.console import print_columns, print_json
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -61,7 +61,7 @@ def _software() -> dict[str, str]:
 def _machine(store: Path | None) -> dict[str, str]:
     from prunecheck.api import usable_cores
     from prunecheck.cli.cache import opened
-    from prunecheck.run.space import spoken_bytes
+    from prunecheck.runner.space import spoken_bytes
     from prunecheck.store import sizes
 
     found = opened(store)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from prunecheck.core.errors import StudyError
-from prunecheck.core.words import printable, shown_path
+from prunecheck.errors import StudyError
+from prunecheck.text import printable, shown_path
 
 if TYPE_CHECKING:
     from prunecheck.store import Store
@@ -52,7 +52,7 @@ def explain(
         found = opened(store)
         print(_of_artefact(_one(key, found.keys(), "artefact in the store"), found))
         return
-    from prunecheck.run.why import why
+    from prunecheck.runner.explain import why
     from prunecheck.study import load_study, make_plan
     from prunecheck.study.plan import largest_seeds
 
@@ -77,7 +77,7 @@ def _one(digits: str, keys: Iterable[str], kind: str) -> str:
 
 
 def _of_artefact(key: str, store: Store) -> str:
-    from prunecheck.run.space import spoken_bytes
+    from prunecheck.runner.space import spoken_bytes
 
     files = ", ".join(f"{name} ({spoken_bytes(entry.size)})" for name, entry in store.entries(key).items())
     return f"{key[:16]} is in the store: {files}. Name a study to hear which of its steps it is."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from prunecheck.core import errors
+from prunecheck import errors
 
 if TYPE_CHECKING:
     from cyclopts.exceptions import CycloptsError

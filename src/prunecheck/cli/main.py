@@ -1,5 +1,5 @@
 """The command ``prunecheck``: results on stdout, progress and messages on stderr, exit codes as in
-:mod:`prunecheck.core.errors`."""
+:mod:`prunecheck.errors`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from prunecheck.cli.say import complain, out, plug_all, show_cursor, unplug
-from prunecheck.core.errors import Interrupted, PrunecheckError
-from prunecheck.run.stopping import terminated
+from prunecheck.cli.console import complain, out, plug_all, show_cursor, unplug
+from prunecheck.errors import Interrupted, PrunecheckError
+from prunecheck.runner.signals import terminated
 
 if TYPE_CHECKING:
     from cyclopts import App

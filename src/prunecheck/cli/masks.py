@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunecheck.cli.say import err, print_columns, print_json
+from prunecheck.cli.console import err, print_columns, print_json
 
 if TYPE_CHECKING:
     from prunecheck.study import Study
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 def masks_only_table(study: Study, store: Path | None, workers: int | None, json: bool, quiet: bool) -> None:
     """Overlap of every corrupted mask with the clean one, beside what chance alone would give."""
     from prunecheck.api import usable_cores
-    from prunecheck.core.words import percent
-    from prunecheck.run.places import default_store
-    from prunecheck.run.progress import Progress
-    from prunecheck.run.study_run import mask_tier
+    from prunecheck.runner.progress import Progress
+    from prunecheck.runner.study_run import mask_tier
+    from prunecheck.runner.workspace import default_store
     from prunecheck.store import Store
+    from prunecheck.text import percent
 
     progress = Progress(None if quiet else err())
     found, left_out = mask_tier(study, Store.open(store or default_store()), workers or usable_cores(), progress)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from prunecheck.cli.say import note
+from prunecheck.cli.console import note
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
@@ -49,15 +49,15 @@ def paper(
     out
         Where the study's results are (default: runs/NAME).
     """
-    from prunecheck.report.drawings import checked_formats
-    from prunecheck.report.paper import write_paper
-    from prunecheck.report.parquet import require_pyarrow
+    from prunecheck.reporting.paper import write_paper
+    from prunecheck.reporting.parquet import require_pyarrow
+    from prunecheck.reporting.print_figures import checked_formats
 
     wanted = checked_formats(one.strip() for one in formats.split(","))
     if parquet:
         require_pyarrow()
     if study.suffix.lower() == ".csv":
-        from prunecheck.report.foreign import evidence_of
+        from prunecheck.reporting.foreign import evidence_of
 
         evidence = evidence_of(study, margin)
     else:

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from prunecheck.cli import completion
-from prunecheck.cli.say import print_columns, print_json
+from prunecheck.cli import completers
+from prunecheck.cli.console import print_columns, print_json
 
-Preset = Annotated[str, Parameter(completer=completion.presets)]
+Preset = Annotated[str, Parameter(completer=completers.presets)]
 
 app = App(
     name="presets", help="Show and compare how published codes count, break ties and score.", group_commands="Commands"
@@ -29,7 +29,7 @@ def show(name: Preset, *, json: Annotated[bool, Parameter(negative="")] = False)
     json
         Print one JSON document instead.
     """
-    from prunecheck.core.presets import facts_in_brief
+    from prunecheck.pruning.presets import facts_in_brief
 
     table = facts_in_brief(name)
     if json:
@@ -53,7 +53,7 @@ def diff(first: Preset, second: Preset, *, json: Annotated[bool, Parameter(negat
     json
         Print one JSON document instead.
     """
-    from prunecheck.core.presets import difference
+    from prunecheck.pruning.presets import difference
 
     rows = difference(first, second)
     if json:

@@ -6,12 +6,12 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunecheck.cli import say
+from prunecheck.cli import console
+from prunecheck.cli.polling import asker, until_over, watch_status
 from prunecheck.cli.studies import DEFAULTS, Flag, Options, Out
-from prunecheck.cli.watching import asker, until_over, watch_status
 
 if TYPE_CHECKING:
-    from prunecheck.run.status import Status
+    from prunecheck.runner.status import Status
 
 
 def status(
@@ -33,7 +33,7 @@ def status(
     strict
         Exit with 3 where steps failed and with 75 where the study is not finished.
     """
-    from prunecheck.run.status_text import text
+    from prunecheck.runner.status_text import text
     from prunecheck.study import load_study
 
     ask = asker(load_study(study, options.set), options.store, out)
@@ -42,11 +42,11 @@ def status(
         return _next(found, study, out, options)
 
     if watch and not options.json:
-        found = watch_status(ask, say.out(), command)
+        found = watch_status(ask, console.out(), command)
     else:
         found = list(until_over(ask))[-1] if watch else ask()
         if options.json:
-            say.print_json({**found.to_dict(), "next_command": command(found)})
+            console.print_json({**found.to_dict(), "next_command": command(found)})
         else:
             print(text(found, command(found)))
     return _code(found) if strict else 0

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from prunecheck.cli import completion, say
-from prunecheck.cli.say import err, note, print_columns, print_json
-from prunecheck.core.errors import StudyError
+from prunecheck.cli import completers, console
+from prunecheck.cli.console import err, note, print_columns, print_json
+from prunecheck.errors import StudyError
 
 if TYPE_CHECKING:
-    from prunecheck.run.study_results import Results
+    from prunecheck.runner.study_results import Results
     from prunecheck.study import Study
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
@@ -28,7 +28,7 @@ Out = Annotated[Path | None, Parameter(help="Where results go (default: runs/NAM
 Quiet = Annotated[
     bool, Parameter(name=["--quiet", "-q"], negative="", show_default=False, help="No progress and no remarks.")
 ]
-Template = Annotated[str, Parameter(completer=completion.templates)]
+Template = Annotated[str, Parameter(completer=completers.templates)]
 Junit = Annotated[Path | None, Parameter(help="Write the verdicts as JUnit XML to this file.")]
 
 
@@ -83,7 +83,7 @@ def init(path: Path = Path("study.toml"), *, template: Template = "template", fo
     force
         Overwrite an existing file.
     """
-    from prunecheck import studies
+    from prunecheck.resources import studies
     from prunecheck.store.durable import write_file
 
     text = studies.text(template)
@@ -106,7 +106,7 @@ def plan(study: Path, *, options: Options = DEFAULTS) -> None:
     study
         The study file.
     """
-    from prunecheck.cli.forecast import forecast
+    from prunecheck.cli.plan import forecast
 
     facts = forecast(_checked(study, options), options.store)
     if options.json:
@@ -182,7 +182,7 @@ def report(
 
     checked = _checked(study, options, quiet)
     if watch:
-        from prunecheck.cli.watching import report_until_over
+        from prunecheck.cli.polling import report_until_over
 
         return _show(report_until_over(checked, options.store, out, quiet), junit, options)
     return _show(api.report(checked, store=options.store, folder=out), junit, options)
@@ -207,7 +207,7 @@ def _run(
     tracker: str | None = None,
 ) -> Results:
     from prunecheck import api
-    from prunecheck.run.space import spoken_bytes
+    from prunecheck.runner.space import spoken_bytes
 
     results = api.run(
         study,
@@ -224,10 +224,10 @@ def _run(
 
 
 def _show(results: Results, junit: Path | None, options: Options, strict: bool = False) -> int:
-    from prunecheck.report.terminal import print_verdict
+    from prunecheck.reporting.terminal import print_verdict
+    from prunecheck.statistics import exit_code
+    from prunecheck.statistics import junit as as_junit
     from prunecheck.store.durable import write_file
-    from prunecheck.verdict import exit_code
-    from prunecheck.verdict import junit as as_junit
 
     if junit is not None:
         write_file(junit, as_junit(results.verdict).encode())
@@ -242,7 +242,7 @@ def _show(results: Results, junit: Path | None, options: Options, strict: bool =
             }
         )
     else:
-        print_verdict(results.verdict, say.out())
+        print_verdict(results.verdict, console.out())
         print()
         print(
             f"trainings: {results.plan.trainings} in all, {results.trained} run now, {results.shared} saved by sharing"
@@ -253,5 +253,5 @@ def _show(results: Results, junit: Path | None, options: Options, strict: bool =
 
 def _shipped(name: str) -> Path:
     """A study file that travels with the package."""
-    with resources.as_file(resources.files("prunecheck.studies") / f"{name}.toml") as path:
+    with resources.as_file(resources.files("prunecheck.resources.studies") / f"{name}.toml") as path:
         return path

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from prunecheck.cli import completion
-from prunecheck.cli.say import note, print_columns, print_json
+from prunecheck.cli import completers
+from prunecheck.cli.console import note, print_columns, print_json
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
 Flag = Annotated[bool, Parameter(negative="")]
-Model = Annotated[str, Parameter(completer=completion.models)]
-Checks = Annotated[str, Parameter(completer=completion.checks)]
+Model = Annotated[str, Parameter(completer=completers.models)]
+Checks = Annotated[str, Parameter(completer=completers.checks)]
 
 
 @Parameter(name="*")
@@ -61,7 +61,7 @@ def audit(checkpoint: Path, *, model: Model, images: Images = CIFAR, json: Flag 
     if json:
         print_json({"schema_version": 1, "model": model, **found.to_dict()})
         return
-    from prunecheck.exchange import display
+    from prunecheck.interop import display
 
     print_columns([display.HEADS, *display.layers(found)], frozenset(range(1, 6)))
     print()
@@ -105,8 +105,8 @@ def arms(
     n_test
         Images in your test set.
     """
-    from prunecheck.core.errors import StudyError
-    from prunecheck.exchange import write_arms
+    from prunecheck.errors import StudyError
+    from prunecheck.interop import write_arms
 
     try:
         numbers = [int(seed) for seed in seeds.split(",")]
@@ -132,8 +132,8 @@ def ticket(
     sparsity: str,
     out: Path = Path("ticket.safetensors"),
     seed: int = 0,
-    method: Annotated[str, Parameter(completer=completion.methods)] = "random_ticket",
-    allocate: Annotated[str | None, Parameter(completer=completion.allocations)] = None,
+    method: Annotated[str, Parameter(completer=completers.methods)] = "random_ticket",
+    allocate: Annotated[str | None, Parameter(completer=completers.allocations)] = None,
     images: Images = CIFAR,
     json: Flag = False,
 ) -> None:
@@ -159,10 +159,10 @@ def ticket(
         Print one JSON document instead.
     """
     from prunecheck import api
-    from prunecheck.core.masks import counts_of, sparsity_of
-    from prunecheck.core.seeds import torch_stream
-    from prunecheck.core.words import percent
-    from prunecheck.exchange import save_masks
+    from prunecheck.interop import save_masks
+    from prunecheck.pruning.masks import counts_of, sparsity_of
+    from prunecheck.pruning.seeds import torch_stream
+    from prunecheck.text import percent
 
     with torch_stream(seed, "init"):  # the initial weights a study would give this seed
         network = _built(model, images)
@@ -179,7 +179,7 @@ def ticket(
 
 def _built(model: str, images: Images) -> nn.Module:
     """The named network; its weights come from torch's generator as it stands."""
-    from prunecheck.stages.context import build
+    from prunecheck.steps.context import build
 
     return build(model, (images.classes, images.channels, images.image_size))
 
@@ -188,7 +188,7 @@ def _shape_alone(method: str, images: Images) -> tuple[Tensor, Tensor] | None:
     """One empty image, which tells methods without data the shape of an input; nothing for those that score on data."""
     import torch
 
-    from prunecheck.plugins import METHODS
+    from prunecheck.pruning import METHODS
 
     if {"batches", "loss"} & set(METHODS.get(method).asks):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prunecheck.cli.say import err, note, print_json
+from prunecheck.cli.console import err, note, print_json
 from prunecheck.cli.studies import DEFAULTS, Options, Out, Quiet, Workers
 
 
@@ -37,10 +37,10 @@ def verify(
     """
     from prunecheck import api
     from prunecheck.cli.cache import opened
-    from prunecheck.run.progress import Progress
-    from prunecheck.run.rerun import parse_share
-    from prunecheck.run.rerun import rerun as again
-    from prunecheck.run.study_run import Place
+    from prunecheck.runner.progress import Progress
+    from prunecheck.runner.study_run import Place
+    from prunecheck.runner.verify import parse_share
+    from prunecheck.runner.verify import rerun as again
     from prunecheck.study import load_study
 
     share, checked = parse_share(rerun), load_study(study, options.set)

@@ -12,12 +12,12 @@ from prunecheck.data.catalogue import DATASETS, DataEntry, names
 from prunecheck.data.spec import DataShape, DataSpec
 
 if TYPE_CHECKING:
-    from prunecheck.data.bundle import ImageData
     from prunecheck.data.fingerprints import fingerprint
     from prunecheck.data.loading import check, describe, load
+    from prunecheck.data.types import ImageData
 
 _HOME = {
-    "ImageData": "prunecheck.data.bundle",
+    "ImageData": "prunecheck.data.types",
     "fingerprint": "prunecheck.data.fingerprints",
     **dict.fromkeys(("check", "describe", "load"), "prunecheck.data.loading"),
 }

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from prunecheck.core.errors import DataError
-from prunecheck.core.words import printable
+from prunecheck.errors import DataError
+from prunecheck.text import printable
 
 BLOCK = 2**20
 LARGEST_MEMBER = 2**30

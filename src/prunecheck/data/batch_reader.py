@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from prunecheck.core.errors import DataError
-from prunecheck.core.words import printable
-from prunecheck.data.bundle import Images
+from prunecheck.data.types import Images
+from prunecheck.errors import DataError
+from prunecheck.text import printable
 
 ARRAY_PARTS = {"numpy.core.multiarray _reconstruct", "numpy ndarray", "numpy dtype"}
 

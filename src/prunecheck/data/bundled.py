@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from prunecheck.core.errors import DataError
-from prunecheck.data.bundle import Images, Labels
 from prunecheck.data.catalogue import entry
 from prunecheck.data.source import Source, in_memory
 from prunecheck.data.spec import DataSpec
 from prunecheck.data.subset import balanced
+from prunecheck.data.types import Images, Labels
+from prunecheck.errors import DataError
 
 LOCATIONS = {
     "digits": ("sklearn", "datasets/data/digits.csv.gz"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prunecheck.core.errors import DataError
-from prunecheck.core.words import unknown
+from prunecheck.errors import DataError
+from prunecheck.text import unknown
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from prunecheck.core.errors import DataError
 from prunecheck.data.loading import describe, reader_of
 from prunecheck.data.spec import DataSpec
+from prunecheck.errors import DataError
 
 READERS_VERSION = 1
 """Raised whenever a reader comes to give other pixels, labels or subsets for the same files."""

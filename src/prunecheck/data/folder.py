@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from prunecheck.core.errors import DataError
-from prunecheck.core.words import printable
-from prunecheck.data.bundle import Images, Labels
-from prunecheck.data.images import decode_all, side_of
+from prunecheck.data.files import decode_all, side_of
 from prunecheck.data.source import Source, Split
 from prunecheck.data.spec import DataShape, DataSpec
 from prunecheck.data.subset import scattered
+from prunecheck.data.types import Images, Labels
+from prunecheck.errors import DataError
+from prunecheck.text import printable
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 TEST_FOLDERS = ("test", "val")

@@ -15,12 +15,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from prunecheck.core.errors import DataError
-from prunecheck.data.bundle import Images
 from prunecheck.data.catalogue import entry
 from prunecheck.data.places import missing, roots
 from prunecheck.data.source import Source, Split, in_memory
 from prunecheck.data.spec import DataSpec
+from prunecheck.data.types import Images
+from prunecheck.errors import DataError
 
 FOLDERS = {
     "mnist": ("MNIST/raw", "MNIST", "mnist"),

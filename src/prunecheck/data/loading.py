@@ -9,13 +9,13 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from prunecheck.core.errors import DataError
-from prunecheck.data.bundle import ImageData, Images, Labels, shared_images
 from prunecheck.data.catalogue import entry
 from prunecheck.data.shrink import shrink
 from prunecheck.data.source import Source, Split
 from prunecheck.data.spec import DataShape, DataSpec
 from prunecheck.data.subset import balanced
+from prunecheck.data.types import ImageData, Images, Labels, shared_images
+from prunecheck.errors import DataError
 
 
 class Reader(Protocol):

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prunecheck.core.errors import DataError
-from prunecheck.data.bundle import Images, Labels
-from prunecheck.data.images import decode_all
+from prunecheck.data.files import decode_all
 from prunecheck.data.source import Split
+from prunecheck.data.types import Images, Labels
+from prunecheck.errors import DataError
 
 IMAGE_COLUMNS = ("img", "image")
 

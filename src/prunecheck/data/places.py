@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from prunecheck.core.errors import DataError
-from prunecheck.core.words import nearest
 from prunecheck.data.spec import DataSpec
+from prunecheck.errors import DataError
+from prunecheck.text import nearest
 
 ENVIRONMENT_VARIABLE = "PRUNECHECK_DATA"
 DEFAULT_ROOT = "data"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from prunecheck.core.errors import DataError
-from prunecheck.data.bundle import Images
+from prunecheck.data.types import Images
+from prunecheck.errors import DataError
 
 CHUNK = 1024
 """Images shrunk at once: the float copies stay small beside the data set."""

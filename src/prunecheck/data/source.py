@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from prunecheck.data.bundle import Images, Labels
+from prunecheck.data.types import Images, Labels
 
 
 @dataclass(frozen=True, eq=False)

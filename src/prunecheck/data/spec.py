@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prunecheck.core.errors import DataError
+from prunecheck.errors import DataError
 
 
 @dataclass(frozen=True)

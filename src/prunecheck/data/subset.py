@@ -6,8 +6,8 @@ import hashlib
 
 import numpy as np
 
-from prunecheck.core.errors import DataError
-from prunecheck.data.bundle import Labels
+from prunecheck.data.types import Labels
+from prunecheck.errors import DataError
 
 
 def balanced(targets: Labels, n: int, num_classes: int, what: str) -> Labels:

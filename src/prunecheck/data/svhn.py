@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from prunecheck.core.errors import DataError
 from prunecheck.data.catalogue import entry
 from prunecheck.data.places import missing, roots
 from prunecheck.data.source import Source, Split, in_memory
 from prunecheck.data.spec import DataSpec
 from prunecheck.data.svhn_mat import arrays
+from prunecheck.errors import DataError
 
 FOLDERS = ("svhn", "SVHN", ".")
 FILES = ("train_32x32.mat", "test_32x32.mat")

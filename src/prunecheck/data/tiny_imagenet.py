@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from prunecheck.core.errors import DataError
-from prunecheck.core.words import printable
 from prunecheck.data.archive import Tree, open_tree
-from prunecheck.data.bundle import Images, Labels
 from prunecheck.data.catalogue import entry
-from prunecheck.data.images import decode_all
+from prunecheck.data.files import decode_all
 from prunecheck.data.places import missing, roots
 from prunecheck.data.source import Source, Split
 from prunecheck.data.spec import DataShape, DataSpec
+from prunecheck.data.types import Images, Labels
+from prunecheck.errors import DataError
+from prunecheck.text import printable
 
 TOP = "tiny-imagenet-200"
 CLASSES = "wnids.txt"

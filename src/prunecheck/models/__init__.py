@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prunecheck.core.errors import ModelError
-from prunecheck.core.words import printable, unknown
+from prunecheck.errors import ModelError
 from prunecheck.models.catalogue import ALIASES, MODELS, ModelEntry, canonical, names
 from prunecheck.models.code import code_of, look_in
+from prunecheck.text import printable, unknown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,7 +48,7 @@ def build(name: str, *, num_classes: int, in_channels: int = 3, image_size: int 
     called with those of ``num_classes``, ``in_channels`` and ``image_size`` that their signature accepts.
     Raises ModelError for an unknown name, a package that is not installed, or images the network cannot take.
     """
-    from prunecheck.models.bridge import build_external, call_factory, find_attribute
+    from prunecheck.models.external import build_external, call_factory, find_attribute
 
     if num_classes < 2 or in_channels < 1 or image_size < 1:
         raise ModelError(

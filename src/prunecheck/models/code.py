@@ -10,9 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from prunecheck.core.errors import ModelError
-from prunecheck.core.source import fingerprint_source
-from prunecheck.core.words import printable, shown_path
+from prunecheck.errors import ModelError
+from prunecheck.source import fingerprint_source
+from prunecheck.text import printable, shown_path
 
 LIBRARIES = ("torchvision", "timm")
 _folder = Path()

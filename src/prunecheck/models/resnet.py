@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from prunecheck.core.errors import ModelError
+from prunecheck.errors import ModelError
 
 
 def resnet(*, num_classes: int, in_channels: int = 3, depth: int = 32, width: int = 32) -> nn.Module:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from prunecheck.core.errors import ModelError
+from prunecheck.errors import ModelError
 
 SMALLEST_IMAGE = 8
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from prunecheck.core.errors import ModelError
+from prunecheck.errors import ModelError
 
 STAGES = {
     11: ((64,), (128,), (256,) * 2, (512,) * 2, (512,) * 2),

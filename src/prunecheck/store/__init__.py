@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from prunecheck.store.archive import export, import_
-from prunecheck.store.care import Garbage, Report, Sizes, gc, sizes, verify
-from prunecheck.store.holders import Holder
+from prunecheck.store.claims import Holder
+from prunecheck.store.maintenance import Garbage, Report, Sizes, gc, sizes, verify
 from prunecheck.store.store import Claim, Damaged, Missing, Store
 from prunecheck.store.timings import Timings
 

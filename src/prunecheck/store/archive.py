@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from prunecheck.core.errors import StoreError
-from prunecheck.core.words import printable
+from prunecheck.errors import StoreError
 from prunecheck.store import durable, manifest
 from prunecheck.store.manifest import Entry
 from prunecheck.store.store import Store
+from prunecheck.text import printable
 
 _BLOCK = tarfile.BLOCKSIZE
 

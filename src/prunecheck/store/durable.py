@@ -18,10 +18,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from prunecheck.core.errors import StoreError
-from prunecheck.core.words import shown_path
+from prunecheck.errors import StoreError
 from prunecheck.store import faults
 from prunecheck.store.flock import fcntl
+from prunecheck.text import shown_path
 
 _BLOCK = 1 << 20
 # Windows has none of these but the last, which it needs; a store is refused there, results are written all the same

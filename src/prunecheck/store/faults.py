@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from prunecheck.core.errors import StudyError
+from prunecheck.errors import StudyError
 
 VARIABLE = "PRUNECHECK_FAULT"
 MODES = ("kill", "enospc", "eio", "torn")

@@ -6,7 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from prunecheck.core.errors import StoreError
+from prunecheck.errors import StoreError
 
 fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
 """the module, or None (Windows)"""

@@ -12,8 +12,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from prunecheck.core.errors import StoreError
-from prunecheck.core.words import printable
+from prunecheck.errors import StoreError
+from prunecheck.text import printable
 
 FORMAT = 1
 NAME = "manifest.json"

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from prunecheck.core.errors import StoreError
-from prunecheck.core.words import unknown
+from prunecheck.errors import StoreError
 from prunecheck.store import durable, flock, manifest
-from prunecheck.store.holders import Holder, holder, sign
+from prunecheck.store.claims import Holder, holder, sign
 from prunecheck.store.manifest import Entry, check_key, check_name
+from prunecheck.text import unknown
 
 _FOLDERS = ("objects", "partial", "quarantine", "claims", "tmp")
 _OURS = {*_FOLDERS, "format.json", "CACHEDIR.TAG", ".gitignore", "lock", "timings.jsonl"}

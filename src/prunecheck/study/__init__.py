@@ -3,7 +3,7 @@
 Nothing here imports torch, trains or writes.
 """
 
-from prunecheck.study.file import load_study
+from prunecheck.study.load import load_study
 from prunecheck.study.plan import Arm, Plan, make_plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study

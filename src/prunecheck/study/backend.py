@@ -1,13 +1,15 @@
 """Which backend trains a ticket, decided when the study is planned, so that it is part of the key. Torch-free.
 
-Pretraining, scoring and whatever the sparse backend cannot do or does not win are dense; see ``prunecheck.sparse``.
+Pretraining, scoring and whatever the sparse backend cannot do or does not win are dense; see
+``prunecheck.training.sparse``.
 """
 
 from __future__ import annotations
 
-from prunecheck import models, sparse
-from prunecheck.core.errors import StudyError
+from prunecheck import models
+from prunecheck.errors import StudyError
 from prunecheck.study.study import Study
+from prunecheck.training import sparse
 
 AUTO_SPARSITY = 0.8
 """below it too little is saved to try"""

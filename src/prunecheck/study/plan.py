@@ -13,14 +13,13 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any, TypeVar
 
-from prunecheck import data, models
-from prunecheck.core import html
-from prunecheck.core.presets import Scoring, scoring_for
-from prunecheck.core.words import percent
+from prunecheck import data, html, models
+from prunecheck.pruning.presets import Scoring, scoring_for
+from prunecheck.study.arms import DENSE, Entrant, Trial, control_arms, entrants, trials
 from prunecheck.study.backend import backend_of
-from prunecheck.study.entrants import DENSE, Entrant, Trial, control_arms, entrants, trials
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
+from prunecheck.text import percent
 from prunecheck.training.recipe import Recipe
 
 CLEAN = "clean"

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from prunecheck.core.errors import DataError, StudyError
-from prunecheck.core.words import parse_sparsity, printable
 from prunecheck.data import DataSpec
+from prunecheck.errors import DataError, StudyError
+from prunecheck.text import parse_sparsity, printable
 from prunecheck.training.recipe import RECIPES, Recipe, usual_recipe
 
 MANY = 1_000_000_000

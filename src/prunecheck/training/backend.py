@@ -30,7 +30,7 @@ def trainee(model: nn.Module, masks: Mapping[str, Tensor], example: Tensor, back
     """
     if backend is None:
         return Trainee(model, masks, {})
-    from prunecheck.sparse import Dense, twin
+    from prunecheck.training.sparse import Dense, twin
 
     try:
         sparse = twin(model, masks, example)

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from prunecheck.pruning.task import Task
 from prunecheck.training.feed import Feed
-from prunecheck.training.task import Task
 
 
 @torch.inference_mode()

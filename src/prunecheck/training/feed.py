@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunecheck.core.seeds import stream
+from prunecheck.pruning.seeds import stream
 from prunecheck.training.recipe import Recipe
 
 

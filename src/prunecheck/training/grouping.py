@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from prunecheck.sparse.fallback import Dense
-from prunecheck.sparse.trace import RELU, Traced, check, is_call, traced
 from prunecheck.training.grouped import Grouped, Operation, Stack, Value
+from prunecheck.training.sparse.fallback import Dense
+from prunecheck.training.sparse.trace import RELU, Traced, check, is_call, traced
 
 Form = Literal["apart", "channels", "rows"]
 Joined = dict[str, Tensor]

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunecheck.core.seeds import torch_stream
+from prunecheck.pruning.seeds import torch_stream
+from prunecheck.pruning.task import Task
 from prunecheck.training.evaluate import computing_in, evaluate
 from prunecheck.training.feed import Feed
 from prunecheck.training.recipe import Recipe
-from prunecheck.training.task import Task
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prunecheck.core import tree
+from prunecheck import tensors as tree
+from prunecheck.pruning.task import Task
 from prunecheck.training import loop
 from prunecheck.training.evaluate import evaluate
 from prunecheck.training.feed import Feed
@@ -26,7 +27,6 @@ from prunecheck.training.grouped import Grouped
 from prunecheck.training.grouping import Ungroupable, grouped
 from prunecheck.training.loop import Epoch, HeldMasks, Run
 from prunecheck.training.recipe import Recipe
-from prunecheck.training.task import Task
 
 
 @dataclass(frozen=True)

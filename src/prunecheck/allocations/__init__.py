@@ -1,5 +1,0 @@
-"""How many weights each layer keeps: one rule per file. Importing this package registers them all."""
-
-from prunecheck.allocations import balanced, counts_of, erk, pyramidal, smart_ratio, threshold, uniform
-
-__all__ = ["balanced", "counts_of", "erk", "pyramidal", "smart_ratio", "threshold", "uniform"]

@@ -1,1 +1,0 @@
-"""The nouns: counts, masks, tickets, seeds, errors. Pure; knows no file, no study, no statistics."""

@@ -1,0 +1,59 @@
+"""Every error prunecheck raises on purpose, with the exit code the desk turns it into.
+
+Exit codes: 0 fine · 1 a verdict failed (only where the user asked for strictness) · 2 the request itself is wrong
+· 3 some steps failed · 4 inconclusive (strict only) · 70 a bug of ours · 74 the disk · 75 interrupted, run again to
+resume · 130 Ctrl-C.
+
+A message is one to three lines: what is wrong, where (file and field), and the nearest right thing.
+"""
+
+from __future__ import annotations
+
+
+class PrunecheckError(Exception):
+    """Base of all; the desk prints its message without a traceback and exits with ``exit_code``."""
+
+    exit_code = 70
+
+
+class StudyError(PrunecheckError):
+    """The request is wrong: a study file, an option, a name, a value. Nothing was run or written."""
+
+    exit_code = 2
+
+
+class InfeasibleError(StudyError):
+    """No allocation of kept weights can satisfy the request (too sparse, or a fixed layer eats the budget)."""
+
+
+class PluginError(StudyError):
+    """A method, check or allocation broke the contract (see ``prunecheck.pruning``)."""
+
+
+class ModelError(StudyError):
+    """The model cannot be used: unknown, nothing to prune, wrong head, wrong input."""
+
+
+class DataError(StudyError):
+    """The data set cannot be used: missing, torn, mislabelled, empty."""
+
+
+class StepError(PrunecheckError):
+    """Steps of the plan failed; everything else was finished and kept."""
+
+    exit_code = 3
+
+
+class StoreError(PrunecheckError):
+    """The disk or the store failed: full, unwritable, not a store, written by a newer version."""
+
+    exit_code = 74
+
+
+class Interrupted(BaseException):
+    """Stopped from outside; what was committed stays, the same command resumes.
+
+    No ``Exception``, as KeyboardInterrupt is none: a plug-in's ``except Exception`` must not swallow it.
+    """
+
+    exit_code = 75

@@ -1,0 +1,135 @@
+"""The arms of a trial for somebody else's training code: corrupted masks and start weights as files, and the table
+to fill in that ``prunecheck verdict`` judges."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from prunecheck import tensors
+from prunecheck.errors import StudyError
+from prunecheck.interop.files import read_tensors
+from prunecheck.interop.read import Source, read_masks
+from prunecheck.interop.write import save_masks
+from prunecheck.pruning import CHECKS, Check
+from prunecheck.pruning.layers import Layer, layers_of, weights_of
+from prunecheck.pruning.masks import Masks, sparsity_of
+from prunecheck.pruning.seeds import stream, torch_stream
+from prunecheck.pruning.validation import ask, proved, same_layout
+from prunecheck.store.durable import ensure_folder, write_file
+from prunecheck.text import printable
+
+COLUMNS = ("method", "check", "sparsity", "seed", "accuracy", "n_test", "file")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def write_arms(
+    source: Source,
+    build: Callable[[], nn.Module],
+    folder: str | Path,
+    *,
+    checks: Iterable[str],
+    seeds: Iterable[int],
+    start: Mapping[str, Tensor] | str | Path | None = None,
+    name: str = "mine",
+    n_test: int | None = None,
+) -> Path:
+    """Write one ``CHECK-seedN.safetensors`` per arm and seed and the table ``arms.csv`` into *folder*.
+
+    ``source``: the masks, all that ``read_masks`` takes. ``build``: gives the network freshly initialised. ``start``:
+    the state the tickets start from, for checks that touch weights. A path may hold ``{seed}``: one file a seed.
+    ``clean`` and the checks of masks give bool masks; the checks of weights give a whole start state, pruned weights
+    at 0, to be trained under the clean mask. ``name``: the method's name in the table; ``n_test``: the size of the
+    test set, where known. Returns the path of the table. Raises StudyError for checks that need the method or its
+    data rather than its mask, and as ``read_masks``.
+    """
+    plugins, folder = [_ticket_check(check, start is not None) for check in checks], Path(folder)
+    if not _NAME.fullmatch(name):
+        raise StudyError(f"{printable(name)!r} cannot name a method: letters, digits, . _ - only.")
+    with torch_stream(0, "skeleton"):
+        model = build()
+    layers = layers_of(model)
+    ensure_folder(folder)
+    rows: list[tuple[object, ...]] = []
+    sparsities = set()
+    for seed in dict.fromkeys(seeds):
+        masks = {n: mask.cpu() for n, mask in read_masks(_of_seed(source, seed), model).items()}
+        sparsities.add(round(sparsity_of(masks), 4))
+        file = save_masks(masks, folder / f"clean-seed{seed}.safetensors")
+        arms = [("clean", file)] + [
+            (check.name, _write_arm(check, masks, layers, build, folder, start, seed)) for check in plugins
+        ]
+        rows += [(name, arm, min(sparsities), seed, "", n_test or "", file.name) for arm, file in arms]
+    if len(sparsities) != 1:
+        raise StudyError(f"the masks of the seeds must have one sparsity; they have {sorted(sparsities) or 'none'}.")
+    return _write_table(folder / "arms.csv", rows)
+
+
+def _ticket_check(name: str, has_start: bool) -> Check:
+    """The check, where it touches a finished ticket and all it touches is there."""
+    check = CHECKS.get(name)
+    if check.at not in ("masks", "weights"):
+        raise StudyError(
+            f"{check.name!r} corrupts the {check.at} a mask is made from, so the method has to be asked again. "
+            "Put the method into a study (prunecheck run), or prune again on corrupted data."
+        )
+    if check.at == "weights" and not has_start:
+        raise StudyError(f"{check.name!r} touches the weights the ticket starts from: give them as well.")
+    return check
+
+
+def _write_arm(
+    check: Check,
+    masks: Masks,
+    layers: tuple[Layer, ...],
+    build: Callable[[], nn.Module],
+    folder: Path,
+    start: Mapping[str, Tensor] | str | Path | None,
+    seed: int,
+) -> Path:
+    """One corrupted arm, proved to be what the check promises."""
+    offer: dict[str, Any] = {"masks": masks, "layers": layers, "rng": stream(seed, "arms", check.name)}
+    state: tensors.Tree = {}
+    if check.at == "weights":
+        state = _state(_of_seed(start, seed), layers)
+        offer["weights"] = {layer.name: state[layer.name] * masks[layer.name] for layer in layers}
+    if "initial" in check.asks:
+        with torch_stream(seed, "arms", check.name, "initial"):
+            offer["initial"] = weights_of(build(), layers)
+    missing = set(check.asks) - set(offer)
+    if missing:
+        raise StudyError(f"{check.name!r} asks for {', '.join(sorted(missing))}, which only a study can offer.")
+    answer = same_layout(f"check {check.name!r}", check.at, ask(check, offer, check.options), layers)
+    proved(check, offer[check.at], answer, masks if check.at == "weights" else None)
+    path = folder / f"{check.name}-seed{seed}.safetensors"
+    if check.at == "masks":
+        return save_masks(answer, path)
+    write_file(path, tensors.to_bytes(state | answer))
+    return path
+
+
+def _state(start: Any, layers: tuple[Layer, ...]) -> tensors.Tree:
+    state = read_tensors(Path(start)) if isinstance(start, (str, Path)) else {n: t.cpu() for n, t in start.items()}
+    for layer in layers:
+        if layer.name not in state or tuple(state[layer.name].shape) != layer.shape:
+            raise StudyError(f"the start weights hold no {layer.name} of shape {layer.shape}.")
+    return state
+
+
+def _of_seed(source: Any, seed: int) -> Any:
+    return str(source).replace("{seed}", str(seed)) if isinstance(source, (str, Path)) else source
+
+
+def _write_table(path: Path, rows: Iterable[tuple[object, ...]]) -> Path:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    table.writerows(rows)
+    write_file(path, text.getvalue().encode())
+    return path

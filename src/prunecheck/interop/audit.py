@@ -1,0 +1,168 @@
+"""What can be said of a mask before anything is trained: is it whole, and does it hold more than layer counts?"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from prunecheck.errors import InfeasibleError, StudyError
+from prunecheck.interop import display
+from prunecheck.interop.read import Source, read_masks
+from prunecheck.pruning.allocations.erk import erk
+from prunecheck.pruning.allocations.smart_ratio import smart_ratio
+from prunecheck.pruning.layers import Layer, family_of, layers_of, total
+from prunecheck.pruning.masks import counts_of
+from prunecheck.pruning.pruned import masks_in_module
+from prunecheck.steps.mask_facts import connected_weights, dead_units
+from prunecheck.text import percent
+
+NEARLY_NOTHING = 0.5
+"""A rearrangement that moves less than this share of the kept weights is nearly no corruption at all."""
+
+
+@dataclass(frozen=True)
+class AuditedLayer:
+    """One layer's weights and how many of them stay: here, and by two rules that see no data (None: impossible)."""
+
+    name: str
+    weights: int
+    kept: int
+    smart_ratio: int | None
+    erk: int | None
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A mask before training. Shares are fractions in [0, 1]; None: could not be told.
+
+    ``effective_sparsity``: the fraction of weights that are not on a path of kept weights from input to output
+    (Vysogorets & Kempe 2023); ``dead_units``: outputs with no such weight. ``smart_ratio_correlation`` and
+    ``erk_correlation``: of the layers' kept shares with those of the rule. ``in_full_layers``: the share of kept
+    weights in layers of which nothing is pruned. ``stays``: the share of kept weights that a layerwise rearrangement
+    leaves where they are, by chance (hypergeometric mean), and ``stays_sd`` its standard deviation.
+    """
+
+    sparsity: float
+    weights: int
+    kept: int
+    layers: tuple[AuditedLayer, ...]
+    empty_layers: tuple[str, ...]
+    effective_sparsity: float | None
+    dead_units: int | None
+    smart_ratio_correlation: float | None
+    erk_correlation: float | None
+    in_full_layers: float
+    stays: float
+    stays_sd: float
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    def __repr__(self) -> str:
+        return display.as_text(self)
+
+    def _repr_html_(self) -> str:
+        return display.as_html(self)
+
+
+def audit(source: Source, model: nn.Module | None = None, *, inputs: tuple[int, ...] | None = None) -> Audit:
+    """Audit the masks in *source* (all that ``read_masks`` takes).
+
+    ``model``: the unpruned network the masks belong to; it can be left out where *source* is itself a module.
+    ``inputs``: the shape of one input, e.g. ``(3, 32, 32)``; without it (or where the network's operations do not
+    allow to tell) effective sparsity and dead units are None. Raises StudyError as ``read_masks``, and for masks that
+    prune nothing or everything.
+    """
+    network = model if model is not None else source
+    if not isinstance(network, nn.Module):
+        raise StudyError("an audit needs the model the masks belong to: it knows the order of the layers.")
+    masks = read_masks(source, model)
+    layers = layers_of(model) if model is not None else tuple(masks_in_module(network))
+    counts = counts_of(masks)
+    weights, kept = total(layers), sum(counts.values())
+    if not 0 < kept < weights:
+        raise StudyError(f"the masks keep {kept} of {weights} weights: there is nothing to audit.")
+    sparsity, family = 1 - kept / weights, family_of(type(network).__name__)
+    connected = None if inputs is None else _connected(network, masks, inputs)
+    smart = _counts(lambda: smart_ratio(layers, sparsity, family))
+    spread = _counts(lambda: erk(layers, sparsity))
+    stays, stays_sd = _left_by_chance(layers, counts)
+    found = Audit(
+        sparsity=sparsity,
+        weights=weights,
+        kept=kept,
+        layers=tuple(
+            AuditedLayer(la.name, la.size, counts[la.name], smart.get(la.name), spread.get(la.name)) for la in layers
+        ),
+        empty_layers=tuple(name for name, count in counts.items() if count == 0),
+        effective_sparsity=None if connected is None else 1 - sum(counts_of(connected).values()) / weights,
+        dead_units=None if connected is None else dead_units(connected),
+        smart_ratio_correlation=_correlation(layers, counts, smart),
+        erk_correlation=_correlation(layers, counts, spread),
+        in_full_layers=sum(la.size for la in layers if counts[la.name] == la.size) / kept,
+        stays=stays / kept,
+        stays_sd=stays_sd / kept,
+        notes=(),
+    )
+    return _with_notes(found)
+
+
+def _connected(model: nn.Module, masks: Mapping[str, Tensor], inputs: tuple[int, ...]) -> dict[str, Tensor] | None:
+    """The connected weights on the CPU; None for a module that cannot be copied (torch.nn.utils.prune's cannot)."""
+    try:
+        twin = copy.deepcopy(model).cpu()
+        return connected_weights(twin, {name: mask.cpu() for name, mask in masks.items()}, inputs)
+    except (RuntimeError, AttributeError):
+        return None
+
+
+def _counts(rule: Callable[[], Mapping[str, int]]) -> Mapping[str, int]:
+    """The counts of a rule; none where it is impossible."""
+    try:
+        return rule()
+    except InfeasibleError:
+        return {}
+
+
+def _correlation(layers: tuple[Layer, ...], counts: Mapping[str, int], others: Mapping[str, int]) -> float | None:
+    """Pearson's, of the kept shares of the layers; None where one of them does not vary."""
+    if not others:
+        return None
+    shares = [[c[layer.name] / layer.size for layer in layers] for c in (counts, others)]
+    if any(float(np.ptp(share)) < 1e-12 for share in shares):
+        return None
+    return float(np.corrcoef(np.array(shares))[0, 1])
+
+
+def _left_by_chance(layers: tuple[Layer, ...], counts: Mapping[str, int]) -> tuple[float, float]:
+    """Mean and standard deviation of how many kept weights keep their place when each layer is rearranged."""
+    mean = variance = 0.0
+    for layer in layers:
+        n, k = layer.size, counts[layer.name]
+        mean += k * k / n
+        if n > 1:
+            variance += k * (k / n) * (1 - k / n) * (n - k) / (n - 1)
+    return mean, variance**0.5
+
+
+def _with_notes(found: Audit) -> Audit:
+    notes = []
+    if found.empty_layers:
+        notes.append(f"Collapse: {', '.join(found.empty_layers)} keep(s) nothing.")
+    if found.effective_sparsity is not None and found.effective_sparsity >= 1:
+        notes.append("No kept weight is on a path from input to output: the network computes a constant.")
+    if found.stays > NEARLY_NOTHING:
+        notes.append(
+            f"A layerwise rearrangement leaves {percent(round(found.stays, 3))} of the kept weights in place: "
+            "that check can hardly hurt this mask."
+        )
+    if found.layers[0].smart_ratio is None:
+        notes.append("The smart ratio is impossible at this sparsity.")
+    return replace(found, notes=tuple(notes))

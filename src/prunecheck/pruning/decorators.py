@@ -1,0 +1,171 @@
+"""``@method``, ``@allocation``, ``@check``: from a bare function to a registered plug-in."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Literal, overload
+
+from prunecheck.errors import PluginError
+from prunecheck.pruning.plugins import (
+    ALLOCATION_OFFERS,
+    AT_JOINT,
+    CHECK_OFFERS,
+    JOINTS,
+    METHOD_OFFERS,
+    Allocation,
+    Check,
+    Joint,
+    Method,
+    read_signature,
+)
+from prunecheck.pruning.registry import ALLOCATIONS, CHECKS, METHODS, applying_module, code_of, origin_of
+from prunecheck.text import unknown
+
+Function = Callable[..., Any]
+
+
+def _summary(function: Function, given: str) -> str:
+    text = given or inspect.getdoc(function) or ""
+    return text.strip().splitlines()[0].strip() if text.strip() else ""
+
+
+def _one_of(plugin: str, word: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise PluginError(f"{plugin}: {word} = " + unknown(f"valid {word}", str(value), choices))
+
+
+@overload
+def method(function: Function, /) -> Method: ...
+
+
+@overload
+def method(
+    *,
+    name: str = ...,
+    gives: Literal["scores", "masks"] = ...,
+    allocate: str = ...,
+    when: Literal["init", "trained"] = ...,
+    rewind: Literal["init", "epoch", "nothing"] = ...,
+    retrain: Literal["full", "rest"] = ...,
+    rounds: int = ...,
+    summary: str = ...,
+    paper: str = ...,
+    aliases: tuple[str, ...] = ...,
+    version: int = ...,
+) -> Callable[[Function], Method]: ...
+
+
+def method(function: Function | None = None, /, **choices: Any) -> Any:
+    """Register a function that scores weights (higher = keep) or, with ``gives="masks"``, chooses them itself.
+
+    The function asks by name for any of ``weights, model, batches, loss, layers, counts, masks, sparsity, rng``; its
+    other parameters need defaults and become options of the study file. Raises PluginError on anything else.
+    """
+
+    def lift(fn: Function) -> Method:
+        where = applying_module()
+        name = choices.pop("name", "") or fn.__name__
+        gives = choices.get("gives", "scores")
+        asks, options = read_signature(fn, METHOD_OFFERS, "method", name)
+        _one_of(name, "gives", gives, ("scores", "masks"))
+        _one_of(name, "when", choices.get("when", "init"), ("init", "trained"))
+        _one_of(name, "rewind", choices.get("rewind", "init"), ("init", "epoch", "nothing"))
+        _one_of(name, "retrain", choices.get("retrain", "full"), ("full", "rest"))
+        if gives == "scores" and "counts" in asks:
+            raise PluginError(f"method {name}() asks for 'counts', which only a method with gives=\"masks\" may.")
+        if choices.get("when", "init") == "init" and choices.get("rewind", "init") != "init":
+            raise PluginError(f"method {name}: nothing was trained, so rewind must be 'init'.")
+        summary = _summary(fn, choices.pop("summary", ""))
+        return METHODS.add(
+            Method(
+                name, fn, asks, options, summary=summary, code=code_of(fn, where), origin=origin_of(where), **choices
+            )
+        )
+
+    return lift(function) if function is not None else lift
+
+
+@overload
+def allocation(function: Function, /) -> Allocation: ...
+
+
+@overload
+def allocation(
+    *,
+    name: str = ...,
+    pool: tuple[str, ...] | None = ...,
+    summary: str = ...,
+    paper: str = ...,
+    aliases: tuple[str, ...] = ...,
+    version: int = ...,
+) -> Callable[[Function], Allocation]: ...
+
+
+def allocation(function: Function | None = None, /, **choices: Any) -> Any:
+    """Register a function ``(layers, sparsity, scores, ...) -> {layer name: kept weights}`` with the exact total."""
+
+    def lift(fn: Function) -> Allocation:
+        where = applying_module()
+        name = choices.pop("name", "") or fn.__name__
+        asks, options = read_signature(fn, ALLOCATION_OFFERS, "allocation", name)
+        summary = _summary(fn, choices.pop("summary", ""))
+        return ALLOCATIONS.add(
+            Allocation(
+                name, fn, asks, options, summary=summary, code=code_of(fn, where), origin=origin_of(where), **choices
+            )
+        )
+
+    return lift(function) if function is not None else lift
+
+
+def check(
+    *,
+    at: Joint,
+    name: str = "",
+    preserves: Literal["shapes", "counts", "values", "magnitudes"] = "shapes",
+    changes: bool = True,
+    summary: str = "",
+    destroys: str = "",
+    keeps: str = "",
+    paper: str = "",
+    aliases: tuple[str, ...] = (),
+    version: int = 1,
+) -> Callable[[Function], Check]:
+    """Register a corruption at one joint: ``batches``, ``scores``, ``masks`` or ``weights``.
+
+    The function must ask for the joint it declares and return its corrupted twin.
+    """
+
+    def lift(fn: Function) -> Check:
+        where = applying_module()
+        title = name or fn.__name__
+        _one_of(title, "at", at, JOINTS)
+        _one_of(title, "preserves", preserves, ("shapes", "counts", "values", "magnitudes"))
+        asks, options = read_signature(fn, {n: CHECK_OFFERS[n] for n in AT_JOINT[at]}, f"{at} check", title)
+        if at not in asks:
+            raise PluginError(f"check {title}() sits at {at!r} and must ask for it; it asks for {list(asks)}.")
+        kept_there = (("shapes", at), ("counts", "masks"), ("values", "weights"), ("magnitudes", "weights"))
+        if (preserves, at) not in kept_there:
+            raise PluginError(f"check {title}: it sits at {at!r}; only masks have counts and only weights values.")
+        return CHECKS.add(
+            Check(
+                title,
+                fn,
+                asks,
+                at,
+                preserves,
+                changes,
+                options,
+                _summary(fn, summary),
+                destroys,
+                keeps,
+                paper,
+                aliases,
+                version,
+                code_of(fn, where),
+                origin_of(where),
+            )
+        )
+
+    return lift

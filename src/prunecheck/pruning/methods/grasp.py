@@ -1,0 +1,28 @@
+"""GraSP (Wang, Zhang & Grosse 2020): keep the weights whose removal would hurt the gradient norm most.
+
+score = w * (H g), g and H the gradient and Hessian of the loss at temperature 200. The official code ranks
+-w * (H g) / |sum| ascending, which is the same order. Deviates from it: the classifier is not drawn anew for scoring,
+and the loss is that of the scoring batches as they are, not of their class-sorted halves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prunecheck.pruning import method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@method(paper="Wang et al. 2020")
+def grasp(weights: dict[str, Tensor], loss: Any, temperature: float = 200.0) -> dict[str, Tensor]:
+    """Gradient-flow preservation: score = w * (Hessian times gradient)."""
+    import torch
+
+    leaves = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
+    inputs = list(leaves.values())  # one that the loss does not touch has slope 0
+    slope = torch.autograd.grad(loss(leaves, temperature), inputs, create_graph=True, materialize_grads=True)
+    along = torch.stack([(g * g.detach()).sum() for g in slope]).sum()
+    hessian_slope = torch.autograd.grad(along, inputs, materialize_grads=True)
+    return {name: weights[name] * hg for name, hg in zip(weights, hessian_slope, strict=True)}

@@ -1,0 +1,26 @@
+"""Random tickets (Su et al. 2020, section 5): the smart ratio says how many, chance says which.
+
+Exactly ``counts[layer]`` positions are drawn uniformly without replacement in each layer (official code: randperm), the
+weights are the initial ones, no data is touched. With another allocation (``allocate = "erk"``) it is that
+allocation's random baseline; with ``{name = "counts_of", method = "snip"}``, SNIP's layer ratios at random positions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prunecheck.pruning import method
+from prunecheck.pruning.layers import Layer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from prunecheck.pruning.seeds import Rng
+
+
+@method(gives="masks", allocate="smart_ratio", aliases=("random", "rand", "smart_ratio"), paper="Su et al. 2020")
+def random_ticket(layers: tuple[Layer, ...], counts: dict[str, int], rng: Rng) -> dict[str, Tensor]:
+    """Smart-ratio counts at uniformly random positions; initial weights; no data used."""
+    from prunecheck.pruning.masks import random_masks
+
+    return random_masks(layers, counts, rng)

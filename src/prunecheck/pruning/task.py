@@ -1,0 +1,35 @@
+"""A task is a loss and a metric; nothing outside this file assumes that it is classification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from prunecheck.errors import StudyError
+from prunecheck.text import unknown
+
+
+@dataclass(frozen=True)
+class Task:
+    """``loss(outputs, targets)``: mean over the batch, differentiable. ``credit(outputs, targets)``: sum over the batch
+    of each sample's score in [0, 1]; its mean over the test set is what is judged."""
+
+    name: str
+    loss: Callable[[Tensor, Tensor], Tensor]
+    credit: Callable[[Tensor, Tensor], Tensor]
+
+
+def _correct(outputs: Tensor, targets: Tensor) -> Tensor:
+    return (outputs.argmax(dim=1) == targets).sum()
+
+
+TASKS: dict[str, Task] = {"classification": Task("classification", F.cross_entropy, _correct)}
+
+
+def task_named(name: str) -> Task:
+    if name not in TASKS:
+        raise StudyError(unknown("task", name, TASKS))
+    return TASKS[name]

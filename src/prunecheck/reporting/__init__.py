@@ -1,0 +1,24 @@
+"""The report of a study: one self-contained page, its Markdown twin, tables for programs and papers."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prunecheck.reporting.data import Curve, Evidence, LayerTable, MaskOverlap
+    from prunecheck.reporting.folder import write
+
+_HOME = {
+    **dict.fromkeys(("Curve", "Evidence", "LayerTable", "MaskOverlap"), "prunecheck.reporting.data"),
+    "write": "prunecheck.reporting.folder",
+}
+
+__all__ = ["Curve", "Evidence", "LayerTable", "MaskOverlap", "write"]
+
+
+def __getattr__(name: str) -> Any:
+    """The front door opens this room before anything else: its parts come when they are used."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

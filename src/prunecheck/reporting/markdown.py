@@ -1,0 +1,92 @@
+"""The report as Markdown. Whatever a name contains, it stays text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from prunecheck.reporting import published, views
+from prunecheck.reporting.baselines import dense_sentence
+from prunecheck.reporting.cost import cost_items, cost_sentence
+from prunecheck.reporting.data import Evidence
+from prunecheck.reporting.export import verdict_table
+from prunecheck.reporting.summary import arms, order
+from prunecheck.reporting.text import line, name, whole
+from prunecheck.statistics.display import SYMBOLS
+from prunecheck.statistics.outcome import StudyVerdict
+
+
+def markdown(evidence: Evidence) -> str:
+    """The page's twin for a pull request: question, answers, verdicts, controls, accuracies, provenance."""
+    verdict, known = evidence.verdict, order(evidence)
+    parts = [f"# {_md(name(evidence.name))}", _md(views.question(evidence, known))]
+    parts.append(" · ".join(f"{term} {_md(value)}" for term, value in views.facts(evidence, known)))
+    if evidence.unfinished:
+        parts.append(f"> {_md(evidence.unfinished)}")
+    if verdict.banner:
+        parts.append(f"> **A control failed.** {_md(verdict.banner)}")
+    answers = [f"- **{_md(name(m.method))}: {m.verdict.lower()}.** {_md(said)}" for m, said in views.answers(verdict)]
+    parts += ["## The answer", "\n".join(answers), _md(views.procedure(verdict))]
+    parts += [_md(note) for note in verdict.notes]
+    if verdict.checks:
+        parts += ["## Verdicts", _md_table(_marked(verdict)), "Mean drop in points and its 90% interval."]
+        parts.append("\n".join(f"- {_md(c.sentence)}" for c in verdict.checks))
+    controls = [f"- {c.status}: {_md(c.sentence)}" for c in verdict.controls]
+    parts += ["## Controls", _md(views.controls_sentence(verdict)), "\n".join(controls)]
+    lines = arms(evidence)
+    if lines:
+        parts += ["## Accuracy", *_shown(views.accuracy_table(lines)), _md(dense_sentence(evidence))]
+    held = published.table(evidence, known)
+    if held is not None:
+        parts += ["## Published · reproduction · yours", _md(published.EXPLANATION), *_shown(held)]
+        said = [*published.sources(evidence), *published.certainties(evidence)]
+        parts.append("\n".join(f"- {_md(name(term))}: {_md(meaning)}" for term, meaning in said))
+    parts += ["## Cost and provenance", _md(cost_sentence(evidence.cost))]
+    facts = [*cost_items(evidence.cost), *sorted(evidence.provenance.items())]
+    if evidence.command:
+        facts.append(("command", evidence.command))
+    parts.append("\n".join(f"- {_md(name(key))}: {_md(value)}" for key, value in facts) or "None was given.")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def markdown_tables(evidence: Evidence) -> str:
+    """The verdicts, the accuracies and the published numbers, each as a table: for a README or a pull request."""
+    parts = [_md_table(_marked(evidence.verdict)), "Mean drop in points and its 90% interval."]
+    lines, held = arms(evidence), published.table(evidence, order(evidence))
+    if lines:
+        parts += _shown(views.accuracy_table(lines))
+    if held is not None:
+        parts += _shown(held)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _marked(verdict: StudyVerdict) -> list[list[str]]:
+    """The verdict table with symbols before the words."""
+    found = {c.verdict.lower(): SYMBOLS[c.verdict] for c in verdict.checks}
+    head, *body = verdict_table(verdict)
+    marked = [
+        [row[0], *[f"{found[cell.split('  ')[0]]} {cell}" if cell else "not run" for cell in row[1:]]] for row in body
+    ]
+    return [head, *marked]
+
+
+def _shown(table: views.Table) -> list[str]:
+    """A table and, where rows are left out, a word about it."""
+    rest = f"{whole(table.left_out)} more rows are left out; results.csv has the numbers." if table.left_out else ""
+    return [_md_table([table.heads, *table.rows]), rest]
+
+
+def _md_table(rows: Sequence[Sequence[str]]) -> str:
+    head, *body = [[_md(cell) for cell in row] for row in rows]
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _md(text: object) -> str:
+    """*text* as Markdown prints it: no markup, no link, no mention, no new line."""
+    plain = line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    plain = plain.replace("#", "&#35;").replace("://", "&#58;//")
+    plain = re.sub(r"([\\`*|~$])", r"\\\1", plain)
+    plain = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", plain)
+    plain = re.sub(r"\](?=[(:\[])", r"\\]", plain).replace("@", "@\N{ZERO WIDTH SPACE}")
+    return re.sub(r"^(\s*)([+-]|\d+[.)])(?=\s|$)", r"\1\\\2", plain)

@@ -1,0 +1,141 @@
+"""The page: one HTML file that needs nothing else, with its own style and script allowed by hash and nothing more."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from prunecheck.reporting import figures, published, views
+from prunecheck.reporting.baselines import dense_sentence
+from prunecheck.reporting.cost import cost_items, cost_sentence
+from prunecheck.reporting.data import Evidence
+from prunecheck.reporting.export import csv_columns
+from prunecheck.reporting.health import health_sentences, health_table
+from prunecheck.reporting.strips import ruler
+from prunecheck.reporting.summary import arms, order
+from prunecheck.reporting.text import MEANINGS, STYLES, clean, name
+from prunecheck.statistics.display import SYMBOLS
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+MACHINE_PAIRS = 5_000
+"""pairs of runs up to which the page holds the verdict for machines too"""
+
+
+def page(evidence: Evidence) -> str:
+    """The whole report as HTML. Equal evidence gives equal bytes; every text is cleaned and escaped on its way in."""
+    environment = _environment()
+    style, script = _asset("page.css"), _asset("page.js")
+    return environment.get_template("page.html.j2").render(
+        style=_markup(style),
+        script=_markup(script),
+        policy=policy(style, script),
+        data=_markup(_json(evidence)),
+        **_content(evidence),
+    )
+
+
+def policy(style: str, script: str) -> str:
+    """The content security policy: these two blocks, inline images, nothing else from anywhere."""
+    return (
+        f"default-src 'none'; style-src '{_sha256(style)}'; script-src '{_sha256(script)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _content(evidence: Evidence) -> dict[str, object]:
+    verdict, known, lines = evidence.verdict, order(evidence), arms(evidence)
+    checks = views.check_views(verdict, known)
+    return {
+        "evidence": evidence,
+        "verdict": verdict,
+        "question": views.question(evidence, known),
+        "facts": views.facts(evidence, known),
+        "procedure": views.procedure(verdict),
+        "tally": views.tally(verdict),
+        "answers": views.answers(verdict),
+        "judgement": {m.method: m.verdict for m in verdict.methods},
+        "columns": views.matrix_checks(verdict, known),
+        "methods": views.matrix_methods(verdict, known),
+        "checks": checks,
+        "judged": [m for m in known.methods if any(key[0] == m for key in checks)],
+        "controls_sentence": views.controls_sentence(verdict),
+        "command": views.command(evidence),
+        "ruler": ruler(views.axis(verdict)),
+        "meanings": MEANINGS,
+        "accuracy": figures.accuracy(lines, known, verdict.dense_accuracy),
+        "dense_sentence": dense_sentence(evidence),
+        "accuracy_table": views.accuracy_table(lines),
+        "published": published.table(evidence, known),
+        "sources": published.sources(evidence),
+        "explanation": published.EXPLANATION,
+        "certainties": published.certainties(evidence),
+        "shares": figures.keep_shares(evidence, known),
+        "layer_tables": views.layer_tables(evidence, known),
+        "overlaps": views.overlap_table(evidence, known),
+        "curves": figures.curves(evidence, known),
+        "health": health_table(lines),
+        "health_sentences": health_sentences(lines),
+        "cost": cost_items(evidence.cost),
+        "cost_sentence": cost_sentence(evidence.cost),
+        "raw": views.raw_table(evidence, csv_columns(evidence.rows)),
+    }
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("prunecheck.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters |= {"name": name, "svg": _markup, "minus": lambda text: str(text).replace("-", "−")}
+    environment.filters |= {"symbol": SYMBOLS.__getitem__, "css": STYLES.__getitem__, "label": _label}
+    return environment
+
+
+def _finalize(value: object) -> object:
+    """Every text that enters the page passes here, just before it is escaped."""
+    return clean(value) if type(value) is str else value
+
+
+def _markup(text: str) -> object:
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def _label(text: str) -> object:
+    """A name that may break after its underscores; the breaks are not copied with it."""
+    from markupsafe import Markup, escape
+
+    return Markup("_<wbr>").join(escape(part) for part in name(text).split("_"))
+
+
+def _asset(file: str) -> str:
+    return (files("prunecheck.reporting") / "templates" / file).read_text(encoding="utf-8")
+
+
+def _sha256(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _json(evidence: Evidence) -> str:
+    """The verdict for machines; no character of it can end the block it stands in. Empty where it would be a large part
+    of the page: verdicts.json has it all."""
+    verdict = evidence.verdict
+    if sum(len(cell.differences) for check in verdict.checks for cell in check.cells) > MACHINE_PAIRS:
+        return ""
+    text = json.dumps(verdict.to_dict(), sort_keys=True, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

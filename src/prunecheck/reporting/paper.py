@@ -1,0 +1,96 @@
+"""What goes into a paper, as one folder: figures, tables, the methods paragraph, the references, the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from prunecheck.reporting import latex
+from prunecheck.reporting.citations import ENTRIES, keys, papers
+from prunecheck.reporting.data import Evidence
+from prunecheck.reporting.export import results_csv
+from prunecheck.reporting.latex import tex
+from prunecheck.reporting.markdown import markdown_tables
+from prunecheck.reporting.parquet import require_pyarrow, results_parquet
+from prunecheck.reporting.print_figures import checked_formats, write_figures
+from prunecheck.reporting.summary import order
+from prunecheck.reporting.text import count, listing, name
+from prunecheck.reporting.views import matrix_checks, seeds_told
+from prunecheck.statistics.outcome import StudyVerdict
+from prunecheck.store.durable import plainly, write_file
+from prunecheck.text import percent
+
+
+def write_paper(
+    evidence: Evidence, folder: Path, formats: Iterable[str] = ("pdf",), *, parquet: bool = False
+) -> list[Path]:
+    """Write into *folder* (made if missing) what a paper needs; the files written, in a fixed order.
+
+    ``accuracy``, ``keep-shares`` and ``effects`` in every one of *formats* (svg, pdf, png), ``verdicts.tex`` and
+    ``accuracy.tex`` for ``\\input``, ``tables.md``, ``methods.tex``, ``references.bib``, ``results.csv`` and, if
+    asked for, ``results.parquet``. Equal evidence gives equal bytes. Raises StudyError for an unknown format or where
+    pyarrow is missing, before anything is written; StoreError where the disk refuses.
+    """
+    wanted = checked_formats(formats)
+    if parquet:
+        require_pyarrow()
+    texts = {
+        "verdicts.tex": latex.verdict_table(evidence),
+        "accuracy.tex": latex.accuracy_table(evidence),
+        "tables.md": markdown_tables(evidence),
+        "methods.tex": methods_paragraph(evidence),
+        "references.bib": bibtex(evidence),
+        "results.csv": results_csv(evidence.rows),
+    }
+    contents = {file: text.encode("utf-8") for file, text in texts.items()}
+    if parquet:
+        contents["results.parquet"] = results_parquet(evidence.rows)
+    with plainly(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for file, content in contents.items():
+        write_file(folder / file, content)
+    return [*write_figures(evidence, folder, wanted), *[folder / file for file in contents]]
+
+
+def methods_paragraph(evidence: Evidence) -> str:
+    """The procedure of this study as LaTeX, ready to paste beside ``bibtex``; every number is the study's own."""
+    verdict, known = evidence.verdict, order(evidence)
+    sparsities = listing([tex(percent(s)) for s in known.sparsities])
+    judged = {c.method for c in verdict.checks} | {m.method for m in verdict.methods}
+    methods = listing([_cited(m) for m in known.methods if m in judged])
+    checks = listing([tex(name(c).replace("_", " ")) for c in matrix_checks(verdict, known)])
+    looks = f" after {listing([str(look) for look in verdict.looks])} seeds" if verdict.looks else ""
+    rule = f" {tex(verdict.margin_rule.strip().rstrip('.'))}." if verdict.margin_rule.strip() else ""
+    number = seeds_told(evidence)
+    alpha = f"{100 * verdict.alpha:g}\\%"
+    return (
+        f"We sanity-checked {methods} following \\citet{{su2020sanity}}, with the checks {checks}, at "
+        f"{sparsities} sparsity and with {number} {'seed' if number == '1' else 'seeds'}. "
+        "Clean and corrupted arms of a seed share initialisation, data order and augmentation and are compared in "
+        "pairs by their test accuracy after the last epoch on "
+        f"{count(verdict.n_test, 'sample')}. A drop counts if it exceeds a margin of "
+        f"{verdict.margin:.3g} points.{rule} Every comparison is decided by two one-sided "
+        f"tests at the margin \\citep{{schuirmann1987comparison,goeman2010three}} at {alpha} each{looks}, with "
+        "variances moderated across the comparisons of one sparsity \\citep{smyth2004linear} and Holm's correction "
+        f"over the checks of a method \\citep{{holm1979simple}}. Controls: {_controls(verdict)}.\n"
+    )
+
+
+def _controls(verdict: StudyVerdict) -> str:
+    """``positive 3 of 3 ok and A/A 1 of 1 ok``."""
+    roles = dict.fromkeys(c.role for c in verdict.controls)
+    told = []
+    for role in roles:
+        states = [c.status for c in verdict.controls if c.role == role]
+        told.append(f"{role.replace('aa', 'A/A')} {states.count('ok')} of {len(states)} ok")
+    return listing(told) or "none"
+
+
+def bibtex(evidence: Evidence) -> str:
+    """The references of the procedure and of the methods in this study, sorted by key."""
+    return "\n\n".join(ENTRIES[key] for key in keys(order(evidence).methods)) + "\n"
+
+
+def _cited(method: str) -> str:
+    cites = ",".join(papers(method))
+    return tex(name(method).replace("_", " ")) + (f"~\\citep{{{cites}}}" if cites else "")

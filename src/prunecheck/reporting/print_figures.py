@@ -1,0 +1,234 @@
+"""Figures for print, drawn with matplotlib: SVG, PDF and PNG with equal bytes for equal evidence."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunecheck.errors import StudyError
+from prunecheck.reporting.data import CLEAN, REFERENCES, Evidence
+from prunecheck.reporting.scales import effects_axis, plain_tick
+from prunecheck.reporting.summary import arms, order
+from prunecheck.reporting.text import headline
+from prunecheck.reporting.views import OFF_MATRIX
+from prunecheck.store.durable import plainly, write_file
+from prunecheck.text import percent, printable, unknown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = ("svg", "pdf", "png")
+COLOURS = ("black", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#8c564b")
+SHAPES = "os^Dv*Xp"
+STYLE: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "legend.frameon": False,
+    "savefig.bbox": "tight",
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "prunecheck",
+    "text.parse_math": False,
+}
+NO_DATES = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+
+
+def write_figures(evidence: Evidence, folder: Path, formats: Iterable[str] = ("pdf",)) -> list[Path]:
+    """Draw accuracy, keep-shares and effects into *folder*; the files written. What has no data is not drawn.
+
+    The same evidence and versions give the same bytes. Raises StudyError for an unknown format, StoreError where
+    the disk refuses.
+    """
+    wanted = checked_formats(formats)
+    written = []
+    with _style():
+        for title, drawing in DRAWINGS.items():
+            figure = drawing(evidence)
+            if figure is None:
+                continue
+            written += [_save(figure, folder, title, one) for one in wanted]
+    return written
+
+
+def draw(evidence: Evidence, title: str) -> Figure:
+    """One of the figures, by the name of its file: ``accuracy``, ``keep-shares`` or ``effects``.
+
+    Raises StudyError for other names, and where the evidence holds nothing to draw.
+    """
+    if title not in DRAWINGS:
+        raise StudyError(unknown("figure", title, DRAWINGS))
+    with _style():
+        figure: Figure | None = DRAWINGS[title](evidence)
+    if figure is None:
+        raise StudyError(f"there is nothing to draw in the figure {title!r} of {printable(evidence.name)}.")
+    return figure
+
+
+def checked_formats(formats: Iterable[str]) -> list[str]:
+    """*formats*, each once. Raises StudyError for one that is not of ``FORMATS``."""
+    wanted = list(dict.fromkeys(formats))
+    for one in wanted:
+        if one not in FORMATS:
+            raise StudyError(unknown("figure format", one, FORMATS))
+    return wanted
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    from matplotlib import rc_context
+
+    with rc_context(STYLE), warnings.catch_warnings():
+        # A name in a script the font lacks is drawn as boxes; that is no reason to stop or to shout.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
+        yield
+
+
+def _accuracy(evidence: Evidence) -> Any:
+    """A panel a method: mean accuracy against sparsity of every arm, bars reach the extreme seeds."""
+    lines, known = arms(evidence), order(evidence)
+    methods = [m for m in known.methods if any(a.method == m for a in lines)]
+    if not lines:
+        return None
+    figure, axes = _panels(len(methods))
+    apart = min(0.08, 0.6 / (1 + len(known.checks)))
+    for method, ax in zip(methods, axes, strict=True):
+        for i, check in enumerate((CLEAN, *known.checks)):
+            mine = [a for a in lines if a.method == method and a.check == check]
+            places = [known.sparsities.index(a.sparsity) + apart * (i - len(known.checks) / 2) for a in mine]
+            bars = [[100 * (a.mean - a.low) for a in mine], [100 * (a.high - a.mean) for a in mine]]
+            ax.errorbar(places, [100 * a.mean for a in mine], yerr=bars, label=_plain(check), **_look(i))
+        ax.set_title(_plain(method))
+        ax.set_xticks(range(len(known.sparsities)), [percent(s) for s in known.sparsities])
+        ax.set_xlim(-0.5, len(known.sparsities) - 0.5)
+        ax.set_xlabel("sparsity")
+        if evidence.verdict.dense_accuracy is not None:
+            ax.axhline(100 * evidence.verdict.dense_accuracy, color="grey", linestyle=":", linewidth=1)
+    figure.supylabel("test accuracy (%)", fontsize=8)
+    _legend(figure, axes[0])
+    return figure
+
+
+def _keep_shares(evidence: Evidence) -> Any:
+    """A panel a sparsity: kept share of every layer, clean masks beside smart ratio and ERK."""
+    tables = [t for t in evidence.layers if t.names and (t.check == CLEAN or t.method in REFERENCES)]
+    if not tables:
+        return None
+    methods = [m for m in (*order(evidence).methods, *REFERENCES) if any(t.method == m for t in tables)]
+    sparsities = sorted({t.sparsity for t in tables})
+    figure, axes = _panels(len(sparsities))
+    for sparsity, ax in zip(sparsities, axes, strict=True):
+        for i, method in enumerate(dict.fromkeys(methods)):
+            for table in [t for t in tables if (t.method, t.sparsity) == (method, sparsity)]:
+                look = {
+                    "color": "0.6",
+                    "linewidth": 3,
+                    "linestyle": "-" if method == REFERENCES[0] else ":",
+                    "zorder": 1,
+                }
+                shares = [100 * share if share else float("nan") for share in table.shares()]
+                ax.plot(
+                    range(1, len(shares) + 1),
+                    shares,
+                    label=_plain(method),
+                    **(look if method in REFERENCES else _look(i + 1)),
+                )
+        ax.set_title(f"{percent(sparsity)} sparsity")
+        ax.set_xlabel("layer, input to output")
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.minorticks_off()
+    figure.supylabel("weights kept (%)", fontsize=8)
+    _legend(figure, axes[0])
+    return figure
+
+
+def _effects(evidence: Evidence) -> Any:
+    """Mean drop and 90 % interval of every method x check, over the margin band."""
+    verdict = evidence.verdict
+    heads = [(c, headline(c)) for c in verdict.checks if c.control not in OFF_MATRIX]
+    drawn = [(c, cell) for c, cell in heads if cell is not None and cell.low == cell.low and cell.high == cell.high]
+    if not drawn:
+        return None
+    figure, (ax,) = _panels(1, height=0.5 + 0.17 * len(drawn), width=4.2)
+    ax.axvspan(-verdict.margin, verdict.margin, color="0.92")
+    ax.axvline(0, color="0.6", linewidth=0.8)
+    colours = {"DEPENDS": COLOURS[1], "DOES NOT DEPEND": COLOURS[2]}
+    for place, (check, cell) in enumerate(drawn):
+        colour = colours.get(check.verdict, "0.4")
+        bars = [[cell.mean_drop - cell.low], [cell.high - cell.mean_drop]]
+        filled = colour if check.verdict == "DEPENDS" else "white"
+        ax.errorbar([cell.mean_drop], [place], xerr=bars, fmt="o", color=colour, markerfacecolor=filled, elinewidth=1.2)
+    ax.set_yticks(range(len(drawn)), [f"{_plain(c.method)}, {_plain(c.check)}" for c, _ in drawn])
+    ax.set_ylim(len(drawn) - 0.4, -0.6)
+    scale = effects_axis(verdict.margin, [bound for _, cell in drawn for bound in (cell.low, cell.high)])
+    ax.set_xscale("asinh", linear_width=scale.margin)
+    ax.set_xlim(scale.low, scale.high)
+    ticks = scale.ticks(apart=0.11)
+    ax.set_xticks(ticks, [plain_tick(tick) for tick in ticks])
+    ax.minorticks_off()
+    ax.set_xlabel(f"drop in accuracy (points); band: margin {verdict.margin:.3g}")
+    return figure
+
+
+DRAWINGS: dict[str, Callable[[Evidence], Any]] = {
+    "accuracy": _accuracy,
+    "keep-shares": _keep_shares,
+    "effects": _effects,
+}
+
+
+def _panels(n: int, height: float = 2.1, width: float = 2.2) -> tuple[Any, list[Any]]:
+    """*n* axes that share their y axis, at most three in a row; no global state of matplotlib is touched."""
+    from prunecheck.reporting.drawing import Drawing
+
+    columns = min(n, 3)
+    rows = -(-n // columns)
+    figure = Drawing(figsize=(width * columns, height * rows), layout="constrained")
+    axes = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
+    for spare in axes[n:]:
+        spare.remove()
+    return figure, axes[:n]
+
+
+def _legend(figure: Any, ax: Any) -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    columns = 2 if len(figure.axes) == 1 else 4
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(columns, max(1, len(labels))))
+
+
+def _look(i: int) -> dict[str, object]:
+    return {
+        "color": COLOURS[i % len(COLOURS)],
+        "marker": SHAPES[i % len(SHAPES)],
+        "linestyle": ("-", "--", ":")[i % 3],
+        "linewidth": 1.8 if i == 0 else 1.1,
+    }
+
+
+def _plain(text: str) -> str:
+    """A name as a label; a leading underscore would hide it from the legend."""
+    return printable(text, 32).replace("_", " ").strip() or "unnamed"
+
+
+def _save(figure: Any, folder: Path, title: str, form: str) -> Path:
+    path = folder / f"{title}.{form}"
+    picture = io.BytesIO()
+    figure.savefig(picture, format=form, metadata=NO_DATES[form])
+    with plainly(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_file(path, picture.getvalue())
+    return path

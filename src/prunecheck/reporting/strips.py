@@ -1,0 +1,90 @@
+"""One effect on one line: margin band, every seed's paired difference, the 90 % interval and the mean.
+
+A strip holds no text and stretches to any width (strokes do not scale), so the same drawing serves a phone and a wall.
+"""
+
+from __future__ import annotations
+
+import math
+
+from prunecheck.reporting.scales import Effects, plain_tick
+from prunecheck.reporting.summary import natural
+from prunecheck.reporting.svg import short, tag, words
+from prunecheck.reporting.text import STYLES, count, effect, signed
+from prunecheck.statistics.outcome import Cell
+
+WIDTH, HEIGHT = 1000, 26
+TIP_SEEDS = 12
+MANY = 20
+"""seeds from which on dots that would cover each other are drawn once"""
+
+
+def strip(cell: Cell, axis: Effects) -> str:
+    """The drawing of one cell. Decoration to a screen reader: the numbers stand beside it as text."""
+    middle = HEIGHT / 2
+    parts = [_band(axis), _zero(axis)]
+    if math.isfinite(cell.low) and math.isfinite(cell.high):
+        span = f"M{_x(axis, cell.low)} {middle:g}H{_x(axis, cell.high)}"
+        parts.append(tag("path", d=span, class_="span"))
+    dots = "".join(f"M{at} {middle:g}h0" for at in _dots(cell, axis))
+    if dots:
+        parts.append(tag("path", d=dots, class_="dots"))
+    if math.isfinite(cell.mean_drop):
+        parts.append(tag("path", d=f"M{_x(axis, cell.mean_drop)} {middle - 9:g}v18", class_="mean"))
+    return tag(
+        "svg",
+        *parts,
+        class_=f"strip v-{STYLES[cell.verdict]}",
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        preserveAspectRatio="none",
+        aria_hidden="true",
+        data_tip=tip(cell),
+    )
+
+
+def ruler(axis: Effects) -> str:
+    """The axis the strips share, with tick labels; places are percentages, so text keeps its size."""
+    parts = []
+    for tick in axis.ticks():
+        at = f"{short(100 * axis.place(tick))}%"
+        parts.append(tag("line", x1=at, x2=at, y1="0", y2="4", class_="tick"))
+        parts.append(tag("text", words(plain_tick(tick).replace("-", "−")), x=at, y="16", text_anchor="middle"))
+    return tag("svg", *parts, class_="ruler", aria_hidden="true")
+
+
+def tip(cell: Cell) -> str:
+    """What hovering says: mean, interval, seeds and their differences."""
+    return f"{effect(cell)} points\n{count(cell.n, 'seed')}: {by_seed(cell, TIP_SEEDS)}".replace("-", "−")
+
+
+def by_seed(cell: Cell, most: int) -> str:
+    """The difference of every seed; of more than *most* seeds only the extremes and the quartiles."""
+    if len(cell.differences) <= most:
+        seeds = sorted(cell.differences, key=natural)
+        return ", ".join(f"{seed}: {signed(cell.differences[seed])}" for seed in seeds)
+    values = sorted(value for value in cell.differences.values() if math.isfinite(value))
+    if not values:
+        return "n/a"
+    low, first, middle, third, high = (signed(values[round(q * (len(values) - 1))]) for q in (0, 0.25, 0.5, 0.75, 1))
+    return f"{low} to {high}, half of them from {first} to {third}, median {middle}"
+
+
+def _dots(cell: Cell, axis: Effects) -> list[str]:
+    """The places of the seeds; of many seeds only those that can be told apart."""
+    values = sorted(value for value in cell.differences.values() if math.isfinite(value))
+    if len(values) <= MANY:
+        return [_x(axis, value) for value in values]
+    return list(dict.fromkeys(short(float(round(WIDTH * axis.place(value) / 2) * 2)) for value in values))
+
+
+def _band(axis: Effects) -> str:
+    left, right = _x(axis, -axis.margin), _x(axis, axis.margin)
+    return tag("path", d=f"M{left} 0H{right}V{HEIGHT}H{left}z", class_="band")
+
+
+def _zero(axis: Effects) -> str:
+    return tag("path", d=f"M{_x(axis, 0)} 0v{HEIGHT}", class_="zero")
+
+
+def _x(axis: Effects, value: float) -> str:
+    return short(WIDTH * axis.place(value))

@@ -1,0 +1,132 @@
+"""Words, symbols and numbers as every part of the report writes them. ASCII minus; the page makes it typographic."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from prunecheck.statistics.outcome import Cell, CheckVerdict
+from prunecheck.text import percent, printable
+
+ASCII_SYMBOLS = {
+    "DEPENDS": "*",
+    "DOES NOT DEPEND": "o",
+    "INCONCLUSIVE": "?",
+    "UNINFORMATIVE": "-",
+    "PASSES": "+",
+    "FAILS": "x",
+}
+STYLES = {
+    "DEPENDS": "depends",
+    "DOES NOT DEPEND": "not",
+    "INCONCLUSIVE": "open",
+    "UNINFORMATIVE": "mute",
+    "PASSES": "depends",
+    "FAILS": "not",
+}
+"""answer -> the CSS class that colours it; the word and the symbol always stand beside the colour"""
+
+MEANINGS = {
+    "DEPENDS": "the drop exceeds the margin: what the check destroys matters",
+    "DOES NOT DEPEND": "the drop is below the margin: what the check destroys does not matter",
+    "INCONCLUSIVE": "the seeds so far cannot tell",
+    "UNINFORMATIVE": "this comparison could not have shown a difference",
+}
+
+
+def clean(text: object, limit: int = 4000) -> str:
+    """*text* with every character that could steer a reader (control, bidi, separators) replaced; lines stay."""
+    plain = str(text)
+    if plain.isprintable() and len(plain) <= limit:
+        return plain
+    lines = re.split(r"\r\n|\r|\n", plain)
+    return "\n".join(printable(line.replace("\t", "    "), limit) for line in lines)
+
+
+def line(text: object, limit: int = 4000) -> str:
+    """Like ``clean``, on one line."""
+    return printable(re.sub(r"\s+", " ", str(text)), limit)
+
+
+def name(text: object) -> str:
+    """A name on one line, at most 80 characters."""
+    return printable(str(text), 80)
+
+
+def signed(value: float, places: int = 2) -> str:
+    """``6.1 -> '+6.10'``; ``n/a`` where there is no number."""
+    if not math.isfinite(value):
+        return "n/a"
+    text = f"{value:+.{places}f}"
+    return text if text.strip("+-0.") else f"{0:.{places}f}"
+
+
+def interval(cell: Cell, places: int = 2) -> str:
+    """``[5.20, 7.00]`` in points; ``n/a`` where the seeds give no interval."""
+    if not (math.isfinite(cell.low) and math.isfinite(cell.high)):
+        return "n/a"
+    return f"[{signed(cell.low, places)}, {signed(cell.high, places)}]"
+
+
+def effect(cell: Cell | None) -> str:
+    """``+6.10 [+5.20, +7.00]``: mean drop in points and its 90 % interval."""
+    if cell is None or not math.isfinite(cell.mean_drop):
+        return ""
+    bounds = interval(cell)
+    return signed(cell.mean_drop) if bounds == "n/a" else f"{signed(cell.mean_drop)} {bounds}"
+
+
+def number(value: float | None, places: int = 2) -> str:
+    if value is None or not math.isfinite(value):
+        return "n/a"
+    return f"{value:.{places}f}"
+
+
+def probability(value: float) -> str:
+    if not math.isfinite(value):
+        return "n/a"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def share(value: float | None, places: int = 1) -> str:
+    """``0.941 -> '94.1%'``."""
+    if value is None or not math.isfinite(value):
+        return "n/a"
+    return f"{100 * value:.{places}f}%"
+
+
+def fraction(value: float) -> str:
+    """A kept share over many decades: ``0.5 -> '50%'``, ``0.00123 -> '0.12%'``."""
+    return f"{100 * value:.2g}%" if value < 0.995 else f"{100 * value:.0f}%"
+
+
+def whole(value: int) -> str:
+    """``10000 -> '10,000'``."""
+    return f"{value:,}"
+
+
+def count(n: int, noun: str) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{whole(n)} {noun}" if n == 1 else f"{whole(n)} {noun}s"
+
+
+def listing(words: list[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def sparsity_name(value: float) -> str:
+    """``0.98 -> '98%'``; the pooled cell, which has no sparsity, is called ``mean``."""
+    return percent(value) if math.isfinite(value) and 0 < value < 1 else "mean"
+
+
+def bare(sentence: str, opening: str) -> str:
+    """*sentence* without the words that stand beside it already."""
+    return sentence.removeprefix(opening)
+
+
+def headline(check: CheckVerdict) -> Cell | None:
+    """The one cell that speaks for a check: the pooled one, or the only one there is."""
+    if check.pooled is not None:
+        return check.pooled
+    return check.cells[0] if len(check.cells) == 1 else None

@@ -1,0 +1,294 @@
+"""What the page says, section by section, as strings and small records; the template only places them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from prunecheck.reporting.data import CLEAN, REFERENCES, Evidence, LayerTable
+from prunecheck.reporting.scales import Effects, effects_axis
+from prunecheck.reporting.strips import by_seed, strip
+from prunecheck.reporting.summary import Arm, Order, is_number, seeds
+from prunecheck.reporting.text import (
+    bare,
+    count,
+    effect,
+    fraction,
+    headline,
+    listing,
+    number,
+    probability,
+    share,
+    sparsity_name,
+    whole,
+)
+from prunecheck.statistics.outcome import Cell, CheckVerdict, MethodVerdict, StudyVerdict
+from prunecheck.text import percent
+
+RAW_ROWS = 500
+TABLE_ROWS = 400
+LISTED_SEEDS = 20
+OFF_MATRIX = ("identity", "planted")
+CONTROL_NAMES = {
+    "positive": "positive control",
+    "aa": "A/A control",
+    "identity": "identity control",
+    "planted": "planted effect",
+}
+
+
+@dataclass(frozen=True)
+class CellView:
+    """One line of the opened evidence of a check."""
+
+    label: str
+    cell: Cell
+    drawing: str
+    effect: str
+    numbers: tuple[tuple[str, str], ...]
+    seeds: str
+
+
+@dataclass(frozen=True)
+class CheckView:
+    """One method x check: its place in the matrix and what opens below it."""
+
+    anchor: str
+    check: CheckVerdict
+    role: str
+    sentence: str
+    effect: str
+    drawing: str
+    cells: tuple[CellView, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table ready to print. ``left_out``: rows beyond the cap, which results.csv has."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left_out: int = 0
+
+    @property
+    def text(self) -> tuple[bool, ...]:
+        """Which columns hold words (set left), judged by their first filled cell; the others hold numbers."""
+        firsts = [next((row[i] for row in self.rows if row[i] not in ("", "n/a")), "") for i in range(len(self.heads))]
+        return tuple(not re.match(r"[+\-<]?\s?\d", first) for first in firsts)
+
+
+def question(evidence: Evidence, known: Order) -> str:
+    """What was asked: the study's own sentence, or the one every such study asks."""
+    if evidence.question.strip():
+        return evidence.question
+    tried = on_trial(evidence.verdict)
+    methods, checks = count(len(tried), "pruning method"), count(len(matrix_checks(evidence.verdict, known)), "check")
+    return f"Which of {methods} lose accuracy when {checks} destroy what they could have used?"
+
+
+def on_trial(verdict: StudyVerdict) -> list[MethodVerdict]:
+    """The methods that are judged; the yardsticks only where there is nothing else."""
+    return [m for m in verdict.methods if m.role is None] or list(verdict.methods)
+
+
+def facts(evidence: Evidence, known: Order) -> list[tuple[str, str]]:
+    """The frame of the study in a handful of numbers."""
+    verdict = evidence.verdict
+    said = [("margin", f"{verdict.margin:.3g} points"), ("seeds", seeds_told(evidence))]
+    said.append(("sparsities", ", ".join(percent(s) for s in known.sparsities[:6]) or "n/a"))
+    said.append(("trained arms", whole(len(evidence.rows))))
+    said.append(("test samples", whole(verdict.n_test)))
+    if verdict.dense_accuracy is not None:
+        said.append(("dense accuracy", share(verdict.dense_accuracy)))
+    said.append(("error rate", f"{100 * verdict.alpha:g}% a side"))
+    return said
+
+
+def seeds_told(evidence: Evidence) -> str:
+    """``5``, or ``3 to 10`` where they were added as they were needed."""
+    pairs = {cell.n for c in evidence.verdict.checks if c.control not in OFF_MATRIX for cell in c.cells}
+    if len(pairs) > 1:
+        return f"{whole(min(pairs))} to {whole(max(pairs))}"
+    return whole(len(seeds(evidence.rows)))
+
+
+def command(evidence: Evidence) -> str:
+    """What to type to have the study again: the command that ran it, or the plain one where its study file is known."""
+    return evidence.command or ("prunecheck run study.toml" if evidence.study_toml else "")
+
+
+def procedure(verdict: StudyVerdict) -> str:
+    """How the margin was set and what passing means, in one paragraph."""
+    rule = verdict.margin_rule.strip().rstrip(".")
+    parts = [f"A drop counts when it exceeds the margin of {verdict.margin:.3g} points.", f"{rule}." if rule else ""]
+    parts.append("A method passes when it depends on everything the checks destroy.")
+    return " ".join(filter(None, parts))
+
+
+def answers(verdict: StudyVerdict) -> list[tuple[MethodVerdict, str]]:
+    """Methods on trial first, then the yardsticks; each with its sentence, less the words the page says anyway."""
+    ordered = sorted(verdict.methods, key=lambda m: m.role is not None)
+    return [(m, bare(m.sentence, f"{m.method}: {m.verdict}. ")) for m in ordered]
+
+
+def tally(verdict: StudyVerdict) -> str:
+    """One sentence over all methods, for the description of the page."""
+    parts = []
+    tried = on_trial(verdict)
+    for answer, verb in (
+        ("PASSES", "pass"),
+        ("FAILS", "fail"),
+        ("INCONCLUSIVE", "stay open"),
+        ("UNINFORMATIVE", "cannot be judged"),
+    ):
+        n = sum(m.verdict == answer for m in tried)
+        if n:
+            parts.append(f"{whole(n)} {verb}")
+    return f"Of {count(len(tried), 'method')}, {listing(parts)}." if parts else ""
+
+
+def controls_sentence(verdict: StudyVerdict) -> str:
+    """How many controls did what they should."""
+    ok = sum(c.status == "ok" for c in verdict.controls)
+    if not verdict.controls:
+        return "No controls were run: answers of “does not depend” are unguarded."
+    return f"{whole(ok)} of {count(len(verdict.controls), 'control')} ok."
+
+
+def axis(verdict: StudyVerdict) -> Effects:
+    """The one axis of every strip: it holds all drops, bounds and differences of the study."""
+    values: list[float] = []
+    for check in verdict.checks:
+        for cell in [*check.cells, *([check.pooled] if check.pooled else [])]:
+            values += [cell.mean_drop, cell.low, cell.high, *cell.differences.values()]
+    return effects_axis(verdict.margin, values)
+
+
+def check_views(verdict: StudyVerdict, known: Order) -> dict[tuple[str, str], CheckView]:
+    """(method, check) -> its view, in the report's order. Anchors are numbers, never names."""
+    scale = axis(verdict)
+    ordered = sorted(verdict.checks, key=lambda c: known.place(c.method, c.check, 0.0))
+    return {(c.method, c.check): _check_view(i, c, scale) for i, c in enumerate(ordered)}
+
+
+def _check_view(i: int, check: CheckVerdict, scale: Effects) -> CheckView:
+    head = headline(check)
+    cells = [_cell_view(cell, scale) for cell in check.cells]
+    if check.pooled is not None and len(check.cells) > 1:
+        cells.append(_cell_view(check.pooled, scale, "mean"))
+    role = CONTROL_NAMES[check.control] if check.control else ""
+    sentence = bare(check.sentence, f"{check.method} x {check.check}: ")
+    return CheckView(
+        f"check-{i}", check, role, sentence, effect(head), strip(head, scale) if head else "", tuple(cells)
+    )
+
+
+def _cell_view(cell: Cell, scale: Effects, label: str = "") -> CellView:
+    numbers = (
+        ("p, depends", probability(cell.p_depends)),
+        ("p, does not", probability(cell.p_not)),
+        ("sd of differences", number(cell.sd)),
+        ("borrowed sd", f"{number(cell.borrowed_sd)} (d0 {number(cell.d0, 1)})"),
+        ("noise floor", number(cell.floor_sd)),
+        ("break-even margin", number(cell.break_even)),
+        ("clean wins", share(cell.win_share, 0)),
+        ("seeds needed", "n/a" if cell.seeds_needed is None else whole(cell.seeds_needed)),
+    )
+    where = label or sparsity_name(cell.sparsity)
+    return CellView(where, cell, strip(cell, scale), effect(cell), numbers, by_seed(cell, LISTED_SEEDS))
+
+
+def matrix_checks(verdict: StudyVerdict, known: Order) -> list[str]:
+    """The columns of the matrix: every check but those only controls use."""
+    shown = {c.check for c in verdict.checks if c.control not in OFF_MATRIX}
+    return [c for c in known.checks if c in shown]
+
+
+def matrix_methods(verdict: StudyVerdict, known: Order) -> list[str]:
+    """The rows of the matrix: every method that was judged or has a column's check."""
+    shown = {c.method for c in verdict.checks if c.control not in OFF_MATRIX} | {m.method for m in verdict.methods}
+    return [m for m in known.methods if m in shown]
+
+
+def accuracy_table(arms: Sequence[Arm]) -> Table:
+    rows = [
+        (a.method, a.check, percent(a.sparsity), share(a.mean, 2), share(a.low, 2), share(a.high, 2), whole(a.n))
+        for a in arms
+    ]
+    heads = ("method", "check", "sparsity", "mean accuracy", "lowest", "highest", "seeds")
+    return capped(heads, rows)
+
+
+def layer_tables(evidence: Evidence, known: Order) -> list[tuple[str, Table]]:
+    """Per sparsity: a row a layer, a column an allocation, kept share and kept weights in each cell."""
+    tables = [t for t in evidence.layers if t.names and (t.check == CLEAN or t.method in REFERENCES)]
+    methods = [m for m in (*known.methods, *REFERENCES) if any(t.method == m for t in tables)]
+    views = []
+    for sparsity in sorted({t.sparsity for t in tables}):
+        here = {t.method: t for t in tables if t.sparsity == sparsity}
+        shown = [here[m] for m in dict.fromkeys(methods) if m in here]
+        longest = max(shown, key=lambda t: len(t.names))
+        rows = [
+            (layer, whole(longest.weights[i]), *[_layer_cell(t, i) for t in shown])
+            for i, layer in enumerate(longest.names)
+        ]
+        heads = ("layer", "weights", *[t.method for t in shown])
+        views.append((percent(sparsity), capped(heads, rows)))
+    return views
+
+
+def _layer_cell(table: LayerTable, i: int) -> str:
+    if i >= len(table.names):
+        return ""
+    return f"{fraction(table.shares()[i])} ({whole(table.kept[i])})"
+
+
+def overlap_table(evidence: Evidence, known: Order) -> Table | None:
+    """The mask tier: overlap with the clean mask beside the overlap of chance."""
+    if not evidence.overlaps:
+        return None
+    ordered = sorted(evidence.overlaps, key=lambda o: known.place(o.method, o.check, o.sparsity))
+    rows = []
+    for o in ordered:
+        above = (o.iou - o.chance_iou) / (1 - o.chance_iou) if o.chance_iou < 1 else 0.0
+        correlation = number(o.counts_correlation)
+        rows.append(
+            (
+                o.method,
+                o.check,
+                percent(o.sparsity),
+                number(o.iou, 3),
+                number(o.chance_iou, 3),
+                share(above, 0),
+                correlation,
+                o.note,
+            )
+        )
+    heads = ("method", "check", "sparsity", "overlap (IoU)", "by chance", "above chance", "counts correlation", "note")
+    return capped(heads, [tuple(r) for r in rows])
+
+
+def raw_table(evidence: Evidence, columns: Iterable[str]) -> Table:
+    """The first rows of results.csv as they are."""
+    heads = tuple(columns)
+    rows = [tuple(raw_text(row.get(head)) for head in heads) for row in evidence.rows[:RAW_ROWS]]
+    return Table(heads, tuple(rows), len(evidence.rows) - len(rows))
+
+
+def raw_text(value: object) -> str:
+    """One value of a row as text; the same in the page and in the CSV, but for the CSV's guards."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if is_number(value) and isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, (list, tuple)):
+        return ";".join(str(v) for v in value)
+    return str(value)
+
+
+def capped(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+    """A table of at most ``TABLE_ROWS`` rows, which says how many it left out."""
+    return Table(heads, tuple(rows[:TABLE_ROWS]), max(0, len(rows) - TABLE_ROWS))

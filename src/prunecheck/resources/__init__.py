@@ -1,0 +1,1 @@
+"""Data files of the package: shipped studies and published numbers."""

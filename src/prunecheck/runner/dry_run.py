@@ -1,0 +1,161 @@
+"""What is not known to work is tried once before the first training: plug-ins of the user's own, and options of ours.
+
+A method prunes the freshly initialised network on a few images of noise, a check at scores, masks or weights touches a
+random ticket, a check at batches corrupts the training set itself. The guards are those of the run.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from prunecheck.errors import DataError, PluginError, PrunecheckError
+from prunecheck.pruning import ALLOCATIONS, Allocation, Check, Method
+from prunecheck.pruning.layers import family_of, layers_of, weights_of
+from prunecheck.pruning.seeds import stream, torch_stream
+from prunecheck.study.arms import Entrant, Trial, entrant, trials
+from prunecheck.study.study import Study
+from prunecheck.text import printable
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from prunecheck.data import ImageData
+
+CLASSES, OF_EACH = 10, 2
+"""how many classes, and images of each, a method is tried on"""
+NEAR = 8
+"""scoring batches that take more than 1/8 of the rarest class are counted again after every corruption of the data"""
+
+
+def rehearse(study: Study, model: nn.Module, images: ImageData) -> None:
+    """Raises PluginError (or the plug-in's own kind of PrunecheckError) naming the field and the line that failed."""
+    for i, choice in enumerate(study.methods):
+        one = entrant(study, choice)
+        if _is_news(one.method, choice.options) or one.allocation.origin != "built-in":
+            _try_method(f"methods[{i}] = {one.label!r}", one, study, model)
+        if one.counts_of is not None and one.counts_of.method.origin != "built-in":
+            _try_method(f"methods[{i}].allocate.method = {one.counts_of.label!r}", one.counts_of, study, model)
+    scores = any({"batches", "loss"} & set(entrant(study, choice).method.asks) for choice in study.methods)
+    wanted = study.scoring.samples_per_class * study.scoring.batches if scores else 0
+    for i, (choice_, trial) in enumerate(zip(study.checks, trials(study), strict=True)):
+        place, news = f"checks[{i}] = {trial.label!r}", _is_news(trial.check, choice_.options)
+        if trial.check.at == "batches":
+            if news or wanted * NEAR > _rarest(images.train_targets)[1]:
+                _try_on_data(place, trial, study, images, wanted)
+        elif news:
+            _try_on_ticket(place, trial, study, model, images.num_classes)
+
+
+def _is_news(plugin: Method | Check, options: Mapping[str, Any]) -> bool:
+    return plugin.origin != "built-in" or bool(options)
+
+
+def _try_method(place: str, one: Entrant, study: Study, model: nn.Module) -> None:
+    import torch
+
+    from prunecheck.pruning.task import task_named
+    from prunecheck.steps.scored import asked
+    from prunecheck.steps.select import counts_ahead, select
+
+    layers, sparsity, seed = layers_of(model), study.sparsities[0], study.first_seeds()[0]
+    ready = model.to(device=study.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    image = _image_shape(study)
+    classes = min(CLASSES, image[0])
+    with torch_stream(seed, "rehearsal"):
+        targets = torch.arange(classes).repeat_interleave(OF_EACH)
+        batch = torch.randn(len(targets), *image[1:]).to(study.device), targets.to(study.device)
+    how: dict[str, Any] = {"family": family_of(study.model), "options": one.allocate_options, "preset": study.preset}
+    with _located(place, one.method, one.allocation):
+        if "given" in one.allocation.asks:
+            how["given"] = dict(ALLOCATIONS.get("uniform")(layers, sparsity))
+        masks_given = one.method.gives == "masks"
+        answer = asked(
+            one.method,
+            ready,
+            [batch] * min(study.scoring.batches, 2),
+            task_named(study.task),
+            counts=counts_ahead(one.method, one.allocation, layers, sparsity, **how) if masks_given else None,
+            sparsity=sparsity,
+            options=one.options,
+            seed=seed,
+            label=one.label,
+            input_shape=image[1:],
+            preset=study.preset,
+        )
+        if not masks_given:
+            select(one.allocation, layers, answer, sparsity, method=one.method.name, **how)
+
+
+def _try_on_ticket(place: str, trial: Trial, study: Study, model: nn.Module, classes: int) -> None:
+    import torch
+
+    from prunecheck.steps.corrupt import touched
+
+    layers, seed = layers_of(model), study.first_seeds()[0]
+    with torch_stream(seed, "rehearsal"):
+        scores = {layer.name: torch.randn(layer.shape) for layer in layers}
+        masks = {layer.name: torch.rand(layer.shape) > study.sparsities[0] for layer in layers}
+    weights = {name: weight.cpu() * masks[name] for name, weight in weights_of(model, layers).items()}
+    initial = {name: torch.flip(weight.cpu(), [0]) for name, weight in weights_of(model, layers).items()}
+    offer: dict[str, Any] = {"scores": scores, "masks": masks, "weights": weights, "initial": initial, "layers": layers}
+    offer |= {"classes": classes, "rng": stream(seed, "rehearsal")}
+    with _located(place, trial.check):
+        touched(trial.check, offer, trial.options, trial.dose, stream(seed, "rehearsal", "dose"), layers)
+
+
+def _try_on_data(place: str, trial: Trial, study: Study, images: ImageData, wanted: int) -> None:
+    import torch
+
+    from prunecheck.steps.context import corrupted_batches
+
+    clean = torch.from_numpy(images.train_inputs), torch.from_numpy(images.train_targets)
+    with _located(place, trial.check):
+        _, targets = corrupted_batches(clean, trial.described, study.first_seeds()[0], images.num_classes)
+    label, there = _rarest(targets.numpy())
+    if there < wanted:
+        raise DataError(
+            f"{place} leaves {there} samples of class {label}; scoring needs {wanted} of every class. "
+            "Lower scoring.samples_per_class."
+        )
+
+
+def _rarest(targets: Any) -> tuple[int, int]:
+    """(label, count) of the class with the fewest samples, among those that have any."""
+    import numpy as np
+
+    labels, counts = np.unique(targets, return_counts=True)
+    return int(labels[counts.argmin()]), int(counts.min())
+
+
+def _image_shape(study: Study) -> tuple[int, int, int, int]:
+    """(classes, channels, side, side)."""
+    from prunecheck import data
+    from prunecheck.study.study import located
+
+    shape = data.describe(located(study))
+    side = study.data.size or shape.size
+    return shape.num_classes, shape.channels, side, side
+
+
+@contextmanager
+def _located(place: str, *plugins: Method | Allocation | Check) -> Iterator[None]:
+    """Whatever is raised within says which field it belongs to, and which line of the plug-in raised it."""
+    try:
+        yield
+    except PrunecheckError as error:
+        raise type(error)(f"{place}: {error}") from None
+    except (Exception, SystemExit) as error:
+        where = next(filter(None, (_line_in(error, plugin.function) for plugin in plugins)), "")
+        reason = f"{type(error).__name__}: {printable(str(error), 200)}"
+        raise PluginError(f"{place} failed when it was tried{where}: {reason}") from error
+
+
+def _line_in(error: BaseException, function: Callable[..., Any]) -> str:
+    """``" (plug.py, line 7)"``, the innermost line of the function's own file; empty where none took part."""
+    path = inspect.unwrap(function).__code__.co_filename
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    return f" ({printable(path.rpartition('/')[2])}, line {lines[-1]})" if lines else ""

@@ -1,0 +1,84 @@
+"""Why a step will run, or need not: one plain sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prunecheck.runner.adaptive import Place
+from prunecheck.runner.engine import needed
+from prunecheck.runner.estimate import spoken
+from prunecheck.runner.failed_file import read_failed
+from prunecheck.runner.plan_file import LastPlan, PlannedStep, read_plan
+from prunecheck.runner.status import running_step
+from prunecheck.study.step import Step, numerics
+from prunecheck.text import printable
+
+FEW = 4
+"""how many differences are named"""
+SHORT = 24
+"""characters of a value that is shown; of a longer one only that it changed"""
+
+
+def why(step: Step, steps: Mapping[str, Step], place: Place) -> str:
+    """What becomes of *step*, one of *steps* of a study, at the next run, and the reason."""
+    who = f"{step.kind} {step.key[:16]} ({step.title})"
+    if place.store.has(step.key):
+        return printable(f"{who} is in the store and will not run again.", 400)
+    holder = place.store.holders().get(step.key)
+    if holder is not None:
+        now = running_step(step, holder)
+        by = f" by process {now.process} on {now.host}" if now.process and now.host else ""
+        return printable(f"{who} is being made now{by}, for {spoken(now.seconds)}.", 400)
+    failed = read_failed(place.folder).get(step.key)
+    if failed is not None:
+        reason = failed.removeprefix(f"{step.title}: ")
+        return printable(f"{who} will run: it failed when it was last tried ({reason}).", 600)
+    return printable(f"{who} will run: {_history(step, steps, place)}.{_inputs(step, steps, place)}", 1000)
+
+
+def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    """``training.epochs was 3 and is 5`` for every leaf in which two JSON values differ."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in dict.fromkeys([*new, *old]):
+            yield from differences(old.get(name), new.get(name), f"{path}.{name}" if path else name)
+    elif old != new:
+        shown = [repr(value) if value is not None else "not set" for value in (old, new)]
+        longest = max(map(len, shown))
+        yield f"{path} was {shown[0]} and is {shown[1]}" if longest <= SHORT else f"{path} has changed"
+
+
+def _history(step: Step, steps: Mapping[str, Step], place: Place) -> str:
+    """What is known of it from the last run of the study."""
+    last = read_plan(place.folder)
+    if last is None:
+        return "it was never run"
+    before = last.steps.get(step.title)
+    if before is None:
+        return "it was never run, and no step of that name was in the last run"
+    if before.key == step.key:
+        return "it was in the last run, which did not come to it (or its artefact was removed since)"
+    kept = "is in the store" if place.store.has(before.key) else "is not in the store either"
+    return (
+        f"it is not what the last run made: {_changes(step, before, last, steps)}; that one ({before.key[:16]}) {kept}"
+    )
+
+
+def _changes(step: Step, before: PlannedStep, last: LastPlan, steps: Mapping[str, Step]) -> str:
+    found = [*differences(last.numerics, numerics()), *differences(before.params, step.params)]
+    if not found:
+        parents = [f"{role} ({steps[key].title})" for role, key in sorted(step.inputs.items()) if key in steps]
+        return f"what it is made from has changed, {' or '.join(parents)}" if parents else "it has another key"
+    more = f" and {len(found) - FEW} more" if len(found) > FEW else ""
+    return f"{', '.join(found[:FEW])}{more}"
+
+
+def _inputs(step: Step, steps: Mapping[str, Step], place: Place) -> str:
+    absent = needed(steps, {step.key}, place.store).keys() - {step.key}
+    direct = [f"{role} ({steps[key].title})" for role, key in sorted(step.inputs.items()) if key in absent]
+    if not step.inputs:
+        return ""
+    if not absent:
+        return f" All it is made from ({', '.join(sorted(step.inputs))}) is there."
+    others = f", {len(absent)} steps in all" if len(absent) > len(direct) else ""
+    return f" Missing as well, and made before it: {', '.join(direct)}{others}."

@@ -1,0 +1,235 @@
+"""How far a study is, from the store alone: nothing is trained, written or waited for. Torch-free."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from prunecheck.runner.adaptive import Gap, Place, StudyLook, gap_of, walk
+from prunecheck.runner.estimate import Estimate
+from prunecheck.runner.results import Facts
+from prunecheck.statistics import CheckVerdict, StudyVerdict
+from prunecheck.statistics.roles import role
+from prunecheck.store import Damaged, Holder
+from prunecheck.study.plan import CLEAN, Plan
+from prunecheck.study.step import Step
+from prunecheck.study.study import Study
+
+State = Literal["not begun", "unfinished", "running", "finished", "failed"]
+"""``failed``: all is done but what failed, and what needs it"""
+TRIES = 3
+"""how often to look again where an artefact turns out to be damaged, and is set aside"""
+
+
+@dataclass(frozen=True)
+class KindStatus:
+    """Steps of one kind: ``done + running + failed + waiting == all``. ``waiting``: nobody is at work on them."""
+
+    kind: str
+    all: int
+    done: int
+    running: int
+    failed: int
+    waiting: int
+
+
+@dataclass(frozen=True)
+class RunningStep:
+    """A step somebody is at work on. ``seconds``: since when; ``process``, ``host``: None where that is not known."""
+
+    key: str
+    kind: str
+    title: str
+    seconds: float
+    process: int | None
+    host: str | None
+
+
+@dataclass(frozen=True)
+class CheckStatus:
+    """A method under a check as it stood at the latest whole look. ``verdict``: None while it is open; ``seeds``: pairs
+    that are there at every sparsity; ``next_look``: seeds at which it is judged next, None where it is settled."""
+
+    method: str
+    check: str
+    verdict: str | None
+    seeds: int
+    next_look: int | None
+
+
+@dataclass(frozen=True, repr=False)
+class Status:
+    """``seconds_left``: about, for the current look, on as many workers as are at work (or could be). ``measured``:
+    whether that rests on earlier timings. ``page``: None where no report was written yet."""
+
+    study: str
+    state: State
+    kinds: tuple[KindStatus, ...]
+    running: tuple[RunningStep, ...]
+    failed: tuple[str, ...]
+    seconds_left: float
+    measured: bool
+    checks: tuple[CheckStatus, ...]
+    is_adaptive: bool
+    store: Path
+    folder: Path
+    page: Path | None
+
+    @property
+    def done(self) -> int:
+        """Finished steps."""
+        return sum(kind.done for kind in self.kinds)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the current look, finished or not."""
+        return sum(kind.all for kind in self.kinds)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will come of waiting."""
+        return self.state in ("finished", "failed")
+
+    @property
+    def next(self) -> Literal["run", "wait", "report", "read"]:
+        """What to do now. ``report``: everything is there but the page."""
+        if self.state == "finished":
+            return "read" if self.page else "report"
+        return "wait" if self.state == "running" else "run"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "schema_version": 1,
+            **asdict(self),
+            "seconds_left": round(self.seconds_left, 1),
+            "running": [asdict(step) | {"seconds": round(step.seconds, 1)} for step in self.running],
+            "store": str(self.store),
+            "folder": str(self.folder),
+            "page": str(self.page) if self.page else None,
+            "done": self.done,
+            "steps": self.steps,
+            "next": self.next,
+        }
+
+    def __str__(self) -> str:
+        from prunecheck.runner.status_text import text
+
+        return text(self)
+
+    __repr__ = __str__
+
+
+def study_status(study: Study, place: Place, workers: int, facts: Facts | None = None) -> Status:
+    """How far *study* is. ``workers``: how many could be at work, for the time left; ``facts``: kept by somebody who
+    asks again and again."""
+    facts = facts or Facts(place.store)
+    for _ in range(TRIES - 1):
+        try:
+            return _status(study, place, workers, facts)
+        except Damaged:
+            continue
+    return _status(study, place, workers, facts)
+
+
+def _status(study: Study, place: Place, workers: int, facts: Facts) -> Status:
+    verdict = None
+    for look in walk(study, place, facts, write_margin=False):
+        if look.whole:
+            verdict = look.verdict
+    gap = gap_of(look.plan, place)
+    if gap.is_final:
+        verdict = look.verdict
+    held = place.store.holders()
+    running = {key: running_step(step, held[key]) for key, step in gap.missing.items() if key in held}
+    page = place.folder / "index.html"
+    estimate = Estimate(place.store)
+    todo = [step for key, step in gap.missing.items() if key not in gap.blocked]
+    return Status(
+        study=study.name,
+        state=_state(look.plan, gap, running),
+        kinds=_kinds(look.plan, gap, running),
+        running=tuple(running.values()),
+        failed=tuple(gap.failed.values()),
+        seconds_left=_seconds_left(todo, running, estimate, workers),
+        measured=estimate.is_measured(todo),
+        checks=_checks(look, verdict),
+        is_adaptive=study.seeds == "auto",
+        store=place.store.root,
+        folder=place.folder,
+        page=page if page.is_file() else None,
+    )
+
+
+def running_step(step: Step, holder: Holder) -> RunningStep:
+    """A step that *holder* is at work on."""
+    since = max(0.0, time.time() - holder.since)
+    return RunningStep(step.key, step.kind, step.title, since, holder.process, holder.host)
+
+
+def _state(plan: Plan, gap: Gap, running: Mapping[str, RunningStep]) -> State:
+    if not gap.missing:
+        return "finished"
+    if running:
+        return "running"
+    if gap.is_final:
+        return "failed"
+    return "not begun" if len(gap.missing) == len(plan.steps) else "unfinished"
+
+
+def _kinds(plan: Plan, gap: Gap, running: Mapping[str, RunningStep]) -> tuple[KindStatus, ...]:
+    """In the order of the plan. A step whose artefact is not there counts as done where nobody needs it any more."""
+    every = Counter(str(step.kind) for step in plan.steps.values())
+    missing = Counter(str(step.kind) for step in gap.missing.values())
+    at_work = Counter(step.kind for step in running.values())
+    failed = Counter(str(gap.missing[key].kind) for key in gap.failed if key not in running)
+    return tuple(
+        KindStatus(
+            kind,
+            count,
+            count - missing[kind],
+            at_work[kind],
+            failed[kind],
+            missing[kind] - at_work[kind] - failed[kind],
+        )
+        for kind, count in every.items()
+    )
+
+
+def _seconds_left(todo: Iterable[Step], running: Mapping[str, RunningStep], estimate: Estimate, workers: int) -> float:
+    """What has been done of the steps under way is taken off."""
+    left = 0.0
+    for step in todo:
+        seconds = estimate.seconds(step)
+        left += max(0.0, seconds - running[step.key].seconds) if step.key in running else seconds
+    return left / max(1, len(running) or workers)
+
+
+def _checks(look: StudyLook, verdict: StudyVerdict | None) -> tuple[CheckStatus, ...]:
+    """One entry a method and check; a pair is as far as the sparsity that is furthest behind."""
+    wanted = _seeds((arm.method, arm.check, arm.sparsity, arm.seed) for arm in look.plan.arms)
+    there = _seeds((row["method"], row["check"], row["sparsity"], row["seed"]) for row in look.rows)
+    judged = {(check.method, check.check): check for check in verdict.checks} if verdict else {}
+    pairs: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for (method, check, sparsity), seeds in wanted.items():
+        if check != CLEAN and role(method, check, look.settings) != "identity":
+            both = there.get((method, check, sparsity), set()) & there.get((method, CLEAN, sparsity), set())
+            pairs.setdefault((method, check), []).append((len(both), len(seeds)))
+    return tuple(_check(pair, *min(cells), judged.get(pair)) for pair, cells in pairs.items())
+
+
+def _check(pair: tuple[str, str], have: int, wanted: int, judged: CheckVerdict | None) -> CheckStatus:
+    if judged is not None and not judged.open:
+        return CheckStatus(*pair, judged.verdict, have, None)
+    return CheckStatus(*pair, None, have, wanted)
+
+
+def _seeds(arms: Iterable[tuple[str, str, float | None, int]]) -> dict[tuple[str, str, float | None], set[int]]:
+    found: dict[tuple[str, str, float | None], set[int]] = {}
+    for method, check, sparsity, seed in arms:
+        found.setdefault((method, check, sparsity), set()).add(seed)
+    return found

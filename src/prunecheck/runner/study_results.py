@@ -1,0 +1,93 @@
+"""What a study comes to: its evidence, how it got there, and the forms a reader may want it in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunecheck import html
+from prunecheck.reporting import Evidence
+from prunecheck.reporting.cost import cost_sentence
+from prunecheck.reporting.export import verdict_rows
+from prunecheck.runner.engine import Failure
+from prunecheck.statistics import StudyVerdict
+from prunecheck.statistics.display import as_html
+from prunecheck.study.plan import Plan
+from prunecheck.study.step import Step
+from prunecheck.study.study import Study
+from prunecheck.text import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(repr=False)
+class Results:
+    """A finished (or, where steps failed, as far as possible finished) study."""
+
+    study: Study
+    evidence: Evidence
+    page: Path
+    plan: Plan
+    ran: list[Step] = field(default_factory=list)
+    seconds: float = 0.0
+    failures: list[Failure] = field(default_factory=list)
+    memory: int = 0
+    """bytes: the most that any process of the run has held; 0 where none was run or the system does not tell"""
+
+    @property
+    def verdict(self) -> StudyVerdict:
+        return self.evidence.verdict
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """One mapping a trained network, as in ``results.csv``; accuracies are fractions."""
+        return self.evidence.rows
+
+    def table(self) -> list[dict[str, Any]]:
+        """The verdicts as rows, one a method x check: ``method, check, verdict, mean_drop, low, high, seeds``.
+
+        Drops are in points and None where a check has no one mean; ready for ``pandas.DataFrame``.
+        """
+        return verdict_rows(self.verdict)
+
+    def figure(self, title: str = "accuracy") -> Figure:
+        """A figure for print: ``accuracy``, ``keep-shares`` or ``effects``, as a matplotlib figure to show or save.
+
+        Raises StudyError for other names, and where there is nothing to draw.
+        """
+        from prunecheck.reporting.print_figures import draw
+
+        return draw(self.evidence, title)
+
+    def paper(self, folder: str | Path, formats: Iterable[str] = ("pdf",), *, parquet: bool = False) -> list[Path]:
+        """Figures, tables, methods paragraph, references and numbers for a paper, in one folder; the files written.
+
+        See ``prunecheck.reporting.paper.write_paper``, also for what is raised.
+        """
+        from prunecheck.reporting.paper import write_paper
+
+        return write_paper(self.evidence, Path(folder), formats, parquet=parquet)
+
+    @property
+    def trained(self) -> int:
+        """Trainings run this time."""
+        return sum(step.kind in ("pretrain", "train") for step in self.ran)
+
+    @property
+    def shared(self) -> int:
+        """Trainings asked for by more than one arm, and done once."""
+        return self.plan.trainings_requested - self.plan.trainings
+
+    def __repr__(self) -> str:
+        return "\n".join([repr(self.verdict), *[printable(line, 600) for line in self._told()]])
+
+    def _repr_html_(self) -> str:
+        return as_html(self.verdict) + "".join(html.said(line) for line in self._told())
+
+    def _told(self) -> list[str]:
+        """What stands below the verdict: what is missing, the cost, where the page lies."""
+        unfinished = [self.evidence.unfinished] if self.evidence.unfinished else []
+        return [*unfinished, cost_sentence(self.evidence.cost), f"Page: {self.page}"]

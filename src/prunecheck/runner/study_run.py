@@ -1,0 +1,193 @@
+"""Run a study: train what is missing, look at the verdict, add seeds where it is open, write the results.
+
+``report`` walks the same looks without training anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from prunecheck.errors import PrunecheckError, StepError, StudyError
+from prunecheck.reporting import Evidence, MaskOverlap, write
+from prunecheck.runner.adaptive import (
+    AtWork,
+    Place,
+    Settle,
+    StudyLook,
+    gap_of,
+    settings_of,
+    train_nothing,
+    walk,
+)
+from prunecheck.runner.engine import Failure, Outcome, Watcher, execute, needed, unwatched
+from prunecheck.runner.estimate import Estimate
+from prunecheck.runner.evidence import backends_of, cost_of, provenance_of
+from prunecheck.runner.failed_file import write_failed
+from prunecheck.runner.homes import hidden_from_workers
+from prunecheck.runner.plan_file import write_plan
+from prunecheck.runner.progress import Progress
+from prunecheck.runner.published import published_for
+from prunecheck.runner.results import Facts, curves, layer_tables, overlaps, present
+from prunecheck.runner.settled import Settled
+from prunecheck.runner.space import enough_space
+from prunecheck.runner.study_results import Results
+from prunecheck.runner.verify_file import verified
+from prunecheck.runner.worker import Bench
+from prunecheck.statistics import StudyVerdict
+from prunecheck.statistics.gates import collapse_line
+from prunecheck.store import Damaged, Store
+from prunecheck.study.arms import entrants
+from prunecheck.study.plan import Plan, largest_seeds, make_plan
+from prunecheck.study.step import Step
+from prunecheck.study.study import Study, located
+from prunecheck.study.text import to_toml
+
+__all__ = ["Place", "largest_seeds", "mask_tier", "report_study", "run_study", "settings_of"]
+
+ROUNDS = 3
+"""how often steps are tried whose inputs turn out to be damaged, and are made again"""
+
+
+def run_study(
+    study: Study, place: Place, workers: int, progress: Progress, command: str = "", watch: Watcher = unwatched
+) -> Results:
+    """Train what is missing and judge. ``watch`` is told of every step that was finished. Raises StepError where
+    steps failed, once everything else is done and the results of what is there are written."""
+    from prunecheck.runner.preflight import preflight
+
+    model_bytes = preflight(study)
+    plan = make_plan(study)
+    enough_space(needed(plan.steps, plan.targets, place.store).values(), model_bytes, place.store)
+    write_failed(place.folder, ())  # what failed last time is tried again
+    write_plan(place.folder, plan)
+    results = _look_until_settled(
+        study, place, _workshop(study, place.store, workers, progress, watch), progress, command
+    )
+    if results.failures:
+        raise StepError(_failed(results.failures, results.page))
+    return results
+
+
+def report_study(study: Study, place: Place, command: str = "") -> Results:
+    """The same results from what the store holds; trains nothing. Raises StudyError where there is nothing yet."""
+    return _look_until_settled(study, place, train_nothing, Progress(), command)
+
+
+def _workshop(study: Study, store: Store, workers: int, progress: Progress, watch: Watcher = unwatched) -> AtWork:
+    """What runs the steps that some targets need; where an artefact turns out to be damaged, it is made again."""
+    estimate = Estimate(store)
+    bench = Bench(store.root, located(study).root, study.plugin_files, study.folder)
+    hidden = hidden_from_workers(study)
+    if hidden is not None and workers > 1:
+        workers = 1
+        progress.note(
+            f"{hidden.name!r} is defined in {hidden.origin}, where worker processes cannot see it: all steps run in "
+            "this one. Put it into a file and name that in plugins to use every core."
+        )
+
+    @contextmanager
+    def at_work(plan: Plan) -> Iterator[Settle]:
+        todo = needed(plan.steps, plan.targets, store)
+        with progress.phase(todo.values(), estimate.seconds, workers) as tick:
+
+            def finished(step: Step, seconds: float) -> None:
+                tick(step, seconds)
+                watch(step, seconds)
+
+            def settle(targets: set[str]) -> Outcome:
+                total = Outcome()
+                for _ in range(ROUNDS):
+                    _set_damaged_aside(targets, store)
+                    steps = needed(plan.steps, targets, store)
+                    outcome = execute(steps, bench, workers, estimate.seconds, finished)
+                    total = total.then(outcome)
+                    if not any(failure.damaged for failure in outcome.failures):
+                        break
+                return total
+
+            yield settle
+
+    return at_work
+
+
+def _set_damaged_aside(targets: set[str], store: Store) -> None:
+    """What the results would be read from and cannot be is made again."""
+    for key in targets - store.missing(targets):
+        with suppress(Damaged):
+            store.read(key, "result.json")
+
+
+def _look_until_settled(study: Study, place: Place, at_work: AtWork, progress: Progress, command: str) -> Results:
+    facts, settled = Facts(place.store), Settled()
+    ran: list[Step] = []
+    seconds, memory = 0.0, 0
+    for look in walk(study, place, facts, at_work):
+        ran += look.outcome.done
+        seconds += look.outcome.seconds
+        memory = max(memory, look.outcome.memory)
+        if at_work is not train_nothing:
+            write_failed(place.folder, look.outcome.failures)
+            write_plan(place.folder, look.plan)
+        if study.seeds == "auto" and look.verdict is not None and look.whole:
+            news = settled.news(look.verdict)
+            for line in news if look.outcome.done else ():
+                progress.note(line)
+    failures = look.outcome.failures
+    if look.verdict is None:
+        raise _nothing_to_judge(study, place, failures)
+    evidence = _evidence(study, place, look, look.verdict, facts, command)
+    return Results(study, evidence, write(evidence, place.folder), look.plan, ran, seconds, failures, memory)
+
+
+def _nothing_to_judge(study: Study, place: Place, failures: list[Failure]) -> PrunecheckError:
+    if failures:
+        return StepError(_failed(failures, None))
+    return StudyError(f"study {study.name!r} has no results to judge in {place.store.root} yet: run it first.")
+
+
+def _evidence(
+    study: Study, place: Place, look: StudyLook, verdict: StudyVerdict, facts: Facts, command: str
+) -> Evidence:
+    plan, arms = look.plan, present(look.plan, place.store)
+    return Evidence(
+        name=study.name,
+        rows=look.rows,
+        verdict=verdict,
+        question=study.question,
+        study_toml=to_toml(study),
+        layers=layer_tables(study, arms, facts),
+        curves=curves(arms, facts),
+        overlaps=overlaps(arms, facts),
+        cost=cost_of(plan, make_plan(study, largest_seeds(study)) if study.seeds == "auto" else plan),
+        provenance=provenance_of(study, plan) | backends_of(arms, facts) | verified(place.folder, plan.steps),
+        command=command,
+        published=published_for(study),
+        collapse_line=collapse_line(look.settings.chance, verdict.n_test, verdict.dense_accuracy),
+        unfinished=gap_of(plan, place).sentence,
+    )
+
+
+def _failed(failures: list[Failure], page: Path | None) -> str:
+    """At most four lines: how many, the first three, where the rest of the results are."""
+    rest = f"the others are finished and in {page}" if page else "nothing is left to judge"
+    lines = [f"{len(failures)} of the steps failed; {rest}."]
+    lines += [f"  {failure.step.title}: {failure.reason}" for failure in failures[:3]]
+    return "\n".join(lines)
+
+
+def mask_tier(
+    study: Study, store: Store, workers: int, progress: Progress
+) -> tuple[tuple[MaskOverlap, ...], list[str]]:
+    """The mask tier of every method that needs no training, and the methods left out because they do."""
+    from prunecheck.runner.preflight import preflight
+
+    preflight(study)
+    plan = make_plan(study, train=False)
+    with _workshop(study, store, workers, progress)(plan) as settle:
+        outcome = settle(plan.targets)
+    if outcome.failures:
+        raise StepError(outcome.failures[0].reason)
+    left_out = [entrant.label for entrant in entrants(study) if entrant.needs_training]
+    return overlaps(plan.arms, Facts(store)), left_out

@@ -1,6 +1,0 @@
-"""One file per arrow of the picture: inputs by key in, one artefact out, nothing remembered between two steps."""
-
-from prunecheck.stages.context import Context
-from prunecheck.stages.perform import perform, perform_together
-
-__all__ = ["Context", "perform", "perform_together"]

@@ -1,0 +1,145 @@
+"""A study laid out for judgement: rows become pairs of one seed, pairs become arrays of differences in points."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from prunecheck.errors import StudyError
+from prunecheck.statistics.gates import Gate, Pair, collapse_line, gate
+from prunecheck.statistics.rows import CLEAN, DENSE, Row, unique
+from prunecheck.statistics.settings import Look, Settings, schedule
+from prunecheck.statistics.variance import Array
+
+GUARD = 0.25
+"""Share of the binomial floor below which no variance is believed."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One cell before statistics: its pairs by seed, those a look has reached, and what stands in the way."""
+
+    method: str
+    check: str
+    sparsity: float
+    pairs: Mapping[int, Pair]
+    judged: tuple[int, ...]
+    """seeds that a look has reached"""
+    unpaired: int
+    """seeds of one arm that the other arm lacks"""
+    gate: Gate
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """Seeds to describe the cell by: those judged, or all there are before the first look."""
+        return self.judged or tuple(self.pairs)
+
+    def drop(self, seed: int) -> float:
+        """Clean minus corrupted accuracy, points."""
+        clean, corrupted = self.pairs[seed]
+        return 100 * (clean.accuracy - corrupted.accuracy)
+
+    @property
+    def floor(self) -> float:
+        """Variance of a difference that the test set alone explains, points squared: err / (2 n_test) for each arm.
+
+        Jordan 2023 (arXiv:2304.01910). An arm without a single error counts as one with one.
+        """
+        runs = [run for seed in self.shown for run in self.pairs[seed]]
+        if not runs:
+            return 0.0
+        n_test = runs[0].n_test
+        error = fmean(max(1 - run.accuracy, 1 / n_test) for run in runs)
+        return 2 * 100**2 * error / (2 * n_test)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A whole study: ``slots`` by (sparsity index, index into ``checks``), which lists (method, check)."""
+
+    settings: Settings
+    looks: tuple[Look, ...]
+    n_test: int
+    dense: tuple[float, ...]
+    """accuracies of the dense runs, fractions"""
+    checks: tuple[tuple[str, str], ...]
+    sparsities: tuple[float, ...]
+    slots: Mapping[tuple[int, int], Slot]
+    ranks: Mapping[str, Mapping[int, int]]
+    """method -> seed -> the place of the seed in the order in which seeds are looked at"""
+
+    @property
+    def width(self) -> int:
+        return self.looks[-1].n
+
+
+def lay_out(rows: Iterable[Row], settings: Settings) -> Layout:
+    """Lay rows out. Raises StudyError for contradicting duplicates, a changed test set, or nothing to compare."""
+    rows = unique((f"row {number}", row) for number, row in enumerate(rows, start=1))
+    sizes = sorted({row.n_test for row in rows})
+    if len(sizes) > 1:
+        raise StudyError(f"the test set changed size between rows ({sizes}): accuracies cannot be compared.")
+    arms: dict[tuple[str, str, float], dict[int, Row]] = defaultdict(dict)
+    for row in rows:
+        if row.method != DENSE:
+            if row.sparsity is None:
+                raise StudyError(f"{row} has no sparsity.")
+            arms[row.method, row.check, row.sparsity][row.seed] = row
+    checks = tuple(sorted({(method, check) for method, check, _ in arms if check != CLEAN}))
+    if not checks:
+        raise StudyError(f"nothing to judge: no row with a check other than {CLEAN!r}.")
+    sparsities = tuple(sorted({sparsity for _, check, sparsity in arms if check != CLEAN}))
+    paired = {key: _pairs(arms.get((key[0], CLEAN, key[2]), {}), arm) for key, arm in arms.items() if key[1] != CLEAN}
+    ranks = _ranks(paired)
+    most = max(len(seeds) for seeds in ranks.values())
+    looks = (Look(max(most, 1), settings.alpha),) if settings.fixed_n else schedule(settings)
+    dense = tuple(row.accuracy for row in rows if row.method == DENSE)
+    line = collapse_line(settings.chance, sizes[0], fmean(dense) if dense else None)
+    slots = {}
+    for (method, check, sparsity), pairs in paired.items():
+        width = _width(len(ranks[method]), looks, fixed=settings.fixed_n)
+        judged = tuple(seed for seed in pairs if ranks[method][seed] < width)
+        verdict = gate(check, (pairs[seed] for seed in judged or pairs), line)
+        unpaired = len(arms.get((method, CLEAN, sparsity), {}).keys() ^ arms[method, check, sparsity].keys())
+        place = (sparsities.index(sparsity), checks.index((method, check)))
+        slots[place] = Slot(method, check, sparsity, pairs, judged, unpaired, verdict)
+    return Layout(settings, looks, sizes[0], dense, checks, sparsities, slots, ranks)
+
+
+def _pairs(clean: Mapping[int, Row], corrupted: Mapping[int, Row]) -> dict[int, Pair]:
+    return {seed: (clean[seed], corrupted[seed]) for seed in sorted(clean.keys() & corrupted.keys())}
+
+
+def _ranks(paired: Mapping[tuple[str, str, float], Mapping[int, Pair]]) -> dict[str, dict[int, int]]:
+    """The order of seeds, per method: a seed that one check lost still counts, so a look means the same for all."""
+    seeds: dict[str, set[int]] = defaultdict(set)
+    for (method, _, _), pairs in paired.items():
+        seeds[method] |= pairs.keys()
+    return {method: {seed: rank for rank, seed in enumerate(sorted(found))} for method, found in seeds.items()}
+
+
+def _width(seeds: int, looks: Iterable[Look], *, fixed: bool) -> int:
+    """How many of the first seeds belong to a finished look."""
+    return seeds if fixed else max((one.n for one in looks if one.n <= seeds), default=0)
+
+
+def differences(layout: Layout, places: Iterable[tuple[int, int]]) -> Array:
+    """Drops (sparsities, checks, seeds in order), points; NaN where there is no pair or the place is not listed."""
+    d = np.full((len(layout.sparsities), len(layout.checks), layout.width), np.nan)
+    for k, j in places:
+        slot = layout.slots[k, j]
+        for seed in slot.judged:
+            d[k, j, layout.ranks[slot.method][seed]] = slot.drop(seed)
+    return d
+
+
+def guards(layout: Layout) -> Array:
+    """Smallest believable variances (sparsities, checks), points squared."""
+    guard = np.zeros((len(layout.sparsities), len(layout.checks)))
+    for (k, j), slot in layout.slots.items():
+        guard[k, j] = GUARD * slot.floor
+    return guard

@@ -1,0 +1,59 @@
+"""The margin: how many points of accuracy are worth talking about. Settled from dense runs, before any corrupted arm.
+
+A verdict without a margin would only say that the study was large (ICH E10, section 1.5; Schuirmann 1987). The rule
+looks at nothing but the dense networks and the test set, so it cannot be bent towards a verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+from prunecheck.errors import StudyError
+
+SHARE_OF_SKILL = 0.01
+SHARE_OF_ERRORS = 0.20
+EXAMPLES = 5
+ENOUGH_DENSE = 3
+
+
+class Margin(NamedTuple):
+    """``points`` of accuracy, and the ``rule`` they come from, as a sentence."""
+
+    points: float
+    rule: str
+
+
+def settle_margin(
+    dense: Sequence[float], n_test: int, *, chance: float = 0.0, override: float | None = None, was: float | None = None
+) -> Margin:
+    """The margin in points: 1 % of what the dense network knows above chance, at most a fifth of its errors.
+
+    *dense*: accuracies of the dense runs, fractions; *chance*: fraction. Never below 5 test examples. *override*:
+    the user's own margin in points; *was*: the margin written down first. Raises StudyError where there is neither
+    a dense run nor an override.
+    """
+    if override is not None:
+        rule = f"The margin of {override:.2f} points was set by hand."
+        if was is not None and not math.isclose(was, override):
+            rule += f" Changed after results were seen: it was {was:.2f}."
+        return Margin(override, rule)
+    if not dense:
+        raise StudyError(
+            "no margin: there is no row with method 'dense' to derive it from. Add the unpruned network's "
+            "accuracy, or give a margin in points, such as 0.5."
+        )
+    accuracy, floor = 100 * fmean(dense), 100 * EXAMPLES / n_test
+    skill, errors = SHARE_OF_SKILL * (accuracy - 100 * chance), SHARE_OF_ERRORS * (100 - accuracy)
+    points = max(floor, min(skill, errors))
+    if points == floor:
+        reason = f"{EXAMPLES} of the {n_test} test examples"
+    elif skill <= errors:
+        reason = f"1% of what the dense network ({accuracy:.2f}%) knows above chance ({100 * chance:.2f}%)"
+    else:
+        reason = f"a fifth of the dense network's errors ({100 - accuracy:.2f}%)"
+    few = len(dense) < ENOUGH_DENSE
+    doubt = f" Only {len(dense)} dense run{'s' * (len(dense) > 1)}: the margin itself is uncertain." if few else ""
+    return Margin(points, f"The margin of {points:.2f} points is {reason}.{doubt}")

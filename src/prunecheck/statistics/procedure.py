@@ -1,0 +1,84 @@
+"""From cells to checks to methods: who may say DEPENDS, who may say DOES NOT DEPEND, and when to stop adding seeds.
+
+Pure functions of p values; the same ones judge a real study and thousands of simulated ones. Axes: (..., sparsities,
+checks) for cells and (..., checks) for checks; NaN = not there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prunecheck.statistics.variance import Array
+
+Flags = NDArray[np.bool_]
+
+HINT = 0.20
+"""A single sparsity whose plain p for "hurts" was this small at any look forbids "on average, nothing is lost"."""
+
+
+def holm(p: Array) -> Array:
+    """Holm-adjusted p values along the last axis (Holm 1979); NaN is not part of the family."""
+    order = np.argsort(p, axis=-1)
+    ranked = np.take_along_axis(p, order, axis=-1)
+    family = np.isfinite(p).sum(axis=-1, keepdims=True)
+    steps = np.maximum(family - np.arange(p.shape[-1]), 1)
+    climbed = np.minimum(np.maximum.accumulate(ranked * steps, axis=-1), 1.0)
+    return np.take_along_axis(climbed, np.argsort(order, axis=-1), axis=-1)
+
+
+def members(cells: Array) -> Array:
+    """Size of the family of a check: its judged sparsities and, where there are several, their mean. (..., checks)"""
+    count = np.isfinite(cells).sum(axis=-2)
+    return np.asarray(np.where(count > 1, count + 1, 1), dtype=np.float64)
+
+
+def p_check_depends(cells: Array, mean: Array) -> Array:
+    """p that a check matters, at some sparsity or on average: the smallest Holm-adjusted p of the family.
+
+    *cells*: sequential p for "above the margin" (..., sparsities, checks); *mean*: that of the per-seed mean over
+    sparsities (..., checks).
+    """
+    smallest = np.fmin(np.fmin.reduce(cells, axis=-2), mean)
+    return np.minimum(smallest * members(cells), 1.0)
+
+
+def p_check_fails(mean: Array, hints: Array) -> Array:
+    """p that a check does not matter: that of the mean for "below the margin", unless one sparsity hints otherwise.
+
+    *hints*: smallest plain p for "above the margin" of every cell at any look (..., sparsities, checks). At any look,
+    not only at the latest: otherwise a hint could be waited out.
+    """
+    hint = (np.nan_to_num(hints, nan=1.0) <= HINT).any(axis=-2)
+    return np.where(hint, 1.0, mean)
+
+
+def methods_pass(depends: Array, required: Flags, alpha: float, family: str) -> Flags:
+    """Which methods pass (..., methods): every required check matters.
+
+    Intersection-union test (Berger 1982): no correction within a method. *depends*: p of the checks (..., methods,
+    checks). ``family`` "study": Holm over the methods as well.
+    """
+    worst = np.where(required, np.nan_to_num(depends, nan=1.0), 0.0).max(axis=-1)
+    worst = np.where(required.any(axis=-1), worst, np.nan)
+    return np.asarray((holm(worst) if family == "study" else worst) <= alpha)
+
+
+def checks_failed(fails: Array, required: Flags, alpha: float, family: str) -> Flags:
+    """Which required checks a method fails (..., methods, checks): Holm over its checks, or over the whole study's."""
+    p = np.where(required, np.nan_to_num(fails, nan=1.0), np.nan)
+    if family == "study":
+        flat = p.reshape(*p.shape[:-2], -1)
+        return np.asarray(holm(flat).reshape(p.shape) <= alpha)
+    return np.asarray(holm(p) <= alpha)
+
+
+def settled(depends: Array, fails: Array, required: Flags, alpha: float, family: str) -> Flags:
+    """Where more seeds are not needed (..., methods, checks).
+
+    A check that does not matter must get through the first step of Holm, or the method could never fail.
+    """
+    checks = np.maximum(required.sum(axis=-1, keepdims=True), 1)
+    methods = np.maximum(required.any(axis=-1).sum(axis=-1), 1)[..., None, None]
+    crowd = methods if family == "study" else 1
+    return np.asarray((depends <= alpha / crowd) | (fails <= alpha / (checks * crowd)))

@@ -1,0 +1,135 @@
+"""What a step may reach: the store, the data, fresh models. Caches only what is costly to make and never changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from prunecheck import data, models
+from prunecheck import tensors as tree
+from prunecheck.pruning import CHECKS
+from prunecheck.pruning.layers import Layer, layers_of
+from prunecheck.pruning.seeds import stream, torch_stream
+from prunecheck.pruning.validation import proved, sound_batches
+from prunecheck.steps.dose import corrupted
+from prunecheck.store import Store
+from prunecheck.training.feed import Feed
+
+Params = Mapping[str, Any]
+
+
+@dataclass
+class Context:
+    """``root``: where the data set's files are (not part of any key: the content's fingerprint is)."""
+
+    store: Store
+    root: str | None = None
+    _pixels: dict[str, Any] = field(default_factory=dict)
+
+    def images(self, params: Params) -> data.ImageData:
+        """The data set of a step, loaded once per process."""
+        return _images(self.root, *(params["data"][k] for k in ("name", "size", "train_size", "test_size")))
+
+    def training_set(self, params: Params) -> tuple[Tensor, Tensor]:
+        """(inputs uint8 [N, C, H, W], targets int64 [N]), corrupted where the step says so."""
+        images = self.images(params)
+        clean = torch.from_numpy(images.train_inputs), torch.from_numpy(images.train_targets)
+        corruption = params.get("corruption")
+        if corruption is None:
+            return clean
+        name = json.dumps([params["data"], corruption, params["seed"]], sort_keys=True)
+        if name not in self._pixels:
+            self._pixels.clear()  # one corrupted copy of a data set at a time
+            self._pixels[name] = corrupted_batches(clean, corruption, params["seed"], images.num_classes)
+        inputs, targets = self._pixels[name]
+        return inputs, targets
+
+    def feeds(self, params: Params, pad: int) -> tuple[Feed, Feed]:
+        """Training feed (corrupted where the step says so) and clean test feed on the step's device."""
+        images = self.images(params)
+        device = params["device"]
+        inputs, targets = self.training_set(params)
+        test = torch.from_numpy(images.test_inputs), torch.from_numpy(images.test_targets)
+        return (
+            Feed(inputs, targets, images.mean, images.std, pad=pad, device=device),
+            Feed(*test, images.mean, images.std, device=device),
+        )
+
+    def model(self, params: Params) -> nn.Module:
+        """A fresh network with the initial weights of the step's seed, in channels-last memory on its device."""
+        images = self.images(params)
+        shape = images.num_classes, images.train_inputs.shape[1], images.train_inputs.shape[-1]
+        with torch_stream(params["seed"], "init"):
+            model = build(params["model"], shape)
+        return model.to(device=params["device"], memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def input_shape(self, params: Params) -> tuple[int, int, int]:
+        """(channels, height, width) of one image of the step's data set."""
+        _, channels, height, width = self.images(params).train_inputs.shape
+        return channels, height, width
+
+    def tree(self, key: str, file: str) -> tree.Tree:
+        """Tensors of an earlier step."""
+        return tree.from_bytes(self.store.read(key, f"{file}.safetensors"))
+
+    def result(self, key: str) -> dict[str, Any]:
+        """The plain facts of an earlier step."""
+        facts: dict[str, Any] = json.loads(self.store.read(key, "result.json"))
+        return facts
+
+
+def build(model: str, shape: tuple[int, int, int]) -> nn.Module:
+    """The named network for (classes, channels, side)."""
+    classes, channels, side = shape
+    return models.build(model, num_classes=classes, in_channels=channels, image_size=side)
+
+
+def layers_for(model: str, shape: tuple[int, int, int]) -> tuple[Layer, ...]:
+    """The prunable layers of a named network; its weights do not matter."""
+    known = _layers.__wrapped__ if models.is_external(model) else _layers  # another's file may change
+    return known(model, shape)
+
+
+@lru_cache(maxsize=8)
+def _layers(model: str, shape: tuple[int, int, int]) -> tuple[Layer, ...]:
+    with torch_stream(0, "skeleton"):
+        return layers_of(build(model, shape))
+
+
+@lru_cache(maxsize=1)
+def _images(
+    root: str | None, name: str, size: int | None, train_size: int | None, test_size: int | None
+) -> data.ImageData:
+    return data.load(data.DataSpec(name, root, size, train_size, test_size))
+
+
+def corrupted_batches(
+    clean: tuple[Tensor, Tensor], corruption: Params, seed: int, classes: int
+) -> tuple[Tensor, Tensor]:
+    """A whole training set after a check at batches, proved sound. Raises PluginError."""
+    check = CHECKS.get(corruption["name"])
+    offer = {"batches": clean, "classes": classes, "rng": stream(seed, "check", corruption["label"], "batches")}
+    answer = corrupted(
+        check, offer, corruption["options"], corruption.get("dose"), stream(seed, "dose", corruption["label"])
+    )
+    batches = sound_batches(f"check {check.name!r}", answer, clean, classes)
+    proved(check, clean, batches)
+    return batches
+
+
+def as_json(facts: Mapping[str, Any]) -> bytes:
+    """Stable bytes of plain facts; numbers that are not finite are refused."""
+    return json.dumps(facts, sort_keys=True, indent=1, allow_nan=False, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not a plain fact")

@@ -1,0 +1,80 @@
+"""Touch a ticket once: scores, masks or start weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from prunecheck import tensors
+from prunecheck.pruning import CHECKS, Check
+from prunecheck.pruning.layers import Layer, weights_of
+from prunecheck.pruning.seeds import stream, torch_stream
+from prunecheck.pruning.validation import proved, sound_masks, sound_scores, sound_weights
+from prunecheck.steps.context import Context, as_json, build, layers_for
+from prunecheck.steps.dose import corrupted
+from prunecheck.steps.mask_facts import mask_facts
+from prunecheck.study.step import Step
+
+if TYPE_CHECKING:
+    from prunecheck.pruning.seeds import Rng
+
+
+def run(step: Step, context: Context) -> dict[str, bytes]:
+    """Artefact: the joint's corrupted value (``scores``, ``masks``, or for weights the whole ``start`` state) and
+    ``result.json``."""
+    params = step.params
+    check = CHECKS.get(params["check"]["name"])
+    at = params["check"]["at"]
+    images = context.images(params)
+    shape = images.num_classes, images.train_inputs.shape[1], images.train_inputs.shape[-1]
+    layers = layers_for(params["model"], shape)
+    offer: dict[str, Any] = {
+        "layers": layers,
+        "classes": images.num_classes,
+        "rng": stream(params["seed"], "check", params["check"]["label"], at, *params["purpose"]),
+    }
+    state: tensors.Tree = {}
+    source = "scores" if at == "scores" else "masks"
+    found = context.tree(step.inputs[source], source)
+    offer[source] = {layer.name: found[layer.name] for layer in layers}
+    if at == "weights":
+        model = context.model(params)
+        if "start" in step.inputs:
+            model.load_state_dict(context.tree(step.inputs["start"], params["file"]))
+        state = tensors.clone(model.state_dict())
+        offer["weights"] = {n: w * offer["masks"][n].to(w.device) for n, w in weights_of(model, layers).items()}
+    if "initial" in check.asks:
+        with torch_stream(params["seed"], "check", params["check"]["label"], "initial"):
+            offer["initial"] = weights_of(build(params["model"], shape), layers)
+    dose, rng = (
+        params["check"].get("dose"),
+        stream(params["seed"], "dose", params["check"]["label"], *params["purpose"]),
+    )
+    answer = touched(check, offer, params["check"]["options"], dose, rng, layers)
+    facts: dict[str, Any] = {}
+    if at == "masks":
+        facts = mask_facts(answer, layers, params["model"], shape)
+    if at == "weights":
+        answer, at = state | answer, "start"
+    return {f"{at}.safetensors": tensors.to_bytes(answer), "result.json": as_json(facts)}
+
+
+def touched(
+    check: Check,
+    offer: Mapping[str, Any],
+    options: Mapping[str, Any],
+    dose: float | None,
+    rng: Rng,
+    layers: tuple[Layer, ...],
+) -> tensors.Tree:
+    """The joint's corrupted value, proved sound. Raises PluginError."""
+    at, who = check.at, f"check {check.name!r}"
+    answer = corrupted(check, offer, options, dose, rng)
+    if at == "scores":
+        answer = sound_scores(who, answer, layers)
+    elif at == "masks":
+        answer = sound_masks(who, answer, layers, None)
+    else:
+        answer = sound_weights(who, answer, layers, offer["weights"])
+    proved(check, offer[at], answer, offer.get("masks") if at == "weights" else None)
+    return answer

@@ -1,0 +1,32 @@
+"""Which weights a method values: one score serves every sparsity."""
+
+from __future__ import annotations
+
+from prunecheck import tensors
+from prunecheck.pruning import METHODS
+from prunecheck.steps.context import Context, as_json
+from prunecheck.steps.scored import NEEDS_BATCHES, asked, scoring_batches, task_of, weights_and_model
+from prunecheck.study.step import Step
+
+
+def run(step: Step, context: Context) -> dict[str, bytes]:
+    """Artefact: ``scores`` (higher = keep; pruned weights of an earlier round score lowest) and ``result.json``."""
+    params = step.params
+    method = METHODS.get(params["method"]["name"])
+    masks = context.tree(step.inputs["previous"], "masks") if "previous" in step.inputs else None
+    batches = scoring_batches(context, params) if NEEDS_BATCHES & set(method.asks) else []
+    scores = asked(
+        method,
+        weights_and_model(context, params, step.inputs),
+        batches,
+        task_of(params),
+        masks=masks,
+        sparsity=params.get("sparsity", 0.0),
+        options=params["method"]["options"],
+        seed=params["seed"],
+        label=params["label"],
+        input_shape=context.input_shape(params),
+        preset=params.get("preset"),
+    )
+    facts = {"samples": sum(len(targets) for _, targets in batches)}
+    return {"scores.safetensors": tensors.to_bytes(scores), "result.json": as_json(facts)}

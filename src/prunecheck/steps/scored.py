@@ -1,0 +1,134 @@
+"""What a method is offered when it is asked: weights, a private model, scoring batches, the loss over both."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunecheck.errors import ModelError, PluginError
+from prunecheck.pruning import Method
+from prunecheck.pruning.counts import kept_total
+from prunecheck.pruning.layers import Layer, layers_of, total, weights_of
+from prunecheck.pruning.masks import counts_of
+from prunecheck.pruning.presets import scoring_for
+from prunecheck.pruning.pruned import masks_in_module
+from prunecheck.pruning.scoring import Batch, ScoringLoss, balanced_samples, halved, redrawn, scoring_copy
+from prunecheck.pruning.seeds import stream
+from prunecheck.pruning.task import Task, task_named
+from prunecheck.pruning.validation import ask, sound_masks, sound_scores
+from prunecheck.steps.context import Context, Params
+from prunecheck.text import percent
+from prunecheck.training.feed import Feed
+
+NEEDS_BATCHES = frozenset({"batches", "loss"})
+NEEDS_COPY = frozenset({"model", "loss"})
+SLACK = 0.01
+"""By how much of the kept weights a method that counts for itself may miss the total."""
+
+
+def scoring_batches(context: Context, params: Params) -> list[Batch]:
+    """The study's scoring batches: class-balanced, without augmentation, from the (perhaps corrupted) training set."""
+    images = context.images(params)
+    inputs, targets = context.training_set(params)
+    feed = Feed(inputs, targets, images.mean, images.std, device=params["device"])
+    how, rng = params["scoring"], stream(params["seed"], "scoring batches")
+    return [feed.select(i) for i in balanced_samples(targets.numpy(), how["samples_per_class"], how["batches"], rng)]
+
+
+def weights_and_model(context: Context, params: Params, inputs: Mapping[str, str]) -> nn.Module:
+    """The network a method prunes: initial, or as an earlier step left it; pruned weights of an earlier round are 0.
+
+    Raises ModelError where that training diverged.
+    """
+    model = context.model(params)
+    if "weights" in inputs:
+        model.load_state_dict(context.tree(inputs["weights"], "final"))
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+            raise ModelError("the network to prune is not finite: its training diverged. Lower training.lr.")
+    return model
+
+
+def asked(
+    method: Method,
+    model: nn.Module,
+    batches: list[Batch],
+    task: Task,
+    *,
+    masks: Mapping[str, Tensor] | None = None,
+    counts: Mapping[str, int] | None = None,
+    sparsity: float,
+    options: Mapping[str, Any],
+    seed: int,
+    label: str,
+    input_shape: tuple[int, ...] = (),
+    preset: str | None = None,
+) -> dict[str, Tensor]:
+    """The scores (or, for ``gives="masks"``, the masks) of a method on one model, proved sound.
+
+    ``preset``: scores the copy of the network that a published code scores, in place of the network itself.
+    """
+    layers: tuple[Layer, ...] = layers_of(model)
+    how = scoring_for(preset, method.name)
+    if how.redraw:
+        model = _with(model, redrawn(layers, how.redraw, seed))
+    if how.halves:
+        batches = halved(batches)
+    masks = masks or {layer.name: torch.ones(layer.shape, dtype=torch.bool) for layer in layers}
+    contiguous = torch.contiguous_format  # networks are channels-last here, and plug-ins say w.view(-1)
+    weights = {
+        name: (w * masks[name].to(w.device)).contiguous(memory_format=contiguous)
+        for name, w in weights_of(model, layers).items()
+    }
+    twin = scoring_copy(model, how.normalisation) if NEEDS_COPY & set(method.asks) else model
+    if twin is not model:
+        twin.load_state_dict(weights, strict=False)  # pruned weights of an earlier round are 0 in the model too
+    if twin is not model and method.gives == "masks":  # torch.nn.utils.prune, for one, needs weights it can flatten
+        twin.to(memory_format=torch.contiguous_format)
+    offer = {
+        "weights": weights,
+        "model": twin,
+        "batches": batches,
+        "loss": ScoringLoss(twin, batches, task),
+        "layers": layers,
+        "input_shape": input_shape,
+        "counts": dict(counts or {}),
+        "masks": dict(masks),
+        "sparsity": sparsity,
+        "rng": stream(seed, "method", label, f"{sparsity:.12g}" if method.gives == "masks" else "scores"),
+    }
+    answer = ask(method, offer, options)
+    if method.gives == "masks":
+        if isinstance(answer, nn.Module):
+            answer = {layer.name: found.mask for layer, found in masks_in_module(answer).items()}
+        chosen = sound_masks(f"method {method.name!r}", answer, layers, counts)
+        if counts is None:
+            _hold_to_total(method, chosen, total(layers), sparsity)
+        return chosen
+    return sound_scores(f"method {method.name!r}", answer, layers)
+
+
+def _with(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
+    """A copy of *model* with other values for these weights."""
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        for name, weight in weights.items():
+            twin.get_parameter(name).copy_(weight)
+    return twin
+
+
+def _hold_to_total(method: Method, masks: Mapping[str, Tensor], weights: int, sparsity: float) -> None:
+    """Pruners that count for themselves round in their own ways; what they must not do is prune less than asked."""
+    kept, wanted = sum(counts_of(masks).values()), kept_total(weights, sparsity)
+    if abs(kept - wanted) > SLACK * wanted:
+        raise PluginError(
+            f"method {method.name!r} keeps {kept} of {weights} weights; a sparsity of {percent(sparsity)} leaves "
+            f"{wanted}, give or take {percent(SLACK)} of them."
+        )
+
+
+def task_of(params: Params) -> Task:
+    return task_named(params["task"])

@@ -1,0 +1,105 @@
+"""From scores to masks: exact counts, or the selection rule of a published code where a preset asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prunecheck.errors import PluginError
+from prunecheck.pruning import Allocation, Method
+from prunecheck.pruning.allocations.smart_ratio import official_counts
+from prunecheck.pruning.counts import Counts, check_counts
+from prunecheck.pruning.layers import Layer, total
+from prunecheck.pruning.masks import Masks, Selection, global_counts, global_cut, keep_top, threshold
+from prunecheck.pruning.presets import Preset, Rule, preset_named, rule_for
+from prunecheck.pruning.validation import ask
+
+
+def allocate(
+    allocation: Allocation,
+    layers: tuple[Layer, ...],
+    sparsity: float,
+    *,
+    family: str,
+    options: Mapping[str, Any],
+    scores: Mapping[str, Tensor] | None = None,
+    given: Mapping[str, int] | None = None,
+    preset: str | None = None,
+) -> Counts:
+    """How many weights each layer keeps, verified to be possible. Raises InfeasibleError."""
+    if allocation.name == "smart_ratio" and preset is not None and preset_named(preset).official_smart_ratio:
+        return official_counts(layers, sparsity, family, **options)
+    offer = {"layers": layers, "sparsity": sparsity, "scores": scores, "given": given, "family": family}
+    counts = ask(allocation, offer, options)
+    check_counts(counts, {layer.name: layer.size for layer in layers})
+    return counts if isinstance(counts, Counts) else Counts(counts)
+
+
+def counts_ahead(method: Method, allocation: Allocation, *args: Any, **kwargs: Any) -> Counts | None:
+    """The counts a mask-giving method is held to (arguments as of ``allocate``); None where its allocation goes by
+    scores, which it has none of: then it decides itself, and only the total is held. Raises PluginError where the
+    method asks for counts that cannot be."""
+    if "scores" not in allocation.asks:
+        return allocate(allocation, *args, **kwargs)
+    if "counts" in method.asks:
+        raise PluginError(
+            f"method {method.name!r} asks for 'counts', but {allocation.name!r} needs scores to say how many. "
+            "Choose another allocate, e.g. smart_ratio, erk or uniform."
+        )
+    return None
+
+
+def select(
+    allocation: Allocation,
+    layers: tuple[Layer, ...],
+    scores: Mapping[str, Tensor],
+    sparsity: float,
+    *,
+    method: str,
+    family: str,
+    options: Mapping[str, Any],
+    given: Mapping[str, int] | None = None,
+    preset: str | None = None,
+    previous: Mapping[str, Tensor] | None = None,
+) -> Selection:
+    """The mask of the best scores. Weights an earlier round pruned stay pruned, whatever they score."""
+    scores = {layer.name: scores[layer.name] for layer in layers}  # ties go to the earlier layer of the network
+    if previous is not None:
+        scores = {name: s.masked_fill(~previous[name], -torch.inf) for name, s in scores.items()}
+    rule = rule_for(preset, method)
+    if preset is None or rule is None or allocation.pool is None:
+        counts = allocate(
+            allocation, layers, sparsity, family=family, options=options, scores=scores, given=given, preset=preset
+        )
+        return keep_top(scores, counts)
+    ranked = [layer for layer in layers if layer.kind in allocation.pool]
+    alone = left_whole(preset_named(preset), ranked, family)
+    pool = {layer.name: scores[layer.name] for layer in ranked if layer.name not in alone}
+    counted = layers if preset_named(preset).counts_whole else tuple(la for la in layers if la.name in pool)
+    masks, tied = _above(pool, rule, total(counted), sparsity)
+    whole = {la.name: torch.ones(la.shape, dtype=torch.bool) for la in layers if la.name not in pool}
+    every = masks | whole
+    return Selection({layer.name: every[layer.name] for layer in layers}, tied)
+
+
+def _above(pool: Mapping[str, Tensor], rule: Rule, n: int, sparsity: float) -> tuple[Masks, int]:
+    """What a rule keeps of the pool, *n* being the weights its sparsity counts; and how many ties position decided."""
+    size, rank = sum(score.numel() for score in pool.values()), rule.rank(n, sparsity)
+    if not 0 <= rank < size:
+        return {name: torch.full_like(s, rank < 0, dtype=torch.bool) for name, s in pool.items()}, 0
+    if rule.exact:
+        chosen = keep_top(pool, global_counts(pool, size - rank))
+        return chosen.masks, chosen.tied
+    return threshold(pool, global_cut(pool, size - rank), strict=rule.strict), 0
+
+
+def left_whole(preset: Preset, ranked: Sequence[Layer], family: str) -> set[str]:
+    """The layers among *ranked* that a published code leaves alone whatever the method says."""
+    linear = [layer.name for layer in ranked if layer.kind == "linear"]
+    if preset.whole == "linear":
+        return set(linear)
+    classifier = preset.whole == "classifier" or (preset.whole == "classifier of VGG" and family == "vgg")
+    return set(linear[-1:]) if classifier else set()

@@ -1,0 +1,110 @@
+"""One sentence for whatever a study's fields break: the field, what stands there, the nearest right thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from prunecheck.study.study import CheckChoice, MethodChoice, Study
+from prunecheck.text import nearest, printable, unknown
+
+_WANTED = {
+    "string_type": "must be text in quotes",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a table",
+    "tuple_type": "must be a list",
+}
+"""Kind of problem -> what a study file wants there, where pydantic speaks of Python."""
+
+
+def explain(error: ValidationError, where: str) -> str:
+    """The first problem as a sentence, and the places of up to three more. *where*: the file's name."""
+    problems = error.errors(include_url=False)
+    problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")  # misspelt comes before missing
+    places = list(dict.fromkeys(place_of(problem["loc"]) for problem in problems))
+    # a list is also wrong where its item is: the item says it all
+    others = [p for p in places[1:] if not any(q.startswith((f"{p}.", f"{p}[")) for q in places)]
+    more = f"\n({len(others)} more: {', '.join(others[:3])})" if others else ""
+    return f"{where}: {_sentence(problems[0], places[0])}{more}"
+
+
+def not_a_field(place: str, word: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    guess = nearest(word, known)
+    return f"{place} is not a field of a study. " + (
+        f"Did you mean {guess!r}?" if guess else f"There are: {', '.join(known)}."
+    )
+
+
+def place_of(location: tuple[int | str, ...]) -> str:
+    """``('methods', 2, 'name') -> methods[2].name``."""
+    if location[:1] == ("seeds",):
+        return "seeds"  # the rest are pydantic's names for a number, a list or "auto"
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{printable(part, 40)}" if text else printable(part, 40)
+    return text or "study"
+
+
+def shown(value: object) -> str:
+    """*value* about as a study file would write it, short and harmless."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    try:
+        return printable(repr(value), 60)
+    except (ValueError, RecursionError):  # a number of thousands of digits; a list in a list in a list …
+        return f"what is there ({type(value).__name__})"
+
+
+def _sentence(problem: Any, place: str) -> str:
+    kind, found = problem["type"], shown(problem.get("input"))
+    text = problem["msg"].removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        return not_a_field(place, str(problem["loc"][-1]), fields_at(problem["loc"][:-1]))
+    if kind == "missing":
+        hint = "" if "." in place else " A study needs model, data, methods, checks and sparsities."
+        return f"{place} is missing.{hint}"
+    if kind == "too_short":
+        return f"{place} is empty: name at least one."
+    if kind == "value_error":
+        return text if place == "study" or text.startswith(place) else f"{place}: {text}"
+    if place == "seeds":
+        return f'seeds = {found} must be a number of seeds, a list of whole numbers, or "auto".'
+    if kind == "literal_error":
+        choices = [word.strip(" '\"") for word in problem["ctx"]["expected"].replace(" or ", ",").split(",")]
+        if isinstance(problem["input"], str):
+            word = "control" if place.startswith("controls") else f"valid {problem['loc'][-1]}"
+            return f"{place} = {unknown(word, problem['input'], choices)}"
+        return f"{place} = {found} must be one of {', '.join(choices)}."
+    if kind == "string_pattern_mismatch":
+        return f"{place} = {found}: letters, digits and . _ - only, at most 64."
+    if kind in ("model_type", "model_attributes_type"):
+        wanted = "must be a table" if place in ("training", "scoring") else "must be a name or a table with a name"
+        return f"{place} = {found} {wanted}."
+    if found == "nan":
+        return f"{place} = nan must be a number."
+    wanted = _WANTED.get(kind) or text.replace("Input should be", "must be")
+    single = kind == "tuple_type" and isinstance(problem["input"], (str, int, float))
+    return f"{place} = {found} {wanted}." + (f" Did you mean [{found}]?" if single else "")
+
+
+def fields_at(location: tuple[int | str, ...]) -> list[str]:
+    """The fields of the table at *location*."""
+    here: type[BaseModel] = Study
+    for part in location:
+        field = here.model_fields.get(str(part))
+        if field is None:
+            continue
+        inner: Any = {"methods": MethodChoice, "checks": CheckChoice}.get(str(part), field.annotation)
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            here = inner
+    return [name for name in here.model_fields if name != "folder"]

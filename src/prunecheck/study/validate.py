@@ -1,0 +1,174 @@
+"""Every name of a study means something, every option exists. Torch-free."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from prunecheck import data, models
+from prunecheck.errors import PrunecheckError, StudyError
+from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, Allocation, Check, Method, load_file
+from prunecheck.pruning.presets import preset_named
+from prunecheck.study.arms import DENSE, entrant, trials
+from prunecheck.study.backend import resolve_backend
+from prunecheck.study.messages import shown
+from prunecheck.study.step import canonical
+from prunecheck.study.study import CheckChoice, MethodChoice, Study, located
+from prunecheck.text import percent, printable, unknown
+from prunecheck.training.recipe import RECIPES, Recipe
+
+MAX_ROUNDS = 100
+_DEVICE = re.compile(r"cpu|mps|cuda(:\d{1,3})?")
+_PLANTED = re.compile(r"planted_(\d*\.?\d+)")
+
+
+def resolve(study: Study) -> None:
+    """Load the study's plug-ins and look up all its names. Raises StudyError (or a kind of it) naming the field."""
+    for field, text in [("data.root", study.data.root or ""), *(("plugins", name) for name in study.plugins)]:
+        if "\0" in text:
+            raise StudyError(f"{field} = {printable(text)!r} holds a null character, which no path can.")
+    for path in study.plugin_files:
+        try:
+            load_file(path)
+        except SystemExit:  # a script with its own main: we would end without a word
+            raise StudyError(f"plug-in {printable(path.name)} calls exit() when it is imported.") from None
+    if not models.is_external(study.model):
+        _named("model", "model", study.model, [*models.names(), *models.ALIASES])
+    _named("data", "data set", study.data.name, data.names())
+    if study.preset is not None:
+        _at("preset = ", preset_named, study.preset)
+    if study.training.recipe is not None:
+        _named("training.recipe", "recipe", study.training.recipe, RECIPES)
+    _resolve_training(study.recipe)
+    for i, choice in enumerate(study.methods):
+        _resolve_method(f"methods[{i}]", choice, study)
+    if {"positive", "planted"} & set(study.controls):
+        _resolve_method("controls", MethodChoice(name="lr_rewinding"), study)
+    for i, chosen in enumerate(study.checks):
+        _resolve_check(f"checks[{i}]", chosen)
+    _no_twins("methods", [entrant(study, choice).label for choice in study.methods])
+    _no_twins("checks", [trial.label for trial in trials(study)])
+    if not _DEVICE.fullmatch(study.device):
+        raise StudyError(f"device = {shown(study.device)} must be 'cpu', 'cuda', 'cuda:1' or so, or 'mps'.")
+    resolve_backend(study)
+    _named("task", "task", study.task, ["classification"])
+    data.check(located(study))
+
+
+def _named(place: str, kind: str, word: str, choices: Iterable[str]) -> None:
+    known = list(choices)
+    if word not in known:
+        raise StudyError(f"{place} = {unknown(kind, word, known)}")
+
+
+def _at(place: str, look_up: Callable[[str], object], name: str) -> None:
+    try:
+        look_up(name)
+    except PrunecheckError as error:
+        raise StudyError(f"{place}{error}") from None
+
+
+def _resolve_training(recipe: Recipe) -> None:
+    if not 0 <= recipe.rewind_epoch <= recipe.epochs:
+        raise StudyError(f"training.rewind_epoch = {recipe.rewind_epoch} is not within the {recipe.epochs} epochs.")
+    for drop in recipe.drops:
+        if not 0 < drop <= 1:
+            raise StudyError(f"training.drops: {drop:g} is no fraction of the epochs in (0, 1], such as [0.5, 0.75].")
+
+
+def _resolve_method(place: str, choice: MethodChoice, study: Study) -> None:
+    _at(f"{place} = ", METHODS.get, choice.name)
+    method = METHODS.get(choice.name)
+    _options(place, method, choice.options)
+    if choice.label in METHODS.names() and choice.label != method.name:
+        raise StudyError(f"{place}.label = {choice.label!r} is the name of another method. Choose another label.")
+    if method.name == DENSE and choice.epochs not in (None, study.recipe.epochs) and choice.label in ("", DENSE):
+        raise StudyError(f"{place}: the dense network of {choice.epochs} epochs needs a label beside the study's own.")
+    _resolve_allocation(f"{place}.allocate", choice)
+    _resolve_rounds(place, choice, max(study.sparsities))
+    _resolve_rewinding(place, choice, method, study.recipe)
+
+
+def _resolve_allocation(place: str, choice: MethodChoice) -> None:
+    if choice.allocate is None:
+        return
+    _at(f"{place} = ", ALLOCATIONS.get, choice.allocate.name)
+    allocation = ALLOCATIONS.get(choice.allocate.name)
+    _options(place, allocation, choice.allocate.options)
+    if ("given" in allocation.asks) != (choice.allocate.method is not None):
+        raise StudyError(f'{place} = {{name = "counts_of", method = "snip"}}: the two go together.')
+    if choice.allocate.method is not None:
+        _at(f"{place}.method = ", METHODS.get, choice.allocate.method)
+
+
+def _resolve_rounds(place: str, choice: MethodChoice, sparsity: float) -> None:
+    if choice.rounds is not None and choice.per_round is not None:
+        raise StudyError(f"{place}: rounds and per_round are two ways to say the same. Give one.")
+    if choice.per_round is None:
+        return
+    rounds = math.log1p(-sparsity) / math.log1p(-choice.per_round)
+    if rounds > MAX_ROUNDS:
+        raise StudyError(
+            f"{place}.per_round = {choice.per_round:g} takes {rounds:.3g} rounds to {percent(sparsity)}; "
+            f"at most {MAX_ROUNDS}."
+        )
+
+
+def _resolve_rewinding(place: str, choice: MethodChoice, method: Method, recipe: Recipe) -> None:
+    if method.when == "init" and (choice.rewind not in (None, "init") or choice.rewind_epoch is not None):
+        raise StudyError(f"{place} = {choice.name!r} prunes at initialisation: there is nothing to rewind.")
+    resumes = (choice.retrain or method.retrain) == "rest"
+    k = recipe.rewind_epoch if choice.rewind_epoch is None else choice.rewind_epoch
+    if k > recipe.epochs:
+        raise StudyError(f"{place}.rewind_epoch = {k} is not within the {recipe.epochs} epochs.")
+    if choice.rewind_epoch is not None and not resumes and (choice.rewind or method.rewind) != "epoch":
+        raise StudyError(
+            f"{place}.rewind_epoch = {k} has no effect: {choice.name} neither rewinds to one nor retrains from one."
+        )
+    if choice.epochs is not None and resumes and choice.epochs < k:
+        raise StudyError(f"{place}.epochs = {choice.epochs} ends before epoch {k}, which its retraining starts from.")
+    last = choice.epochs or recipe.epochs
+    if resumes and k >= last:
+        raise StudyError(
+            f"{place} = {choice.name!r} retrains from epoch {k}, and there are {last}: nothing is left to train. "
+            "Lower training.rewind_epoch."
+        )
+
+
+def _resolve_check(place: str, choice: CheckChoice) -> None:
+    _at(f"{place} = ", CHECKS.get, choice.name)
+    check = CHECKS.get(choice.name)
+    _options(place, check, choice.options)
+    another = choice.label in CHECKS.names() and choice.label != check.name
+    dose = _PLANTED.fullmatch(choice.label) is not None and check.name != "planted"
+    if another or dose or choice.label in ("clean", "aa"):  # the statistics know arms and controls by these names
+        raise StudyError(f"{place}.label = {choice.label!r} means something else. Choose another label.")
+
+
+def _no_twins(field: str, labels: list[str]) -> None:
+    """An alias and its name are one plug-in."""
+    twice = [label for i, label in enumerate(labels) if label in labels[:i]]
+    if twice:
+        raise StudyError(f"{field}: {twice[0]!r} stands there twice. Give one of them a label.")
+
+
+def _options(place: str, plugin: Method | Allocation | Check, options: Mapping[str, object]) -> None:
+    for option, value in options.items():
+        if option not in plugin.options:
+            raise StudyError(f"{place}.options: {unknown(f'option of {plugin.name}', option, plugin.options)}")
+        default = plugin.options[option]
+        if default is None:
+            continue
+        kind = list if isinstance(default, tuple) else type(default)
+        fits = isinstance(value, (int, float) if kind is float else kind)
+        if not fits or isinstance(value, bool) != (kind is bool):
+            raise StudyError(f"{place}.options.{option} = {shown(value)} must be a {kind.__name__}.")
+    for option, value in {**plugin.options, **options}.items():
+        try:
+            canonical(value)
+        except (TypeError, ValueError, RecursionError):
+            raise StudyError(
+                f"{place}.options.{option} = {shown(value)}: only text, finite numbers, true, false, lists and tables "
+                "of these can be options."
+            ) from None

@@ -1,0 +1,244 @@
+"""The two loops of a sparse convolution, over flat float32 buffers in which images are innermost.
+
+A surviving weight is one offset into the input: the output row it adds to and the input row it reads are both
+contiguous, ``width x images`` numbers long, whatever kernel, padding, dilation or group it came from. So a row of the
+output is a sum of shifted input rows, and the gradient of a weight is a dot product of two rows. Up to eight surviving
+weights share one pass, so that the output row is loaded and stored an eighth as often.
+
+``first[c] .. first[c+1]`` are the surviving weights of channel ``c`` (int64 [channels + 1]); ``offset`` (int64) is
+where a weight's input row begins for output row 0; ``at, plane, row`` say where a buffer's channel 0 row 0 begins and
+how far apart channels and rows are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from prunecheck.training.sparse.jit import compiled
+
+BLOCK = 2048
+"""numbers of one row handled at a time: 8 KiB, a quarter of a first-level cache"""
+
+
+@compiled
+def gather(
+    out: Any, at: int, plane: int, row: int, rows: int, length: int, x: Any, x_row: int, first: Any, offset: Any,
+    value: Any, base: Any, add: bool,
+) -> None:  # fmt: skip
+    """``out[c, h] (+)= base[c] + sum of value[k] * x[offset[k] + h * x_row:][:length]`` over the weights k of c.
+
+    *add* keeps what ``out`` holds; an empty *base* is none. Forward pass, and backward pass towards the input with
+    transposed weights.
+    """
+    for begin in range(0, length, BLOCK):
+        n = min(BLOCK, length - begin)
+        for h in range(rows):
+            here = begin + h * x_row
+            for c in range(first.size - 1):
+                start = at + c * plane + h * row + begin
+                o = out[start : start + n]
+                k, end, filled = first[c], first[c + 1], add
+                if base.size > 0:
+                    o[:] = base[c]
+                    filled = True
+                while k + 8 <= end:
+                    _add8(o, x, here, offset, value, k, filled)
+                    k, filled = k + 8, True
+                if k + 4 <= end:
+                    _add4(o, x, here, offset, value, k, filled)
+                    k, filled = k + 4, True
+                if k + 3 == end:
+                    _add3(o, x, here, offset, value, k, filled)
+                    k, filled = k + 3, True
+                if k + 2 == end:
+                    _add2(o, x, here, offset, value, k, filled)
+                    k, filled = k + 2, True
+                if k < end:
+                    _add1(o, x, here, offset, value, k, filled)
+                    filled = True
+                if not filled:
+                    o[:] = 0
+
+
+@compiled
+def dots(
+    slope: Any, g: Any, at: int, plane: int, row: int, rows: int, length: int, x: Any, x_row: int, first: Any,
+    offset: Any, base: Any,
+) -> None:  # fmt: skip
+    """``slope[k] += sum over h of g[c, h] . x[offset[k] + h * x_row:][:length]``: gradients of the weights (float64).
+
+    ``base[c] += sum of g[c]`` (float64), the gradients of the biases, unless *base* is empty.
+    """
+    for begin in range(0, length, BLOCK):
+        n = min(BLOCK, length - begin)
+        for h in range(rows):
+            here = begin + h * x_row
+            for c in range(first.size - 1):
+                start = at + c * plane + h * row + begin
+                o = g[start : start + n]
+                k, end = first[c], first[c + 1]
+                if base.size > 0:
+                    base[c] += _total(o)
+                while k + 8 <= end:
+                    _dot8(o, x, here, offset, slope, k)
+                    k += 8
+                if k + 4 <= end:
+                    _dot4(o, x, here, offset, slope, k)
+                    k += 4
+                if k + 2 <= end:
+                    _dot2(o, x, here, offset, slope, k)
+                    k += 2
+                if k < end:
+                    _dot1(o, x, here, offset, slope, k)
+
+
+@compiled
+def _add8(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bool) -> None:
+    n = o.size
+    w0, w1, w2, w3 = value[k], value[k + 1], value[k + 2], value[k + 3]
+    w4, w5, w6, w7 = value[k + 4], value[k + 5], value[k + 6], value[k + 7]
+    x0, x1 = x[here + offset[k] :][:n], x[here + offset[k + 1] :][:n]
+    x2, x3 = x[here + offset[k + 2] :][:n], x[here + offset[k + 3] :][:n]
+    x4, x5 = x[here + offset[k + 4] :][:n], x[here + offset[k + 5] :][:n]
+    x6, x7 = x[here + offset[k + 6] :][:n], x[here + offset[k + 7] :][:n]
+    if filled:
+        for j in range(n):
+            o[j] += (w0 * x0[j] + w1 * x1[j] + w2 * x2[j] + w3 * x3[j]) + (
+                w4 * x4[j] + w5 * x5[j] + w6 * x6[j] + w7 * x7[j]
+            )
+    else:
+        for j in range(n):
+            o[j] = (w0 * x0[j] + w1 * x1[j] + w2 * x2[j] + w3 * x3[j]) + (
+                w4 * x4[j] + w5 * x5[j] + w6 * x6[j] + w7 * x7[j]
+            )
+
+
+@compiled
+def _add4(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bool) -> None:
+    n = o.size
+    w0, w1, w2, w3 = value[k], value[k + 1], value[k + 2], value[k + 3]
+    x0, x1 = x[here + offset[k] :][:n], x[here + offset[k + 1] :][:n]
+    x2, x3 = x[here + offset[k + 2] :][:n], x[here + offset[k + 3] :][:n]
+    if filled:
+        for j in range(n):
+            o[j] += w0 * x0[j] + w1 * x1[j] + w2 * x2[j] + w3 * x3[j]
+    else:
+        for j in range(n):
+            o[j] = w0 * x0[j] + w1 * x1[j] + w2 * x2[j] + w3 * x3[j]
+
+
+@compiled
+def _add3(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bool) -> None:
+    n = o.size
+    w0, w1, w2 = value[k], value[k + 1], value[k + 2]
+    x0, x1, x2 = x[here + offset[k] :][:n], x[here + offset[k + 1] :][:n], x[here + offset[k + 2] :][:n]
+    if filled:
+        for j in range(n):
+            o[j] += w0 * x0[j] + w1 * x1[j] + w2 * x2[j]
+    else:
+        for j in range(n):
+            o[j] = w0 * x0[j] + w1 * x1[j] + w2 * x2[j]
+
+
+@compiled
+def _add2(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bool) -> None:
+    n = o.size
+    w0, w1 = value[k], value[k + 1]
+    x0, x1 = x[here + offset[k] :][:n], x[here + offset[k + 1] :][:n]
+    if filled:
+        for j in range(n):
+            o[j] += w0 * x0[j] + w1 * x1[j]
+    else:
+        for j in range(n):
+            o[j] = w0 * x0[j] + w1 * x1[j]
+
+
+@compiled
+def _add1(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bool) -> None:
+    n = o.size
+    w0, x0 = value[k], x[here + offset[k] :][:n]
+    if filled:
+        for j in range(n):
+            o[j] += w0 * x0[j]
+    else:
+        for j in range(n):
+            o[j] = w0 * x0[j]
+
+
+@compiled
+def _dot8(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
+    n = o.size
+    x0, x1 = x[here + offset[k] :][:n], x[here + offset[k + 1] :][:n]
+    x2, x3 = x[here + offset[k + 2] :][:n], x[here + offset[k + 3] :][:n]
+    x4, x5 = x[here + offset[k + 4] :][:n], x[here + offset[k + 5] :][:n]
+    x6, x7 = x[here + offset[k + 6] :][:n], x[here + offset[k + 7] :][:n]
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = np.float32(0)
+    for j in range(n):
+        t = o[j]
+        s0 += t * x0[j]
+        s1 += t * x1[j]
+        s2 += t * x2[j]
+        s3 += t * x3[j]
+        s4 += t * x4[j]
+        s5 += t * x5[j]
+        s6 += t * x6[j]
+        s7 += t * x7[j]
+    slope[k] += s0
+    slope[k + 1] += s1
+    slope[k + 2] += s2
+    slope[k + 3] += s3
+    slope[k + 4] += s4
+    slope[k + 5] += s5
+    slope[k + 6] += s6
+    slope[k + 7] += s7
+
+
+@compiled
+def _dot4(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
+    n = o.size
+    x0, x1 = x[here + offset[k] :][:n], x[here + offset[k + 1] :][:n]
+    x2, x3 = x[here + offset[k + 2] :][:n], x[here + offset[k + 3] :][:n]
+    s0 = s1 = s2 = s3 = np.float32(0)
+    for j in range(n):
+        t = o[j]
+        s0 += t * x0[j]
+        s1 += t * x1[j]
+        s2 += t * x2[j]
+        s3 += t * x3[j]
+    slope[k] += s0
+    slope[k + 1] += s1
+    slope[k + 2] += s2
+    slope[k + 3] += s3
+
+
+@compiled
+def _dot2(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
+    n = o.size
+    x0, x1 = x[here + offset[k] :][:n], x[here + offset[k + 1] :][:n]
+    s0 = s1 = np.float32(0)
+    for j in range(n):
+        t = o[j]
+        s0 += t * x0[j]
+        s1 += t * x1[j]
+    slope[k] += s0
+    slope[k + 1] += s1
+
+
+@compiled
+def _dot1(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
+    n = o.size
+    x0 = x[here + offset[k] :][:n]
+    s0 = np.float32(0)
+    for j in range(n):
+        s0 += o[j] * x0[j]
+    slope[k] += s0
+
+
+@compiled
+def _total(o: Any) -> Any:
+    s = np.float32(0)
+    for j in range(o.size):
+        s += o[j]
+    return s

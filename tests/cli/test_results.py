@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import prunecheck
+from prunecheck.statistics import Row
+from tests.cli.desk import Desk, files, run
+from tests.statistics.makers import full
+
+COLUMNS = ["method", "check", "sparsity", "seed", "accuracy", "n_test"]
+
+
+def table(folder: Path, rows: list[Row], name: str = "results.csv") -> Path:
+    """The rows as a CSV file of anybody's."""
+    path = folder / name
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows([getattr(row, column) for column in COLUMNS] for row in rows)
+    return path
+
+
+@pytest.mark.parametrize(("drop", "strictly", "answer"), [(5.0, 0, "PASSES"), (0.0, 1, "FAILS")])
+def test_a_verdict_on_anybodys_numbers(desk: Desk, tmp_path: Path, drop: float, strictly: int, answer: str) -> None:
+    path = table(tmp_path, full(snip=drop))
+    said = desk("verdict", path, "--json")
+    assert (said.code, said.err) == (0, "")
+    document = json.loads(said.out)
+    assert document == prunecheck.verdict(path).to_dict()
+    (snip,) = [method for method in document["methods"] if method["method"] == "snip"]
+    assert snip["verdict"] == answer
+    assert desk("verdict", path, "--strict").code == strictly
+    assert f"snip: {answer.lower()}" in desk("verdict", path).out
+
+
+def test_an_open_verdict_is_4_where_strict(desk: Desk, tmp_path: Path) -> None:
+    path = table(tmp_path, full(snip=0.6, seeds=3))
+    assert desk("verdict", path, "--strict", "--margin", "0.5").code == 4
+    assert desk("verdict", path, "--margin", "0.5").code == 0
+
+
+def test_the_margin_is_taken(desk: Desk, tmp_path: Path) -> None:
+    path = table(tmp_path, full(snip=5.0))
+    document = json.loads(desk("verdict", path, "--json", "--margin", "0.75").out)
+    assert document["margin"] == 0.75
+    assert document == prunecheck.verdict(path, margin=0.75).to_dict()
+    for margin in ("0", "-1", "nan", "inf"):
+        said = desk("verdict", path, "--margin", margin)
+        assert (said.code, said.out) == (2, ""), margin
+        assert "margin" in said.err
+
+
+def test_the_page_and_the_junit_file(desk: Desk, tmp_path: Path) -> None:
+    path = table(tmp_path, full(snip=0.0))
+    said = desk("verdict", path, "--out", "here", "--junit", "verdicts.xml")
+    assert said.code == 0
+    assert said.err.strip() == f"report: {Path('here') / 'index.html'}"
+    assert "snip" in (tmp_path / "here" / "index.html").read_text("utf-8")
+    assert json.loads((tmp_path / "here" / "verdicts.json").read_text()) == prunecheck.verdict(path).to_dict()
+    suite = ElementTree.parse(tmp_path / "verdicts.xml").getroot()
+    assert suite.tag in ("testsuite", "testsuites")
+    assert suite.findall(".//failure")
+
+
+def test_a_report_that_cannot_be_written_is_the_disks_fault(desk: Desk, tmp_path: Path) -> None:
+    path = table(tmp_path, full(snip=0.0))
+    (tmp_path / "file").write_text("")
+    before = files(tmp_path)
+    assert desk("verdict", path, "--out", "file").code == 74
+    assert desk("verdict", path, "--junit", tmp_path / "nowhere" / "x.xml").code == 74
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "results.csv"),
+        (b"method,check\nsnip,clean\n", "sparsity"),
+        (b"method,check,sparsity,seed,accuracy,n_test\n", "results.csv"),
+        (b"method,check,sparsity,seed,accuracy,n_test\nsnip,clean,0.9,0,91.2,100\n", "0.912"),
+        (b"method,check,sparsity,seed,accuracy,n_test\nsnip,clean,90,0,0.9,100\n", "0.9"),
+        (b"method,check,sparsity,seed,accuracy,n_test\nsnip,clean,0.9,zero,0.9,100\n", "seed"),
+        (b"\xff\xfe\x00", "results.csv"),
+        (bytes(range(256)) * 10, "results.csv"),
+    ],
+    ids=["empty", "columns missing", "no rows", "percent", "sparsity in percent", "no seed", "no text", "binary"],
+)
+def test_a_table_that_is_none(desk: Desk, tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "results.csv"
+    path.write_bytes(content)
+    said = desk("verdict", path, "--out", "here")
+    assert (said.code, said.out) == (2, "")
+    assert says in said.err
+    assert len(said.err.splitlines()) <= 3
+    assert files(tmp_path) == [path]
+
+
+def test_hostile_names_in_a_table_are_harmless(desk: Desk, tmp_path: Path) -> None:
+    rows = full(snip=0.0)
+    for name in ("sn\x1b[31mip", "[red]snip", "[/]snip", "\x1b]0;title\x07"):
+        named = [Row(name if row.method == "snip" else row.method, *_rest(row)) for row in rows]
+        said = desk("verdict", table(tmp_path, named), "--out", "here")
+        assert said.code in (0, 2), name
+        assert not {"\x1b", "\x07"} & set(said.out + said.err), name
+
+
+def _rest(row: Row) -> tuple[str, float | None, int, float, int]:
+    return row.check, row.sparsity, row.seed, row.accuracy, row.n_test
+
+
+def test_a_verdict_without_colour_and_for_nobody(tmp_path: Path) -> None:
+    path = table(tmp_path, full(snip=0.0))
+    coloured = run("verdict", path, env={"FORCE_COLOR": "1", "NO_COLOR": "", "TERM": "xterm-256color"})
+    plain = run("verdict", path, env={"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm-256color"})
+    assert "\x1b[3" in coloured.stdout
+    assert "\x1b[3" not in plain.stdout.replace("\x1b[3m", "")  # italics are no colour
+    piped = run("verdict", path, env={"NO_COLOR": "", "FORCE_COLOR": ""})
+    assert "\x1b" not in piped.stdout

@@ -1,0 +1,291 @@
+"""The page in a real browser: what a reader sees, does and prints. Skipped where there is no Chromium."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prunecheck.reporting import write
+from tests.reporting import sample
+from tests.reporting.dom import Node, parse, shape
+from tests.runner import tiny
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (the dev group)")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian package: chromium)")
+
+Browser = Any
+Page = Any
+EVERY_DETAIL = "for (const part of document.querySelectorAll('details')) part.open = true"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a study that was run: one method, one check, two sparsities, three seeds."""
+    return tiny.run(tmp_path_factory.mktemp("study"), sparsities=[0.5, 0.8], seeds=3).page
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page with every part filled."""
+    return write(sample.evidence(), tmp_path_factory.mktemp("full"))
+
+
+@contextmanager
+def opened(browser: Browser, path: Path, anchor: str = "", **context: Any) -> Iterator[tuple[Page, list[str]]]:
+    """The page and, growing, what it should never do: complain to the console, ask the network for anything."""
+    room = browser.new_context(**context)
+    room.set_default_timeout(10_000)
+    page, wrong = room.new_page(), list[str]()
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda asked: None if asked.url.startswith(("file:", "data:")) else wrong.append(asked.url))
+    try:
+        page.goto(path.as_uri() + anchor)
+        yield page, wrong
+    finally:
+        room.close()
+
+
+@pytest.mark.parametrize("which", ["real", "full"])
+def test_the_browser_builds_the_page_we_wrote_and_nothing_goes_wrong(
+    which: str, browser: Browser, request: pytest.FixtureRequest
+) -> None:
+    path = request.getfixturevalue(which)
+    with opened(browser, path) as (page, wrong):
+        built = parse(page.content())
+    written = parse(path.read_text(encoding="utf-8"))
+    assert shape(strip_comfort(built).one("html")) == shape(written.one("html"))
+    assert wrong == []
+
+
+def strip_comfort(node: Node) -> Node:
+    """The tree without what the script adds: tools, sorting buttons, filters, the tip."""
+    node.children = [
+        strip_comfort(c)
+        for c in node.children
+        if c.tag not in {"button", "input", "output"} and c.attributes.get("class") != "tip"
+    ]
+    return node
+
+
+@pytest.mark.parametrize("which", ["real", "full"])
+def test_the_verdicts_on_the_page_are_those_of_the_file(
+    which: str, browser: Browser, request: pytest.FixtureRequest
+) -> None:
+    path = request.getfixturevalue(which)
+    told = json.loads((path.parent / "verdicts.json").read_text(encoding="utf-8"))
+    with opened(browser, path) as (page, _):
+        assert json.loads(page.locator("#verdicts").text_content()) == told
+        columns = page.locator(".matrix thead th").all_text_contents()[1:]
+        shown = {}
+        for row in page.locator(".matrix tbody tr").all():
+            method = row.locator("th").inner_text().split()[0]
+            for check, cell in zip(columns, row.locator("td").all(), strict=True):
+                if cell.locator("a").count():
+                    shown[method, check] = cell.locator(".word").inner_text()[2:], cell.locator(".effect").inner_text()
+        answers = [badge[2:] for badge in page.locator(".answers .badge").all_inner_texts()]
+    assert sorted(answers) == sorted(method["verdict"].lower() for method in told["methods"])
+    judged = {(c["method"], c["check"]): c for c in told["checks"] if c["control"] not in ("identity", "planted")}
+    assert {place: word for place, (word, _) in shown.items()} == {k: c["verdict"].lower() for k, c in judged.items()}
+    for place, (_, effect) in shown.items():
+        cell = judged[place]["pooled"]
+        assert bool(effect) == (cell is not None)
+        if cell is not None:
+            assert float(effect.split()[0].replace("−", "-")) == pytest.approx(cell["mean_drop"], abs=0.006)
+
+
+def test_a_cell_of_the_matrix_opens_its_evidence_by_mouse_and_keyboard(browser: Browser, full: Path) -> None:
+    with opened(browser, full) as (page, wrong):
+        page.locator(".matrix td a").nth(3).click()
+        assert page.locator("details.check[open]").count() == 1
+        first = page.locator("details.check[open] .what").first.inner_text()
+        page.locator(".matrix td a").nth(7).focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function("document.querySelectorAll('details.check[open]').length === 2")
+        assert page.locator("details.check[open]").first.locator(".said dd").first.is_visible()
+        assert wrong == []
+        assert first
+
+
+def test_an_address_with_a_check_opens_it(browser: Browser, full: Path) -> None:
+    with opened(browser, full, "#check-3") as (page, _):
+        assert page.locator("details.check[open] .inside").evaluate_all("parts => parts.map(p => p.id)") == ["check-3"]
+
+
+def test_filter_and_open_all(browser: Browser, full: Path) -> None:
+    with opened(browser, full) as (page, _):
+        page.get_by_label("Filter the checks").fill("grasp inconclusive")
+        assert page.locator("details.check:visible").count() == 1
+        assert page.locator(".tools output").inner_text() == "1 of 25"
+        page.get_by_label("Filter the checks").fill("")
+        page.get_by_role("button", name="Open all").press("Enter")
+        assert page.locator("details.check[open]").count() == 25
+        page.get_by_role("button", name="Close all").click()
+        assert page.locator("details.check[open]").count() == 0
+
+
+def test_tables_sort_by_number_and_filter(browser: Browser, full: Path) -> None:
+    with opened(browser, full) as (page, _):
+        column = page.locator("#masks tbody tr td:nth-child(4)")
+        head = page.locator("#masks thead th:nth-child(4)")
+        head.locator("button").click()
+        assert (column.first.inner_text(), head.get_attribute("aria-sort")) == ("0.180", "ascending")
+        head.locator("button").press("Space")
+        assert (column.first.inner_text(), head.get_attribute("aria-sort")) == ("0.280", "descending")
+        page.locator("#rows details").evaluate("part => { part.open = true }")
+        page.locator("#rows input").fill("snip random_pixels 0.95")
+        assert page.locator("#rows tbody tr:visible").count() == 5
+
+
+def test_hovering_says_the_numbers_behind_a_mark(browser: Browser, full: Path) -> None:
+    cell = sample.verdict().checks[0].pooled
+    assert cell is not None
+    with opened(browser, full) as (page, _):
+        strip = page.locator("details.check svg.strip").first
+        strip.scroll_into_view_if_needed()
+        strip.hover()
+        said = page.locator(".tip").inner_text().replace("−", "-")
+        assert said.startswith(f"{cell.mean_drop:+.2f} [{cell.low:+.2f}, {cell.high:+.2f}] points")
+        assert "5 seeds: 0: " in said
+        page.mouse.move(0, 0)
+        assert page.locator(".tip").is_hidden()
+
+
+def test_every_control_can_be_reached_by_keyboard_and_shows_it(browser: Browser, full: Path) -> None:
+    with opened(browser, full) as (page, _):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the answer"
+        assert page.locator(".skip").bounding_box()["x"] >= 0
+        page.locator("details.check summary").first.focus()
+        page.keyboard.press("Space")
+        assert page.locator("details.check[open]").count() == 1
+        bare = page.evaluate(
+            """() => [...document.querySelectorAll('a, button, input, summary, [tabindex]')].filter(part => {
+                 part.focus({ focusVisible: true })
+                 return part === document.activeElement && getComputedStyle(part).outlineStyle === 'none'
+               }).length"""
+        )
+        assert bare == 0
+
+
+DARK = pytest.param("dark", ["color-contrast", "link-in-text-block"], marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("scheme", "rules"), [("light", None), DARK], ids=["light", "dark"])
+def test_axe_finds_nothing_serious(scheme: Any, rules: Any, browser: Browser, tmp_path: Path) -> None:
+    """All rules in the light, those about colour in the dark; every part of the page opened."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe (the dev group)").Axe()
+    with opened(browser, write(sample.small(), tmp_path), color_scheme=scheme) as (page, _):
+        page.evaluate(EVERY_DETAIL)
+        found = axe.run(page, options={"runOnly": rules} if rules else None).response["violations"]
+    grave = [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")]
+    assert grave == []
+
+
+def test_without_scripts_everything_is_there_and_cells_still_open(browser: Browser, full: Path) -> None:
+    with opened(browser, full) as (page, _):
+        with_scripts = page.locator("main > section").evaluate_all("parts => parts.map(part => part.id)")
+        curves = page.locator("#curves svg.panel").count()
+    with opened(browser, full, java_script_enabled=False) as (page, wrong):
+        assert [part.get_attribute("id") for part in page.locator("main > section").all()] == with_scripts
+        assert page.locator("#curves svg.panel").count() == curves
+        assert page.locator("input, button").count() == 0
+        assert page.locator("details.check[open]").count() == 0
+        page.locator(".matrix td a").nth(3).click()
+        assert page.locator("details.check[open]").count() == 1
+        page.locator("details.check summary").last.click()
+        assert page.locator("details.check[open]").count() == 2
+        assert wrong == []
+
+
+def test_training_curves_of_every_sparsity_can_be_chosen_without_scripts(browser: Browser, real: Path) -> None:
+    with opened(browser, real, java_script_enabled=False) as (page, _):
+        choices = page.locator("#curves details.choice > summary")
+        assert choices.all_inner_texts() == ["80% sparsity", "50% sparsity", "dense"]
+        assert page.locator("#curves svg.panel:visible").count() == 1
+        choices.nth(1).click()
+        assert page.locator("#curves svg.panel:visible").count() == 2
+
+
+def test_paper_gets_everything_without_scripts_too(browser: Browser, full: Path) -> None:
+    with opened(browser, full, java_script_enabled=False) as (page, _):
+        assert page.locator(".said dd").last.is_hidden()
+        page.emulate_media(media="print")
+        assert page.locator(".said dd").last.is_visible()
+        assert page.locator("#rows tbody tr").last.is_visible()
+
+
+def test_paper_gets_everything_opened_and_the_screen_gets_it_back(browser: Browser, full: Path) -> None:
+    with opened(browser, full) as (page, _):
+        page.emulate_media(media="print")
+        assert page.locator("nav").is_hidden()
+        assert page.locator(".tools").is_hidden()
+        closed = page.locator("details:not([open])").count()
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.locator("details:not([open])").count() == 0
+        assert page.locator(".said dd").last.is_visible()
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert page.locator("details:not([open])").count() == closed > 0
+        assert page.pdf().startswith(b"%PDF")
+
+
+TOO_LONG = {
+    "as it is": "",
+    "long names": "long_name_" * 30,
+    "unbroken names": "x" * 300,
+    "right to left": "עברית " * 40,
+}
+
+
+@pytest.mark.parametrize("text", TOO_LONG.values(), ids=TOO_LONG.keys())
+def test_the_page_never_scrolls_sideways(text: str, browser: Browser, full: Path, tmp_path: Path) -> None:
+    path = write(sample.hostile(text, sample.small()), tmp_path) if text else full
+    with opened(browser, path) as (page, _):
+        page.evaluate(EVERY_DETAIL)
+        for width in (320, 390, 800, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+HOSTILE = {
+    "script": "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">",
+    "attribute": '" onmouseover="document.title=\'owned\'" autofocus onfocus="document.title=\'owned\'" x="',
+    "style": "</style><style>*{display:none}</style>}*{background:url(https://example.com/x.png)}",
+    "address": "<a href=\"javascript:document.title='owned'\">x</a><base href=https://example.com>",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_text_runs_nothing_and_asks_nobody(text: str, browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, write(sample.hostile(text, sample.small()), tmp_path)) as (page, wrong):
+        page.evaluate(EVERY_DETAIL)
+        page.locator("details.check svg.strip").first.hover()
+        page.locator(".tools button").click()
+        assert page.title().endswith("· prunecheck")
+        assert page.locator("h1").is_visible()
+        assert page.locator("h1").inner_text() == " ".join(text.split())
+        assert wrong == []
+
+
+def test_the_policy_stops_what_is_smuggled_in(browser: Browser, full: Path, tmp_path: Path) -> None:
+    html = full.read_text(encoding="utf-8")
+    bad = tmp_path / "bad.html"
+    bad.write_text(html.replace("</main>", "<script>document.title='owned'</script></main>"), encoding="utf-8")
+    with opened(browser, bad) as (page, wrong):
+        assert page.title() != "owned"
+        assert any("Content Security Policy" in line for line in wrong)

@@ -1,0 +1,239 @@
+"""The page: what it says equals the verdict, it needs nothing from outside, hostile text stays text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from prunecheck.reporting import Evidence
+from prunecheck.reporting.page import page
+from prunecheck.reporting.text import effect, headline, signed
+from tests.reporting import sample
+from tests.reporting.dom import Node, parse, shape
+from tests.reporting.payloads import PAYLOADS
+
+SECTIONS = [
+    "answer",
+    "matrix",
+    "evidence",
+    "controls",
+    "accuracy",
+    "published",
+    "shares",
+    "masks",
+    "curves",
+    "health",
+    "rows",
+]
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return page(sample.evidence())
+
+
+@pytest.fixture(scope="module")
+def tree(html: str) -> Node:
+    return parse(html)
+
+
+def test_the_same_evidence_gives_the_same_bytes(html: str) -> None:
+    assert page(sample.evidence()) == html
+
+
+def test_every_part_has_a_section_and_a_link_to_it(tree: Node) -> None:
+    ids = [n.attributes["id"] for n in tree.one("main").children]
+    assert ids == [*SECTIONS, "provenance"]
+    assert [a.attributes["href"] for a in tree.one("nav").all("a")] == [f"#{i}" for i in ids]
+
+
+def test_ids_are_unique_and_every_link_inside_leads_somewhere(tree: Node) -> None:
+    ids = [n.attributes["id"] for n in tree.walk() if "id" in n.attributes]
+    assert len(ids) == len(set(ids))
+    targets = [n.attributes["href"] for n in tree.all("a")]
+    assert targets
+    assert {t.removeprefix("#") for t in targets} <= set(ids)
+    named = [n.attributes["aria-labelledby"] for n in tree.walk() if "aria-labelledby" in n.attributes]
+    assert set(named) <= set(ids)
+
+
+def test_the_matrix_says_what_the_verdict_says(tree: Node) -> None:
+    verdict = sample.verdict()
+    table = tree.one("table", "matrix")
+    columns = [th.text for th in table.one("thead").all("th")][1:]
+    said = {}
+    for row in table.one("tbody").all("tr"):
+        method = row.one("th").text.split()[0]
+        for check, cell in zip(columns, row.all("td"), strict=True):
+            said[method, check] = cell.one("span", "word").text.split(" ", 1)[1], cell.one("span", "effect").text
+    told = {
+        (c["method"], c["check"]): (c["verdict"].lower(), c["pooled"]["mean_drop"]) for c in verdict.to_dict()["checks"]
+    }
+    assert {key: word for key, (word, _) in said.items()} == {key: word for key, (word, _) in told.items()}
+    for key, (_, numbers) in said.items():
+        assert float(numbers.split()[0].replace("−", "-")) == pytest.approx(told[key][1], abs=0.006)
+
+
+def test_the_answers_and_controls_are_the_verdicts(tree: Node) -> None:
+    verdict = sample.verdict()
+    items = tree.one("ul", "answers").children
+    assert [i.one("h3").text for i in items] == [m.method for m in verdict.methods]
+    assert [i.one("span", "badge").text.split()[1] for i in items] == [m.verdict.lower() for m in verdict.methods]
+    assert [i.one("p").text for i in items] == [m.sentence for m in verdict.methods]
+    sentences = [li.one("p").text for ul in tree.all("ul", "controls") for li in ul.children]
+    assert sorted(sentences) == sorted(c.sentence for c in verdict.controls)
+
+
+def test_an_opened_check_shows_every_sparsity_and_every_seed(tree: Node) -> None:
+    opened = tree.all("details", "check")
+    checks = sample.verdict().checks
+    assert len(opened) == len(checks)
+    found = {(n.attributes["data-text"]): n for n in opened}
+    for check in checks:
+        node = found[f"{check.method} {check.check} {check.verdict.lower()}"]
+        lines = node.one("ul", "lanes").children
+        effects = [line.one("span", "effect").text.replace("−", "-") for line in lines]
+        assert effects == [effect(c) for c in (*check.cells, check.pooled)]
+        for cell, text in zip(check.cells, node.one("dl", "said").all("dd"), strict=False):
+            for seed, difference in cell.differences.items():
+                assert f"{seed}: {signed(difference)}".replace("-", "−") in text.text
+
+
+def test_the_verdict_inside_for_machines_is_the_verdict(tree: Node) -> None:
+    assert json.loads("".join(tree.by_id("verdicts").texts)) == sample.verdict().to_dict()
+
+
+def test_style_and_script_are_allowed_by_their_hashes_and_nothing_else_is(tree: Node) -> None:
+    (policy,) = [m.attributes["content"] for m in tree.all("meta") if "http-equiv" in m.attributes]
+    rules = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    (script,) = [s for s in tree.all("script") if "type" not in s.attributes]
+    for block, rule in ((tree.one("style"), "style-src"), (script, "script-src")):
+        digest = base64.b64encode(hashlib.sha256("".join(block.texts).encode()).digest()).decode()
+        assert rules.pop(rule) == f"'sha256-{digest}'"
+    assert rules == {"default-src": "'none'", "img-src": "data:", "base-uri": "'none'", "form-action": "'none'"}
+
+
+def test_nothing_is_loaded_and_nothing_is_styled_or_scripted_inline(html: str, tree: Node) -> None:
+    assert not re.search(r"https?:|url\(|@import|\bsrc=", html)
+    for node in tree.walk():
+        assert node.tag not in {"iframe", "object", "embed", "base", "form", "img"}
+        assert not [a for a in node.attributes if a == "style" or a.startswith("on")]
+
+
+def test_tables_have_captions_and_scopes_and_drawings_have_names(tree: Node) -> None:
+    for table in tree.all("table"):
+        assert table.one("caption").text
+        assert all("scope" in th.attributes for th in table.all("th"))
+    for drawing in tree.all("svg"):
+        if drawing.attributes.get("aria-hidden") != "true":
+            assert drawing.attributes["role"] == "img"
+            assert drawing.attributes["aria-label"]
+            assert drawing.one("desc").text
+    assert [len(tree.all(tag)) for tag in ("h1", "main", "nav", "header", "footer")] == [1, 1, 1, 1, 1]
+
+
+def test_no_verdict_is_told_by_colour_alone(tree: Node) -> None:
+    for node in [*tree.all("span", "badge"), *tree.all("span", "answer"), *tree.all("span", "word")]:
+        symbol, word = node.text.split(" ", 1)
+        assert symbol in "●○◐–✓✗"
+        assert word in {"depends", "does not depend", "inconclusive", "uninformative", "passes", "fails"}
+
+
+@pytest.mark.parametrize("scheme", [0, 1])
+def test_text_is_readable_in_light_and_dark(html: str, scheme: int) -> None:
+    colours = [
+        dict(re.findall(r"--([\w-]+): (#\w{6})", block)) for block in re.findall(r":root \{(.*?)\n *\}", html, re.S)
+    ]
+    palette = colours[scheme]
+    for name in ("ink", "soft", "link", "depends", "not", "open", "mute", "good"):
+        assert contrast(palette[name], palette["paper"]) >= 4.5, name
+    for name in ("depends", "not", "open"):
+        assert contrast(palette[name], palette[f"{name}-tint"]) >= 4.5, name
+    for series in range(8):
+        assert contrast(palette[f"c{series}"], palette["paper"]) >= 3.0, series
+
+
+def contrast(a: str, b: str) -> float:
+    """WCAG 2 contrast of two colours."""
+    light, dark = sorted((_luminance(a), _luminance(b)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.fixture(scope="module")
+def innocent() -> list[object]:
+    return shape(parse(page(sample.hostile("harmless"))))
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
+def test_hostile_text_changes_nothing_in_the_structure(payload: str, innocent: list[object]) -> None:
+    html = page(sample.hostile(payload))
+    html.encode("utf-8")
+    assert not [c for c in html if not c.isprintable() and c != "\n"]
+    assert shape(parse(html)) == innocent
+
+
+def test_hostile_text_is_still_there_to_be_read() -> None:
+    tree = parse(page(sample.hostile("<b>&amp;")))
+    assert tree.one("h1").text == "<b>&amp;"
+    assert tree.one("title").text == "<b>&amp; · prunecheck"
+
+
+def test_a_plain_table_of_accuracies_makes_a_page_without_empty_sections() -> None:
+    tree = parse(page(sample.plain()))
+    ids = [n.attributes["id"] for n in tree.one("main").children]
+    assert ids == ["answer", "matrix", "evidence", "controls", "accuracy", "rows", "provenance"]
+    assert (
+        tree.one("h1").text
+        == "Which of 5 pruning methods lose accuracy when 5 checks destroy what they could have used?"
+    )
+
+
+def test_a_study_without_results_still_makes_a_page() -> None:
+    empty = replace(sample.verdict(), methods=(), checks=(), controls=(), dense_accuracy=None, n_test=0, looks=())
+    tree = parse(page(Evidence("empty", [], empty)))
+    assert [n.attributes["id"] for n in tree.one("main").children] == ["answer", "controls", "rows", "provenance"]
+    assert "No controls were run" in tree.by_id("controls").text
+
+
+def test_cells_without_numbers_are_said_and_not_drawn() -> None:
+    nan = float("nan")
+    verdict = sample.verdict()
+    check = verdict.checks[0]
+    bare = replace(
+        check.cells[0], verdict="UNINFORMATIVE", mean_drop=nan, low=nan, high=float("inf"), sd=nan, differences={}
+    )
+    changed = replace(check, verdict="UNINFORMATIVE", cells=(bare,), pooled=None)
+    html = page(Evidence("x", [], replace(verdict, checks=(changed,))))
+    assert not re.search(r"\b(nan|inf)\b", html.split("<script")[0], re.IGNORECASE)
+    assert "n/a" in parse(html).one("details", "check").text
+    assert headline(changed) == bare
+
+
+def test_the_banner_comes_before_every_answer() -> None:
+    shouting = replace(sample.verdict(), banner="STUDY INVALID. The A/A control depends.")
+    answer = parse(page(replace(sample.evidence(), verdict=shouting))).by_id("answer")
+    tags = [n.attributes.get("class", n.tag) for n in answer.children]
+    assert tags[:3] == ["h2", "banner", "answers"]
+    assert "The A/A control depends." in answer.one("div", "banner").text
+
+
+def test_fifty_thousand_rows_make_a_page_of_bounded_size() -> None:
+    judged = sample.verdict()
+    few = sample.rows(judged)
+    rows = [{**row, "seed": i // 450} for i, row in zip(range(50_000), few * 112, strict=False)]
+    html = page(replace(sample.evidence(), rows=rows, verdict=judged))
+    tree = parse(html)
+    assert len(html) < 2_000_000
+    assert len(tree.by_id("rows").one("tbody").children) == 500
+    assert "49,500 more in results.csv" in tree.by_id("rows").text

@@ -1,0 +1,153 @@
+"""Exports for a paper."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from prunecheck.errors import StoreError, StudyError
+from prunecheck.reporting import Evidence
+from prunecheck.reporting.citations import ENTRIES, PAPERS_OF, PROCEDURE, papers
+from prunecheck.reporting.data import REFERENCES
+from prunecheck.reporting.latex import accuracy_table
+from prunecheck.reporting.markdown import markdown_tables
+from prunecheck.reporting.paper import bibtex, methods_paragraph, write_paper
+from prunecheck.reporting.parquet import results_parquet
+from prunecheck.reporting.print_figures import write_figures
+from tests.reporting import sample
+
+MAGIC = {".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}
+
+
+def small() -> Evidence:
+    """Two methods, two checks and one sparsity of layers: enough to draw every figure."""
+    full = sample.evidence()
+    methods, checks = ("snip", "lr_rewinding"), ("clean", *sample.CHECKS[:2])
+    judged = replace(
+        full.verdict,
+        methods=tuple(m for m in full.verdict.methods if m.method in methods),
+        checks=tuple(c for c in full.verdict.checks if c.method in methods and c.check in checks),
+    )
+    rows = [r for r in full.rows if r["method"] in methods and r["check"] in checks]
+    tables = tuple(t for t in full.layers if t.sparsity == 0.9 and t.method in (*methods, *REFERENCES))
+    return Evidence("small", rows, judged, layers=tables)
+
+
+def test_three_figures_in_three_formats_and_twice_the_same_bytes(tmp_path: Path) -> None:
+    first = write_figures(small(), tmp_path / "a", ("svg", "pdf", "png"))
+    again = write_figures(small(), tmp_path / "b", ("svg", "pdf", "png"))
+    assert sorted(p.name for p in first) == sorted(
+        f"{stem}.{form}" for stem in ("accuracy", "keep-shares", "effects") for form in ("svg", "pdf", "png")
+    )
+    for one, other in zip(first, again, strict=True):
+        assert one.read_bytes().startswith(MAGIC[one.suffix])
+        assert one.read_bytes() == other.read_bytes(), one.name
+
+
+def test_figures_name_what_they_show(tmp_path: Path) -> None:
+    for path in write_figures(small(), tmp_path, ("svg",)):
+        text = "".join(ElementTree.parse(path).getroot().itertext())
+        wanted = ["lr rewinding"] if path.stem != "keep-shares" else ["lr rewinding", "smart ratio", "erk"]
+        assert all(word in text for word in wanted), path.name
+
+
+def test_what_has_no_data_is_not_drawn(tmp_path: Path) -> None:
+    assert [p.name for p in write_figures(sample.plain(), tmp_path, ("svg",))] == ["accuracy.svg", "effects.svg"]
+
+
+def test_hostile_names_are_drawn_as_text(tmp_path: Path) -> None:
+    evidence = replace(sample.hostile("$\\frac{x$_<b>\u202e字"), curves=())
+    for path in write_figures(evidence, tmp_path, ("svg",)):
+        assert not [e for e in ElementTree.parse(path).iter() if e.tag.endswith("}b")]
+
+
+def test_an_unknown_format_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"'pgn' is not a figure format\. Did you mean 'png'"):
+        write_figures(sample.plain(), tmp_path / "new", ("svg", "pgn"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_is_a_file_is_a_disk_error(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("x")
+    with pytest.raises(StoreError, match="taken"):
+        write_figures(sample.plain(), tmp_path / "taken", ("svg",))
+
+
+def test_the_paragraph_states_the_study_and_cites_only_known_papers() -> None:
+    text = methods_paragraph(sample.evidence())
+    for said in (
+        "margin of 0.84 points",
+        "5 seeds",
+        r"90\%, 95\% and 98\%",
+        "10,000 samples",
+        r"snip~\citep{lee2019snip}",
+    ):
+        assert said in text
+    cited = {key for group in re.findall(r"\\cite[pt]\{([^}]*)\}", text) for key in group.split(",")}
+    assert cited <= set(re.findall(r"@\w+\{(\w+),", bibtex(sample.evidence())))
+
+
+def test_references_are_those_of_the_methods_used() -> None:
+    keys = re.findall(r"@\w+\{(\w+),", bibtex(sample.evidence()))
+    assert keys == sorted(keys)
+    assert {"lee2019snip", "wang2020picking", "renda2020comparing", *PROCEDURE} <= set(keys)
+    assert "tanaka2020pruning" not in keys
+
+
+def test_every_citation_has_an_entry_with_balanced_braces() -> None:
+    assert {key for keys in PAPERS_OF.values() for key in keys} | {*PROCEDURE} == set(ENTRIES)
+    for key, entry in ENTRIES.items():
+        assert re.match(rf"@\w+\{{{key},", entry)
+        assert entry.count("{") == entry.count("}")
+        assert all(field in entry for field in ("title", "author", "year"))
+
+
+@pytest.mark.parametrize(
+    ("method", "cited"),
+    [("snip", "lee2019snip"), ("LR-rewinding", "renda2020comparing"), ("lr_rewinding_imp", "renda2020comparing")],
+)
+def test_variants_cite_their_stem(method: str, cited: str) -> None:
+    assert papers(method) == (cited,)
+
+
+def test_a_method_of_ones_own_cites_nobody() -> None:
+    assert papers("my_method") == ()
+    assert papers("lt2") == ()
+
+
+@pytest.mark.parametrize("text", ["\\input{/etc/passwd} $x^2$ %_&#{}~", "a\r\nb", "\ud800\u202e", "]{x}\\end{table}"])
+def test_no_name_is_a_command_or_a_line_of_its_own(text: str) -> None:
+    bad, innocent = sample.hostile(text, sample.small()), sample.hostile("harmless", sample.small())
+    for write in (accuracy_table, methods_paragraph):
+        said, plain = write(bad), write(innocent)
+        said.encode("utf-8")
+        escapes = {r"\textbackslash", r"\textasciitilde", r"\textasciicircum"}
+        assert set(re.findall(r"\\[a-zA-Z]+", said)) <= set(re.findall(r"\\[a-zA-Z]+", plain)) | escapes
+        assert said.count("\n") == plain.count("\n")
+        assert said.count("{") - said.count(r"\{") == said.count("}") - said.count(r"\}")
+    assert markdown_tables(bad).count("\n") == markdown_tables(innocent).count("\n")
+
+
+def test_parquet_takes_whatever_a_row_holds() -> None:
+    arrow = pytest.importorskip("pyarrow.parquet")
+    import io
+
+    rows = [
+        {"method": "a\ud800", "check": "clean", "sparsity": 0.9, "seed": 1, "accuracy": 0.5, "n_test": 9, "x": [1, 2]},
+        {"method": "a", "check": "clean", "sparsity": None, "seed": "one", "accuracy": 0.6, "n_test": 9, "x": True},
+    ]
+    first, second = arrow.read_table(io.BytesIO(results_parquet(rows))).to_pylist()
+    assert (first["method"], first["sparsity"], first["seed"], first["x"]) == ("a", None, "one", "true")
+    assert (second["method"], second["sparsity"], second["seed"], second["x"]) == ("a\ufffd", 0.9, "1", "1;2")
+
+
+def test_the_same_evidence_gives_the_same_folder(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    for name in ("a", "b"):
+        write_paper(sample.small(), tmp_path / name, ("svg",), parquet=True)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name

@@ -1,0 +1,71 @@
+"""The verdict on a terminal."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from prunecheck.reporting.terminal import print_verdict
+from prunecheck.statistics.outcome import StudyVerdict
+from tests.reporting import sample
+from tests.reporting.payloads import PAYLOADS
+
+
+def shown(verdict: StudyVerdict, **console: object) -> str:
+    out = io.StringIO()
+    print_verdict(verdict, Console(file=out, **{"color_system": None, **console}))  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def test_every_method_check_and_number_is_printed() -> None:
+    verdict = sample.verdict()
+    text = shown(verdict)
+    for method in verdict.methods:
+        assert f"{method.method}: {method.verdict.lower()}." in text
+    assert text.count("does not depend  ") == sum(c.verdict == "DOES NOT DEPEND" for c in verdict.checks)
+    line = next(line for line in text.splitlines() if line.startswith("lr_rewinding   "))
+    assert line.split() == ["lr_rewinding", "random_labels", "●", "depends", "+4.30", "[+4.11,", "+4.49]"]
+
+
+def test_lines_hold_a_hundred_columns_where_nobody_watches() -> None:
+    longest = max(len(line.rstrip()) for line in shown(sample.verdict(), width=40).splitlines())
+    assert 80 < longest <= 100
+
+
+def test_few_checks_stand_side_by_side() -> None:
+    verdict = sample.verdict()
+    two = replace(verdict, checks=tuple(c for c in verdict.checks if c.check in sample.CHECKS[:2]))
+    lines = shown(two).splitlines()
+    head = next(line for line in lines if line.startswith("method"))
+    assert head.split() == ["method", "random_labels", "random_pixels"]
+
+
+def test_colour_is_an_extra() -> None:
+    coloured = shown(sample.verdict(), color_system="truecolor", force_terminal=True, width=100)
+    assert "\x1b[" in coloured
+    assert "\x1b" not in shown(sample.verdict())
+
+
+def test_only_controls_that_are_not_ok_are_spelled_out() -> None:
+    text = shown(sample.verdict())
+    assert "2 of 4 controls ok." in text
+    assert "control weak: The same arm twice" in text
+    assert "LR rewinding loses" not in text
+
+
+def test_the_banner_comes_first() -> None:
+    text = shown(replace(sample.verdict(), banner="STUDY INVALID."))
+    assert text.index("STUDY INVALID.") < text.index("random_ticket")
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
+def test_names_cannot_steer_the_terminal(payload: str) -> None:
+    text = shown(sample.hostile(payload).verdict)
+    assert not [c for c in text if not c.isprintable() and c != "\n"]
+
+
+def test_markup_in_a_name_is_printed_as_it_stands() -> None:
+    assert "[bold red]snip" in shown(sample.hostile("[bold red]").verdict)

@@ -1,0 +1,122 @@
+"""Every study that travels with the package can be loaded, planned, written and, where it is small, run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from prunecheck.errors import StudyError
+from prunecheck.pruning.layers import Layer, layers_of
+from prunecheck.resources import studies
+from prunecheck.runner.preflight import preflight
+from prunecheck.runner.progress import Progress
+from prunecheck.runner.study_run import Place, run_study
+from prunecheck.store import Store
+from prunecheck.study import load_study, make_plan
+from prunecheck.study.arms import entrants
+from prunecheck.study.plan import CLEAN, DENSE
+from prunecheck.study.text import to_toml
+from tests.resources.offered import PUBLISHED, SHAPES, TWINS, on_trust, shipped
+
+PARTS = r"-(vgg19|resnet32|resnet50)(-(cifar10|cifar100|tiny))?$|-cpu$"
+
+
+@pytest.fixture(autouse=True)
+def _on_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_trust(monkeypatch)
+
+
+@pytest.mark.parametrize("name", studies.names())
+def test_it_loads_plans_and_survives_being_written(name: str, tmp_path: Path) -> None:
+    study = shipped(name, tmp_path)
+    plan = make_plan(study)
+    assert study.name == ("study" if name == "template" else name)
+    assert study.question.endswith("?")
+    assert study.device == "cpu", "a GPU is asked for with --set device=cuda"
+    again = tmp_path / "again.toml"
+    again.write_text(to_toml(study), encoding="utf-8")
+    assert list(make_plan(load_study(again)).steps) == list(plan.steps)
+    on_gpu = make_plan(shipped(name, tmp_path, "device=cuda"))
+    assert len(on_gpu.arms) == len(plan.arms)
+
+
+@pytest.mark.parametrize("name", studies.names())
+def test_every_method_of_it_has_an_arm_at_every_sparsity(name: str, tmp_path: Path) -> None:
+    study = shipped(name, tmp_path)
+    clean = {(arm.method, arm.sparsity) for arm in make_plan(study).arms if arm.check == CLEAN}
+    for entrant in entrants(study):
+        for sparsity in (None,) if entrant.method.name == DENSE else study.sparsities:
+            assert (entrant.label, sparsity) in clean
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_scale_has_a_twin_with_its_checks(name: str, tmp_path: Path) -> None:
+    twin = re.sub(PARTS, "", name) + "-cpu"
+    assert twin in TWINS
+    big, small = shipped(name, tmp_path), shipped(twin, tmp_path)
+    assert big.checks == small.checks
+    assert [m.name for m in small.methods if m.label[:6] != "rewind"] == [
+        m.name for m in big.methods if m.label[:6] != "rewind"
+    ]
+
+
+def test_one_question_is_asked_alike_of_every_model_and_data_set(tmp_path: Path) -> None:
+    asked: dict[str, object] = {}
+    for name in PUBLISHED:
+        study = shipped(name, tmp_path)
+        labels = [method.label or method.name for method in study.methods]
+        this = (labels, study.checks, study.sparsities, study.seeds, study.controls)
+        assert asked.setdefault(re.sub(PARTS, "", name), this) == this
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_smart_ratio_of_the_published_scale_exists(name: str, tmp_path: Path) -> None:
+    """What preflight would find out on a machine with the data."""
+    from prunecheck.models import build
+    from prunecheck.runner.preflight import _everyone, _feasible
+
+    study = shipped(name, tmp_path)
+    if study.model.startswith("torchvision:"):
+        pytest.importorskip("torchvision")
+    shape = SHAPES[study.data.name]
+    layers: tuple[Layer, ...] = layers_of(build(study.model, num_classes=shape.num_classes))
+    for entrant in _everyone(study):
+        for sparsity in study.sparsities:
+            for target in entrant.targets(sparsity) if entrant.method.name != DENSE else ():
+                _feasible(entrant, layers, target, study)
+
+
+@pytest.mark.parametrize("name", [*TWINS, "demo", "template"])
+def test_a_small_study_passes_the_preflight(name: str, tmp_path: Path) -> None:
+    preflight(shipped(name, tmp_path))
+
+
+@pytest.mark.parametrize("name", ["hybrid-vgg19-cifar10", "sanity-trained-resnet32-cifar10", "imp-resnet32-cifar10"])
+def test_rewinding_is_compared_at_equal_epochs_and_at_equal_compute(name: str, tmp_path: Path) -> None:
+    """The longer random ticket and dense network train at least as long as pretraining and retraining together."""
+    study = shipped(name, tmp_path)
+    by_label = {entrant.label: entrant for entrant in entrants(study)}
+    (random,) = [e for label, e in by_label.items() if re.fullmatch(r"random_\d+x", label)]
+    (dense,) = [e for label, e in by_label.items() if re.fullmatch(r"dense_\d+x", label)]
+    rewound = by_label.get("lottery_imp") or by_label["lr_rewinding"]
+    rounds = len(rewound.targets(0.9))
+    assert random.recipe.epochs == dense.recipe.epochs >= study.recipe.epochs * (1 + rounds)
+    assert "random_ticket" in by_label
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(StudyError, match="'imp-cpu'"):
+        studies.text("imp-cup")
+
+
+@pytest.mark.slow
+def test_the_smallest_twin_runs(tmp_path: Path) -> None:
+    studied = {name: shipped(name, tmp_path) for name in TWINS}
+    smallest = min(TWINS, key=lambda name: sum(s.cost_units for s in make_plan(studied[name]).steps.values()))
+    study = shipped(smallest, tmp_path, "seeds=1")
+    results = run_study(study, Place(Store.open(tmp_path / "store"), tmp_path / "out"), 1, Progress())
+    assert len(results.rows) == len(results.plan.arms)
+    assert {method.label or method.name for method in study.methods} <= {row["method"] for row in results.rows}
+    assert results.page.is_file()

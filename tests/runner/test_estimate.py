@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prunecheck.runner.estimate import Estimate, spoken
+from prunecheck.store import Store, Timings
+from prunecheck.study import Step, make_plan
+
+from . import tiny
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-3, "0 s"),
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (95, "1 min 35 s"),
+        (599, "9 min 59 s"),
+        (640, "11 min"),
+        (3600, "1 h 0 min"),
+        (5 * 3600 + 125, "5 h 2 min"),
+        (36 * 3600, "1.5 days"),
+        (10 * 86400, "10.0 days"),
+    ],
+)
+def test_time_as_people_say_it(seconds: float, words: str) -> None:
+    assert spoken(seconds) == words
+
+
+def test_before_anything_was_timed_every_kind_of_step_has_a_rough_time(tmp_path: Path) -> None:
+    plan = make_plan(tiny.study(methods=["snip", "lr_rewinding"], checks=["random_labels", "layerwise_rearrange"]))
+    estimate = Estimate(Store.open(tmp_path))
+    assert {step.kind for step in plan.steps.values()} == {"pretrain", "score", "mask", "corrupt", "train", "compare"}
+    assert all(0 < estimate.seconds(step) < 60 for step in plan.steps.values())
+    assert estimate.total(plan.steps.values()) == pytest.approx(sum(map(estimate.seconds, plan.steps.values())))
+    assert not estimate.is_measured(plan.steps.values())
+
+
+def train(units: float, where: str = "train/resnet32@32/cpu") -> Step:
+    return Step("train", {"n": units}, cost_class=where, cost_units=units)
+
+
+def test_a_training_takes_longer_for_more_images_larger_ones_and_larger_networks(tmp_path: Path) -> None:
+    estimate = Estimate(Store.open(tmp_path))
+    base = estimate.seconds(train(1e4))
+    assert estimate.seconds(train(3e4)) == pytest.approx(3 * base)
+    assert estimate.seconds(train(1e4, "train/resnet32@64/cpu")) == pytest.approx(4 * base)
+    assert estimate.seconds(train(1e4, "train/resnet20@32/cpu")) < base
+    assert estimate.seconds(train(1e4, "train/./some/net.py:make@32/cpu")) > 0
+
+
+def test_what_was_timed_is_believed(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    for seconds in (0.02, 0.01, 0.03):
+        Timings(store).record("train/resnet32@32/cpu", seconds, "0" * 64)
+    estimate = Estimate(store)
+    assert estimate.seconds(train(500)) == pytest.approx(10)
+    assert estimate.is_measured([train(1), Step("mask", {})])
+    assert not estimate.is_measured([train(1), train(1, "train/vgg19_bn@32/cpu")])
+
+
+def test_a_run_times_its_steps(tmp_path: Path) -> None:
+    results = tiny.run(tmp_path)
+    estimate = Estimate(Store.open(tmp_path / "store"))
+    assert estimate.is_measured(results.plan.steps.values())
+    assert estimate.total(results.plan.steps.values()) < 60

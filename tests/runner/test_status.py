@@ -1,0 +1,242 @@
+"""How far a study is, as told by the store alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import prunecheck
+from prunecheck.errors import StepError
+from prunecheck.runner import failed_file
+from prunecheck.runner.adaptive import gap_of
+from prunecheck.runner.progress import Progress
+from prunecheck.runner.settled import Settled
+from prunecheck.runner.status import Status, study_status
+from prunecheck.runner.status_text import text
+from prunecheck.runner.study_run import report_study, run_study
+from prunecheck.statistics import judge
+from prunecheck.study import make_plan
+from tests.statistics.makers import full
+
+from . import tiny
+
+
+def status(folder: Path, **changes: Any) -> Status:
+    return study_status(tiny.study(**changes), tiny.place(folder), 2)
+
+
+def test_a_study_that_was_never_run(tmp_path: Path) -> None:
+    found = status(tmp_path)
+    assert (found.state, found.done, found.page, found.next) == ("not begun", 0, None, "run")
+    assert found.steps == len(make_plan(tiny.study()).steps)
+    assert found.seconds_left > 0
+    (check,) = found.checks
+    assert (check.method, check.check, check.verdict, check.seeds, check.next_look) == (
+        "snip",
+        "layerwise_rearrange",
+        None,
+        0,
+        1,
+    )
+    assert list(tmp_path.iterdir()) == [], "asking writes nothing"
+
+
+def test_a_finished_study(tmp_path: Path) -> None:
+    results = tiny.run(tmp_path)
+    found = status(tmp_path)
+    assert (found.state, found.done, found.is_over, found.next) == ("finished", found.steps, True, "read")
+    assert found.seconds_left == 0
+    assert found.page == results.page
+    assert [check.verdict for check in found.checks] == [results.verdict.checks[0].verdict]
+    assert all(kind.done == kind.all for kind in found.kinds)
+    results.page.unlink()
+    assert status(tmp_path).next == "report"
+
+
+def test_half_a_study_has_no_verdict_and_fixes_no_margin(tmp_path: Path) -> None:
+    results = tiny.run(tmp_path, seeds=3)
+    dense = [arm for arm in results.plan.arms if arm.method == "dense"]
+    place = tiny.place(tmp_path)
+    (tmp_path / "out" / "margin.json").unlink()
+    place.store.drop(dense[2].train)
+    corrupted = next(arm for arm in results.plan.arms if arm.check != "clean")
+    place.store.drop(corrupted.train)
+    found = status(tmp_path, seeds=3)
+    assert (found.state, found.steps - found.done, found.next) == ("unfinished", 2, "run")
+    (check,) = found.checks
+    assert (check.verdict, check.seeds, check.next_look) == (None, 2, 3)
+    report = report_study(results.study, place)
+    assert report.evidence.unfinished.startswith("Not finished: 2 trainings (2 steps) are missing.")
+    assert not (tmp_path / "out" / "margin.json").exists(), "one dense run is still to come"
+    again = tiny.run(tmp_path, seeds=3)
+    assert again.evidence.unfinished == ""
+    assert (tmp_path / "out" / "margin.json").exists()
+
+
+def test_an_adaptive_study_shows_the_verdicts_of_its_latest_whole_look(tmp_path: Path) -> None:
+    """The five-seed look is half there: what was settled at three stays, what is open waits for all five."""
+    changes = {"methods": ["snip", "magnitude_init"], "seeds": "auto", "max_seeds": 5}
+    three = tiny.run(tmp_path, **changes | {"seeds": 3})
+    found = status(tmp_path, **changes)
+    assert {(c.method, c.check) for c in found.checks} == {(c.method, c.check) for c in three.verdict.checks}
+    assert found.is_adaptive
+    for check in found.checks:
+        assert check.seeds == 3
+        assert (check.verdict is None) == (check.next_look is not None)
+        assert check.next_look in (None, 5)
+    ended = tiny.run(tmp_path, **changes)
+    found = status(tmp_path, **changes)
+    assert found.state == "finished"
+    judged = {(c.method, c.check): c.verdict for c in ended.verdict.checks}
+    assert {(c.method, c.check): c.verdict for c in found.checks} == judged
+
+
+RAISES = """
+    from prunecheck.pruning import method
+
+    @method
+    def touchy(weights, sparsity):
+        if sparsity > 0.85:
+            raise ValueError("too sparse \\x1b[2J for me")
+        return {n: w.abs() for n, w in weights.items()}
+"""
+
+
+def test_what_failed_is_told_until_it_is_tried_again(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {
+        "methods": ["touchy", "snip"],
+        "sparsities": [0.8, 0.9],
+        "plugins": [tiny.plugin(tmp_path, RAISES)],
+    }
+    with pytest.raises(StepError):
+        tiny.run(tmp_path, **changes)
+    found = status(tmp_path, **changes)
+    assert (found.state, found.is_over, found.next) == ("failed", True, "run")
+    (reason,) = found.failed
+    assert reason.startswith("score · touchy · clean · 90% · seed 0: ValueError: too sparse")
+    scores = next(kind for kind in found.kinds if kind.kind == "score")
+    assert (scores.failed, scores.waiting) == (1, 0)
+    assert "\x1b" not in str(found)
+    evidence = report_study(tiny.study(**changes), tiny.place(tmp_path)).evidence
+    assert evidence.unfinished.startswith("Not complete: 1 step failed, and for that 2 trainings (")
+    assert [c.verdict is None for c in found.checks] == [False, False], "nothing more will come: it was judged"
+    fewer = changes | {"sparsities": [0.8]}
+    assert status(tmp_path, **fewer).state == "finished"
+    tiny.run(tmp_path, **fewer)
+    assert not (tmp_path / "out" / failed_file.NAME).exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"a": 1}', "\xff"])
+def test_a_damaged_list_of_failures_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / failed_file.NAME).write_bytes(content.encode("latin-1"))
+    assert status(tmp_path).failed == ()
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from prunecheck.store import Store
+with Store.open(Path(sys.argv[1])).claim(sys.argv[2]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_who_is_at_work(tmp_path: Path) -> None:
+    step = next(iter(make_plan(tiny.study()).steps.values()))
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "store"), step.key]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        worker.stdout.readline()
+        found = status(tmp_path)
+        assert (found.state, found.next) == ("running", "wait")
+        (running,) = found.running
+        assert (running.key, running.title, running.process) == (step.key, step.title, worker.pid)
+        assert f"process {worker.pid} on " in text(found)
+        assert next(kind for kind in found.kinds if kind.kind == step.kind).running == 1
+        worker.communicate()
+    assert status(tmp_path).state == "not begun"
+
+
+def test_damage_is_met_by_looking_again(tmp_path: Path) -> None:
+    results = tiny.run(tmp_path)
+    victim = next(arm for arm in results.plan.arms if arm.check != "clean")
+    (tiny.place(tmp_path).store.folder(victim.train) / "result.json").write_text("{}")
+    found = status(tmp_path)
+    assert (found.state, found.steps - found.done) == ("unfinished", 1)
+
+
+def test_a_status_is_plain_json_and_the_front_doors_word(tmp_path: Path) -> None:
+    tiny.run(tmp_path)
+    found = prunecheck.status(tiny.fields(), store=tmp_path / "store", folder=tmp_path / "out")
+    document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert document["state"] == "finished"
+    assert sum(kind["done"] for kind in document["kinds"]) == document["done"] == document["steps"]
+    assert document["page"] == str(tmp_path / "out" / "index.html")
+    assert repr(found) == str(found) == text(found)
+    assert "snip" in str(found)
+
+
+def test_asking_needs_no_torch(tmp_path: Path) -> None:
+    tiny.run(tmp_path)
+    program = (
+        "import sys, json, prunecheck; fields, store, out = map(json.loads, sys.argv[1:]);"
+        "print(prunecheck.status(fields, store=store, folder=out).state, 'torch' in sys.modules)"
+    )
+    words = [json.dumps(word) for word in (tiny.fields(), str(tmp_path / "store"), str(tmp_path / "out"))]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert done.stdout.split() == ["finished", "False"]
+
+
+def test_a_gap_names_what_cannot_be_made_without_what_failed(tmp_path: Path) -> None:
+    plan, place = make_plan(tiny.study()), tiny.place(tmp_path)
+    score = next(step for step in plan.steps.values() if step.kind == "score")
+    place.folder.mkdir()
+    (place.folder / failed_file.NAME).write_text(json.dumps({score.key: "no", "f" * 64: "another study's"}))
+    gap = gap_of(plan, place)
+    assert gap.failed == {score.key: "no"}
+    assert {plan.steps[key].kind for key in gap.blocked} == {"score", "mask", "corrupt", "train", "compare"}
+    assert not gap.is_final, "the dense network can still be trained"
+
+
+def test_settled_cells_are_said_once_and_again_only_when_they_change() -> None:
+    verdict = judge(full(snip=5.0))
+    settled = Settled()
+    lines = settled.news(verdict)
+    assert lines
+    assert all(line.startswith("settled: ") for line in lines)
+    assert any(line.startswith("settled: snip x ") and ": depends, +" in line for line in lines)
+    assert settled.news(verdict) == []
+    check = next(check for check in verdict.checks if check.method == "snip" and check.control is None)
+    opened = replace(verdict, checks=(replace(check, open=True),))
+    assert Settled().news(opened) == [], "nothing provisional is said"
+    nobody_can_tell = replace(check, cells=tuple(replace(cell, verdict="UNINFORMATIVE") for cell in check.cells))
+    guard = replace(check, method="lr_rewinding", open=True)
+    assert Settled().news(replace(verdict, checks=(nobody_can_tell, guard))) == [], "a control may still show it"
+    assert Settled().news(replace(verdict, checks=(nobody_can_tell, replace(guard, open=False))))
+    cells = tuple(replace(cell, verdict="UNINFORMATIVE") for cell in check.cells)
+    (line, *_) = settled.news(replace(verdict, checks=(replace(check, cells=cells),)))
+    assert line.startswith("changed: snip x ")
+
+
+def test_a_run_says_what_a_look_settles_only_where_seeds_are_added(tmp_path: Path) -> None:
+    def said(folder: str, seeds: object) -> str:
+        heard = io.StringIO()
+        study = tiny.study(seeds=seeds, max_seeds=3)
+        run_study(study, tiny.place(tmp_path / folder), 1, Progress(Console(file=heard, width=200)))
+        return heard.getvalue()
+
+    assert "settled: snip x layerwise_rearrange at 80%: " in said("auto", "auto")
+    assert "settled" not in said("fixed", 3)

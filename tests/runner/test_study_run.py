@@ -1,0 +1,411 @@
+"""Whole studies, small ones: equal bytes whoever computes them, nothing done twice, failures contained."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from prunecheck.errors import PrunecheckError, StepError, StudyError
+from prunecheck.pruning import allocation, check, method
+from prunecheck.runner import study_run
+from prunecheck.runner.homes import hidden_from_workers
+from prunecheck.runner.progress import Progress
+from prunecheck.runner.study_results import Results
+from prunecheck.runner.study_run import mask_tier, report_study, run_study
+from prunecheck.statistics import judge, judging
+from prunecheck.steps.perform import BEGIN, STAGES
+from prunecheck.store import Store
+from prunecheck.study import Step
+
+from . import tiny
+
+FULL: dict[str, Any] = {
+    "methods": ["snip", "lr_rewinding"],
+    "checks": ["corrupted_data", "layerwise_rearrange", "layerwise_weight_shuffle"],
+    "training": {"epochs": 2, "rewind_epoch": 1, "batch_size": 30},
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    tiny.run(folder, **FULL)
+    return folder
+
+
+def results_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()}
+
+
+def cells(folder: Path) -> set[tuple[str, str, str]]:
+    with (folder / "out" / "results.csv").open(encoding="utf-8") as file:
+        return {(row["method"], row["check"], row["seed"]) for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_equal_bytes_in_every_run_and_for_any_number_of_workers(workers: int, whole: Path, tmp_path: Path) -> None:
+    tiny.run(tmp_path, workers, **FULL)
+    assert tiny.objects(tmp_path) == tiny.objects(whole)
+    assert results_of(tmp_path) == results_of(whole)
+    assert len(tiny.objects(whole)) > 60
+
+
+def test_a_second_run_trains_nothing_and_writes_the_same_results(whole: Path) -> None:
+    before = results_of(whole), tiny.objects(whole)
+    again = tiny.run(whole, **FULL)
+    assert again.ran == []
+    assert (results_of(whole), tiny.objects(whole)) == before
+
+
+def kept(folder: Path, before: Mapping[str, str]) -> bool:
+    return before.items() <= tiny.objects(folder).items()
+
+
+def trainings(results: Results) -> set[str]:
+    return {step.title for step in results.ran if step.kind in ("pretrain", "train")}
+
+
+def test_what_is_added_leaves_what_is_there_and_trains_only_the_new(tmp_path: Path) -> None:
+    tiny.run(tmp_path)
+    before = tiny.objects(tmp_path)
+    more = tiny.run(tmp_path, checks=["random_labels", "layerwise_rearrange"])
+    assert trainings(more) == {"train · snip · random_labels · 80% · seed 0"}
+    assert kept(tmp_path, before)
+    more = tiny.run(tmp_path, methods=["random_ticket", "snip"])
+    assert {title.split(" · ")[1] for title in trainings(more)} == {"random_ticket"}
+    assert kept(tmp_path, before)
+    more = tiny.run(tmp_path, sparsities=[0.9, 0.8])
+    assert len(trainings(more)) == 2
+    assert all("90%" in title for title in trainings(more))
+    more = tiny.run(tmp_path, seeds=2)
+    assert len(trainings(more)) == 3
+    assert all("seed 1" in title for title in trainings(more))
+    assert kept(tmp_path, before)
+
+
+def test_the_results_of_one_study_do_not_depend_on_what_else_is_in_the_store(whole: Path, tmp_path: Path) -> None:
+    tiny.run(tmp_path)
+    alone = results_of(tmp_path)
+    shared = run_study(
+        tiny.study(**FULL | {"methods": ["snip"], "checks": ["layerwise_rearrange"]}),
+        study_run.Place(Store.open(whole / "store"), tmp_path / "shared"),
+        1,
+        Progress(),
+    )
+    assert shared.ran == []
+    tiny.run(tmp_path / "again")
+    assert results_of(tmp_path / "again") == alone
+
+
+RAISES = """
+    from prunecheck.pruning import method
+
+    @method
+    def touchy(weights, loss, sparsity):
+        if sparsity > 0.85:
+            raise ValueError("too sparse for me")
+        return {n: w.abs() for n, w in weights.items()}
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_plugin_that_raises_in_one_cell_takes_that_cell_alone(workers: int, tmp_path: Path) -> None:
+    plug = tiny.plugin(tmp_path, RAISES)
+    changes: dict[str, Any] = {
+        "methods": ["touchy", "snip"],
+        "checks": ["random_labels", "layerwise_rearrange"],
+        "sparsities": [0.8, 0.9],
+        "plugins": [plug],
+    }
+    with pytest.raises(StepError) as caught:
+        tiny.run(tmp_path, workers, **changes)
+    message = str(caught.value)
+    assert caught.value.exit_code == 3
+    assert message.splitlines()[0].startswith("2 of the steps failed; the others are finished and in ")
+    assert "score · touchy · clean · 90% · seed 0: ValueError: too sparse for me" in message
+    assert len(message.splitlines()) <= 4
+    found = {(method_, check_) for method_, check_, _ in cells(tmp_path)}
+    arms = ("clean", "random_labels", "layerwise_rearrange")
+    assert found == {("dense", "clean"), *(("snip", arm) for arm in arms), *(("touchy", arm) for arm in arms)}
+    with (tmp_path / "out" / "results.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["method"] == "touchy"]
+    assert {row["sparsity"] for row in rows} == {"0.8"}
+    (page,) = (tmp_path / "out").glob("*.html")
+    assert str(page) in message
+    assert "touchy" in page.read_text(encoding="utf-8")
+    with pytest.raises(StepError):  # what failed is tried again, what is done is not
+        tiny.run(tmp_path, **changes)
+
+
+BAD = """
+    import multiprocessing
+
+    from prunecheck.pruning import method
+
+    @method
+    def bad(weights, loss):
+        1 / (multiprocessing.parent_process() is None)  # not when it is tried before the run
+        return weights
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_method_that_always_raises_does_not_hang_the_workers(tmp_path: Path) -> None:
+    """Its clean and its corrupted mask both fail, and the step that compares them hangs on both."""
+    plug = tiny.plugin(tmp_path, BAD)
+    with pytest.raises(StepError, match="ZeroDivisionError"):
+        tiny.run(tmp_path, 2, methods=["bad", "snip"], checks=["random_labels"], plugins=[plug])
+    assert ("snip", "random_labels", "0") in cells(tmp_path)
+
+
+def test_a_method_whose_clean_arm_fails_has_nothing_to_compare_its_others_with(tmp_path: Path) -> None:
+    """The corrupted arms are there; without a clean one they are left out, and the study is judged all the same."""
+
+    tried: list[bool] = []
+
+    @method(name="likes_noise")
+    def _likes_noise(weights: Any, batches: Any) -> Any:
+        if tried and len(batches[0][1].unique()) == 10:  # what random labels never are here
+            raise ValueError("too tidy")
+        tried.append(True)
+        return {name: weight.abs() for name, weight in weights.items()}
+
+    @check(at="batches", name="one_label")
+    def _one_label(batches: Any) -> Any:
+        return batches[0], batches[1] * 0
+
+    with pytest.raises(StepError, match="too tidy"):
+        tiny.run(tmp_path, methods=["likes_noise", "snip"], checks=["one_label"])
+    assert {method_ for method_, _, _ in cells(tmp_path)} == {"dense", "snip"}
+
+
+DIES = """
+    import multiprocessing, os
+
+    from prunecheck.pruning import method
+
+    @method
+    def deadly(weights):
+        if multiprocessing.parent_process() is not None:
+            os._exit(9)
+        return weights
+"""
+
+
+def test_a_worker_that_dies_costs_its_own_cell_only(tmp_path: Path) -> None:
+    plug = tiny.plugin(tmp_path, DIES)
+    with pytest.raises(StepError, match="its worker process died twice"):
+        tiny.run(tmp_path, 2, methods=["deadly", "snip", "magnitude_init"], plugins=[plug])
+    assert {method_ for method_, _, _ in cells(tmp_path)} == {"dense", "snip", "magnitude_init"}
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+KINDS = [
+    ("pretrain", "final.safetensors"),
+    ("pretrain", "result.json"),
+    ("mask", "masks.safetensors"),
+    ("mask", "result.json"),
+    ("train", "result.json"),
+    ("train", "manifest.json"),
+    ("compare", "result.json"),
+]
+
+
+@pytest.mark.parametrize(("kind", "file"), KINDS)
+def test_a_damaged_artefact_is_made_again_in_the_same_run(kind: str, file: str, tmp_path: Path) -> None:
+    """One bit flipped in what the rest of the study needs, or in what the report reads."""
+    changes: dict[str, Any] = {"methods": ["lr_rewinding"]}
+    first = tiny.run(tmp_path, **changes)
+    before, page = tiny.objects(tmp_path), results_of(tmp_path)
+    victim = next(step for step in first.plan.steps.values() if step.kind == kind)
+    store = Store.open(tmp_path / "store")
+    if file == "final.safetensors":  # nobody reads it unless a ticket is trained again
+        for step in first.plan.steps.values():
+            if step.kind == "train":
+                store.drop(step.key)
+    if file == "masks.safetensors":
+        for step in first.plan.steps.values():
+            if step.kind in ("train", "compare"):
+                store.drop(step.key)
+    flip(store.folder(victim.key) / file)
+    again = tiny.run(tmp_path, **changes)
+    assert victim.key in {step.key for step in again.ran}
+    assert not again.failures
+    assert tiny.objects(tmp_path) == before
+    assert results_of(tmp_path) == page
+    assert len(list((tmp_path / "store" / "quarantine").iterdir())) == 1
+
+
+def test_a_report_names_a_damaged_artefact_and_goes_on_without_it_next_time(tmp_path: Path) -> None:
+    results = tiny.run(tmp_path, checks=["layerwise_rearrange", "random_labels"])
+    store = Store.open(tmp_path / "store")
+    arm = next(arm for arm in results.plan.arms if arm.check == "random_labels")
+    flip(store.folder(arm.mask or "") / "result.json")
+    with pytest.raises(PrunecheckError, match="is damaged"):
+        report_study(results.study, tiny.place(tmp_path))
+    report_study(results.study, tiny.place(tmp_path))
+    assert cells(tmp_path) == {
+        ("dense", "clean", "0"),
+        ("snip", "clean", "0"),
+        ("snip", "layerwise_rearrange", "0"),
+    }
+
+
+def test_a_report_trains_nothing_and_equals_that_of_the_run(whole: Path, tmp_path: Path) -> None:
+    place = replace(tiny.place(whole), folder=tmp_path / "out")
+    before = tiny.objects(whole)
+    found = report_study(tiny.study(**FULL), place)
+    assert found.ran == []
+    assert tiny.objects(whole) == before
+    assert (tmp_path / "out" / "results.csv").read_bytes() == (whole / "out" / "results.csv").read_bytes()
+
+
+def test_a_report_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"study 'tiny' has no results to judge in .* yet: run it first"):
+        report_study(tiny.study(), tiny.place(tmp_path))
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("lost", ["clean", "layerwise_rearrange"])
+def test_a_report_of_half_a_study_says_so(lost: str, tmp_path: Path) -> None:
+    """It was interrupted when a corrupted arm was there before its clean one, or the clean one alone."""
+    results = tiny.run(tmp_path)
+    store = Store.open(tmp_path / "store")
+    for arm in results.plan.arms:
+        if (arm.method, arm.check) == ("snip", lost):
+            store.drop(arm.train)
+    with pytest.raises(StudyError, match=r"study 'tiny' has no results to judge in .* yet: run it first"):
+        report_study(results.study, tiny.place(tmp_path))
+
+
+def test_the_margin_is_written_before_any_corrupted_arm_is_made_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out" / "margin.json"
+    there: dict[str, bool] = {}
+    for table, kind, stage in [(stages, *item) for stages in (STAGES, BEGIN) for item in stages.items()]:
+
+        def watched(step: Step, context: Any, kind: str = kind, stage: Any = stage) -> Any:
+            there.setdefault(kind, path.exists())
+            return stage(step, context)
+
+        monkeypatch.setitem(table, kind, watched)  # type: ignore[arg-type]
+    tiny.run(tmp_path)
+    assert there.pop("pretrain") is False
+    assert there == {"score": True, "mask": True, "corrupt": True, "train": True, "compare": True}
+    written = path.read_bytes()
+    results = tiny.run(tmp_path, seeds=2, margin=9.5)
+    assert path.read_bytes() == written
+    assert results.verdict.margin == 9.5
+    assert f"{json.loads(written)['margin']:.2f}" in results.verdict.margin_rule  # what was written down is shown
+    assert tiny.run(tmp_path).verdict.margin == json.loads(written)["margin"]
+
+
+def test_open_verdicts_get_more_seeds_and_settled_ones_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+
+    def undecided(rows: Any, **how: Any) -> Any:
+        """The real verdict, except that SNIP under rearrangement is open until it has five seeds."""
+        found = list(rows)
+        verdict = judge(found, **how)
+        have = {row.seed for row in found if (row.method, row.check) == ("snip", "layerwise_rearrange")}
+        taken.append(len(have))
+        checks = tuple(
+            replace(c, open=(c.method, c.check) == ("snip", "layerwise_rearrange") and len(have) < 5)
+            for c in verdict.checks
+        )
+        return replace(verdict, checks=checks)
+
+    monkeypatch.setattr(judging, "judge", undecided)
+    results = tiny.run(
+        tmp_path, methods=["snip", "magnitude_init"], checks=["layerwise_rearrange", "random_labels"], seeds="auto"
+    )
+    assert taken == [3, 5]
+    seeds: dict[tuple[str, str], set[int]] = {}
+    for row in results.rows:
+        seeds.setdefault((row["method"], row["check"]), set()).add(row["seed"])
+    assert seeds["snip", "layerwise_rearrange"] == seeds["snip", "clean"] == {0, 1, 2, 3, 4}
+    assert seeds["snip", "random_labels"] == {0, 1, 2}
+    assert seeds["magnitude_init", "clean"] == seeds["magnitude_init", "layerwise_rearrange"] == {0, 1, 2}
+    assert ("magnitude_init", "random_labels") not in seeds  # it sees no data
+    margin = json.loads((tmp_path / "out" / "margin.json").read_text())
+    assert len(margin["dense_accuracies"]) == 3
+    walked = report_study(results.study, tiny.place(tmp_path))
+    assert walked.rows == results.rows
+
+
+def test_the_dense_network_that_fails_ends_the_study_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise MemoryError("not enough of it")
+
+    monkeypatch.setitem(STAGES, "pretrain", fail)
+    with pytest.raises(StepError, match=r"pretrain · seed 0: MemoryError: not enough of it"):
+        tiny.run(tmp_path)
+
+
+def test_the_mask_tier_trains_nothing(tmp_path: Path) -> None:
+    study = tiny.study(methods=["snip", "lr_rewinding"], checks=["layerwise_rearrange", "random_labels"])
+    store = Store.open(tmp_path / "store")
+    found, left_out = mask_tier(study, store, 1, Progress())
+    assert left_out == ["lr_rewinding"]
+    assert [(o.method, o.check, o.sparsity) for o in found] == [
+        ("snip", "layerwise_rearrange", 0.8),
+        ("snip", "random_labels", 0.8),
+    ]
+    rearranged, relabelled = found
+    assert 0 < rearranged.iou < relabelled.iou < 1
+    assert abs(rearranged.iou - rearranged.chance_iou) < 0.05
+    kinds = {path.name for path in (tmp_path / "store" / "objects").rglob("*") if path.is_file()}
+    assert "final.safetensors" not in kinds
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_written_for_a_study_that_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(StudyError):
+        tiny.run(tmp_path, scoring={"samples_per_class": 7})
+    assert not (tmp_path / "store").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_method_that_workers_cannot_see_runs_in_this_process(tmp_path: Path) -> None:
+    """Defined in a notebook: no file to name, no package to install."""
+
+    @method(name="mine")
+    def _mine(weights: Any) -> Any:
+        return {name: weight.abs() for name, weight in weights.items()}
+
+    heard = io.StringIO()
+    study = tiny.study(methods=["snip", "mine"])
+    run_study(study, tiny.place(tmp_path), 2, Progress(Console(file=heard, width=60)))
+    assert ("mine", "layerwise_rearrange", "0") in cells(tmp_path)
+    assert "'mine' is defined in tests.runner.test_study_run, where worker processes cannot see it" in heard.getvalue()
+
+
+def test_what_workers_can_see(tmp_path: Path) -> None:
+    plug = tiny.plugin(tmp_path, "from prunecheck.pruning import check\n\n@check(at='masks')\ndef c(masks): ...\n")
+    assert hidden_from_workers(tiny.study(checks=["c"], plugins=[plug], controls=["identity", "positive"])) is None
+
+    @allocation(name="all_in_the_last")
+    def _allocation(layers: Any) -> Any: ...
+
+    borrowed = {"name": "random_ticket", "allocate": {"name": "counts_of", "method": "snip"}}
+    assert hidden_from_workers(tiny.study(methods=[borrowed])) is None
+    hidden = hidden_from_workers(tiny.study(methods=[{"name": "snip", "allocate": "all_in_the_last"}]))
+    assert hidden is not None
+    assert hidden.name == "all_in_the_last"

@@ -1,0 +1,37 @@
+"""The room is cheap to enter: numpy and scipy come when something is judged."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+room = import_module("prunecheck.statistics")
+
+
+def test_every_public_name_is_there() -> None:
+    for name in room.__all__:
+        assert getattr(room, name).__module__.startswith("prunecheck.statistics.")
+    assert set(room.__all__) == set(room._HOME)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'prunecheck.statistics' has no attribute 'juge'$"):
+        _ = room.juge
+
+
+def loaded(name: str) -> set[str]:
+    """The heavy modules that importing *name* from the room brings along, in a fresh interpreter."""
+    code = f"import sys; from prunecheck.statistics import {name}; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    return {"numpy", "scipy", "scipy.stats", "torch"} & set(modules)
+
+
+def test_rows_and_settings_need_neither_numpy_nor_scipy() -> None:
+    assert loaded("Row, Settings, read_rows") == set()
+
+
+def test_judging_needs_no_torch_and_no_scipy_stats() -> None:
+    assert loaded("judge") == {"numpy", "scipy"}
