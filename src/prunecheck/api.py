@@ -119,11 +119,11 @@ def mask(
     ModelError, PluginError, InfeasibleError.
     """
     from prunecheck.pruning import ALLOCATIONS, METHODS
+    from prunecheck.pruning.apply import asked
     from prunecheck.pruning.layers import family_of, layers_of
     from prunecheck.pruning.presets import preset_named
+    from prunecheck.pruning.select import counts_ahead, select
     from prunecheck.pruning.task import task_named
-    from prunecheck.steps.scored import asked
-    from prunecheck.steps.select import counts_ahead, select
     from prunecheck.text import parse_sparsity
 
     target, plugin = parse_sparsity(sparsity), METHODS.get(method)
@@ -209,11 +209,10 @@ def counts(
     preset: str | None = None,
 ) -> list[tuple[str, int, int]]:
     """``(layer, weights, kept)`` of a module or a named model under an allocation that needs no scores."""
-    from prunecheck.pruning import ALLOCATIONS
+    from prunecheck.pruning import ALLOCATIONS, select
     from prunecheck.pruning.layers import family_of, layers_of
     from prunecheck.pruning.presets import preset_named
     from prunecheck.pruning.seeds import torch_stream
-    from prunecheck.steps import select
     from prunecheck.steps.context import build
     from prunecheck.text import parse_sparsity
 

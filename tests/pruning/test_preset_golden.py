@@ -13,11 +13,11 @@ from torch import Tensor
 
 from prunecheck.api import mask
 from prunecheck.pruning import ALLOCATIONS, METHODS
+from prunecheck.pruning.apply import asked
 from prunecheck.pruning.layers import layers_of, weights_of
 from prunecheck.pruning.seeds import torch_stream
+from prunecheck.pruning.select import select
 from prunecheck.pruning.task import task_named
-from prunecheck.steps.scored import asked
-from prunecheck.steps.select import select
 from tests.pruning.golden.small_net import SmallNet, VGGSmallNet, batch, packed, small_net
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "presets.json").read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ from prunecheck.pruning.presets import (
     rule_for,
     scoring_for,
 )
-from prunecheck.steps.select import left_whole
+from prunecheck.pruning.select import left_whole
 
 
 def one_to(n: int) -> list[float]:

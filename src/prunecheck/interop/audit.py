@@ -15,10 +15,10 @@ from prunecheck.interop import display
 from prunecheck.interop.read import Source, read_masks
 from prunecheck.pruning.allocations.erk import erk
 from prunecheck.pruning.allocations.smart_ratio import smart_ratio
+from prunecheck.pruning.connectivity import connected_weights, dead_units
 from prunecheck.pruning.layers import Layer, family_of, layers_of, total
 from prunecheck.pruning.masks import counts_of
 from prunecheck.pruning.pruned import masks_in_module
-from prunecheck.steps.mask_facts import connected_weights, dead_units
 from prunecheck.text import percent
 
 NEARLY_NOTHING = 0.5

@@ -57,9 +57,9 @@ def _is_news(plugin: Method | Check, options: Mapping[str, Any]) -> bool:
 def _try_method(place: str, one: Entrant, study: Study, model: nn.Module) -> None:
     import torch
 
+    from prunecheck.pruning.apply import asked
+    from prunecheck.pruning.select import counts_ahead, select
     from prunecheck.pruning.task import task_named
-    from prunecheck.steps.scored import asked
-    from prunecheck.steps.select import counts_ahead, select
 
     layers, sparsity, seed = layers_of(model), study.sparsities[0], study.first_seeds()[0]
     ready = model.to(device=study.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -93,7 +93,7 @@ def _try_method(place: str, one: Entrant, study: Study, model: nn.Module) -> Non
 def _try_on_ticket(place: str, trial: Trial, study: Study, model: nn.Module, classes: int) -> None:
     import torch
 
-    from prunecheck.steps.corrupt import touched
+    from prunecheck.pruning.partial import touched
 
     layers, seed = layers_of(model), study.first_seeds()[0]
     with torch_stream(seed, "rehearsal"):
@@ -110,7 +110,7 @@ def _try_on_ticket(place: str, trial: Trial, study: Study, model: nn.Module, cla
 def _try_on_data(place: str, trial: Trial, study: Study, images: ImageData, wanted: int) -> None:
     import torch
 
-    from prunecheck.steps.context import corrupted_batches
+    from prunecheck.pruning.partial import corrupted_batches
 
     clean = torch.from_numpy(images.train_inputs), torch.from_numpy(images.train_targets)
     with _located(place, trial.check):

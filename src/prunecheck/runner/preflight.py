@@ -55,7 +55,7 @@ def _feasible(entrant: Entrant, layers: tuple[Layer, ...], sparsity: float, stud
 
 
 def _allocated(entrant: Entrant, layers: tuple[Layer, ...], sparsity: float, study: Study) -> None:
-    from prunecheck.steps.select import allocate
+    from prunecheck.pruning.select import allocate
 
     allocation = entrant.allocation
     if allocation.is_known_ahead:

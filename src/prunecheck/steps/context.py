@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from prunecheck import data, models
 from prunecheck import tensors as tree
-from prunecheck.pruning import CHECKS
+from prunecheck.errors import ModelError
 from prunecheck.pruning.layers import Layer, layers_of
+from prunecheck.pruning.partial import corrupted_batches
+from prunecheck.pruning.scoring import Batch, balanced_samples
 from prunecheck.pruning.seeds import stream, torch_stream
-from prunecheck.pruning.validation import proved, sound_batches
-from prunecheck.steps.dose import corrupted
+from prunecheck.pruning.task import Task, task_named
 from prunecheck.store import Store
 from prunecheck.training.feed import Feed
 
@@ -110,18 +111,30 @@ def _images(
     return data.load(data.DataSpec(name, root, size, train_size, test_size))
 
 
-def corrupted_batches(
-    clean: tuple[Tensor, Tensor], corruption: Params, seed: int, classes: int
-) -> tuple[Tensor, Tensor]:
-    """A whole training set after a check at batches, proved sound. Raises PluginError."""
-    check = CHECKS.get(corruption["name"])
-    offer = {"batches": clean, "classes": classes, "rng": stream(seed, "check", corruption["label"], "batches")}
-    answer = corrupted(
-        check, offer, corruption["options"], corruption.get("dose"), stream(seed, "dose", corruption["label"])
-    )
-    batches = sound_batches(f"check {check.name!r}", answer, clean, classes)
-    proved(check, clean, batches)
-    return batches
+def scoring_batches(context: Context, params: Params) -> list[Batch]:
+    """The study's scoring batches: class-balanced, without augmentation, from the (perhaps corrupted) training set."""
+    images = context.images(params)
+    inputs, targets = context.training_set(params)
+    feed = Feed(inputs, targets, images.mean, images.std, device=params["device"])
+    how, rng = params["scoring"], stream(params["seed"], "scoring batches")
+    return [feed.select(i) for i in balanced_samples(targets.numpy(), how["samples_per_class"], how["batches"], rng)]
+
+
+def weights_and_model(context: Context, params: Params, inputs: Mapping[str, str]) -> nn.Module:
+    """The network a method prunes: initial, or as an earlier step left it; pruned weights of an earlier round are 0.
+
+    Raises ModelError where that training diverged.
+    """
+    model = context.model(params)
+    if "weights" in inputs:
+        model.load_state_dict(context.tree(inputs["weights"], "final"))
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+            raise ModelError("the network to prune is not finite: its training diverged. Lower training.lr.")
+    return model
+
+
+def task_of(params: Params) -> Task:
+    return task_named(params["task"])
 
 
 def as_json(facts: Mapping[str, Any]) -> bytes:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prunecheck import tensors
-from prunecheck.pruning import CHECKS, Check
-from prunecheck.pruning.layers import Layer, weights_of
+from prunecheck.pruning import CHECKS
+from prunecheck.pruning.layers import weights_of
+from prunecheck.pruning.partial import touched
 from prunecheck.pruning.seeds import stream, torch_stream
-from prunecheck.pruning.validation import proved, sound_masks, sound_scores, sound_weights
 from prunecheck.steps.context import Context, as_json, build, layers_for
-from prunecheck.steps.dose import corrupted
-from prunecheck.steps.mask_facts import mask_facts
+from prunecheck.steps.mask import mask_facts
 from prunecheck.study.step import Step
-
-if TYPE_CHECKING:
-    from prunecheck.pruning.seeds import Rng
 
 
 def run(step: Step, context: Context) -> dict[str, bytes]:
@@ -57,24 +52,3 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     if at == "weights":
         answer, at = state | answer, "start"
     return {f"{at}.safetensors": tensors.to_bytes(answer), "result.json": as_json(facts)}
-
-
-def touched(
-    check: Check,
-    offer: Mapping[str, Any],
-    options: Mapping[str, Any],
-    dose: float | None,
-    rng: Rng,
-    layers: tuple[Layer, ...],
-) -> tensors.Tree:
-    """The joint's corrupted value, proved sound. Raises PluginError."""
-    at, who = check.at, f"check {check.name!r}"
-    answer = corrupted(check, offer, options, dose, rng)
-    if at == "scores":
-        answer = sound_scores(who, answer, layers)
-    elif at == "masks":
-        answer = sound_masks(who, answer, layers, None)
-    else:
-        answer = sound_weights(who, answer, layers, offer["weights"])
-    proved(check, offer[at], answer, offer.get("masks") if at == "weights" else None)
-    return answer

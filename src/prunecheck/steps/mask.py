@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
 from prunecheck import tensors
 from prunecheck.pruning import ALLOCATIONS, METHODS
-from prunecheck.pruning.layers import family_of
-from prunecheck.pruning.masks import Selection
-from prunecheck.steps.context import Context, as_json, layers_for
-from prunecheck.steps.mask_facts import mask_facts
-from prunecheck.steps.scored import NEEDS_BATCHES, asked, scoring_batches, task_of, weights_and_model
-from prunecheck.steps.select import counts_ahead, select
+from prunecheck.pruning.apply import NEEDS_BATCHES, asked
+from prunecheck.pruning.connectivity import connected_weights, dead_units
+from prunecheck.pruning.layers import Layer, family_of, total
+from prunecheck.pruning.masks import Selection, counts_of
+from prunecheck.pruning.seeds import torch_stream
+from prunecheck.pruning.select import counts_ahead, select
+from prunecheck.steps.context import Context, as_json, build, layers_for, scoring_batches, task_of, weights_and_model
 from prunecheck.study.step import Step
 
 
@@ -64,3 +70,23 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
         chosen = Selection(masks, 0)
     facts = mask_facts(chosen.masks, layers, params["model"], shape) | {"tied": chosen.tied}
     return {"masks.safetensors": tensors.to_bytes(chosen.masks), "result.json": as_json(facts)}
+
+
+def mask_facts(
+    masks: Mapping[str, Tensor], layers: tuple[Layer, ...], model: str, shape: tuple[int, int, int]
+) -> dict[str, Any]:
+    """``layers``: (name, kind, shape, kept) in module order; ``kept`` of ``weights``; ``empty_layers`` (collapse);
+    ``dead_units`` (outputs of a layer with no connected weight); ``effective_kept``: weights on a path from input to
+    output (None where the network's operations do not allow to tell)."""
+    counts = counts_of(masks)
+    with torch_stream(0, "skeleton"):
+        net = build(model, shape)
+    connected = connected_weights(net, masks, (shape[1], shape[2], shape[2]))
+    return {
+        "layers": [[layer.name, layer.kind, list(layer.shape), counts[layer.name]] for layer in layers],
+        "kept": sum(counts.values()),
+        "weights": total(layers),
+        "empty_layers": [name for name, kept in counts.items() if kept == 0],
+        "effective_kept": None if connected is None else sum(counts_of(connected).values()),
+        "dead_units": None if connected is None else dead_units(connected),
+    }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prunecheck import tensors
 from prunecheck.pruning import METHODS
-from prunecheck.steps.context import Context, as_json
-from prunecheck.steps.scored import NEEDS_BATCHES, asked, scoring_batches, task_of, weights_and_model
+from prunecheck.pruning.apply import NEEDS_BATCHES, asked
+from prunecheck.steps.context import Context, as_json, scoring_batches, task_of, weights_and_model
 from prunecheck.study.step import Step
 
 

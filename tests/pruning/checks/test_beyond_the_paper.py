@@ -15,9 +15,9 @@ from prunecheck.pruning.checks.random_labels import random_labels
 from prunecheck.pruning.checks.reinit import reinit
 from prunecheck.pruning.checks.sign_shuffle import sign_shuffle
 from prunecheck.pruning.masks import global_counts, keep_top, random_mask
+from prunecheck.pruning.partial import corrupted
 from prunecheck.pruning.seeds import stream
 from prunecheck.pruning.validation import proved
-from prunecheck.steps.dose import corrupted
 from tests.pruning.checks.test_checks import offers
 
 

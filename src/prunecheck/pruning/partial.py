@@ -11,10 +11,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
+from prunecheck import tensors
 from prunecheck.errors import PluginError
-from prunecheck.pruning import Check
-from prunecheck.pruning.validation import ask, same_layout, sound_batches
+from prunecheck.pruning import CHECKS, Check
+from prunecheck.pruning.layers import Layer
+from prunecheck.pruning.seeds import stream
+from prunecheck.pruning.validation import (
+    ask,
+    proved,
+    same_layout,
+    sound_batches,
+    sound_masks,
+    sound_scores,
+    sound_weights,
+)
 
 if TYPE_CHECKING:
     from prunecheck.pruning.seeds import Rng
@@ -64,3 +76,38 @@ def _of_weights(check: Check, offer: Mapping[str, Any], options: Mapping[str, An
         flat[chosen[name]] = answer[name]
         whole[name] = flat.reshape(tensor.shape)
     return whole
+
+
+def touched(
+    check: Check,
+    offer: Mapping[str, Any],
+    options: Mapping[str, Any],
+    dose: float | None,
+    rng: Rng,
+    layers: tuple[Layer, ...],
+) -> tensors.Tree:
+    """The joint's corrupted value, proved sound. Raises PluginError."""
+    at, who = check.at, f"check {check.name!r}"
+    answer = corrupted(check, offer, options, dose, rng)
+    if at == "scores":
+        answer = sound_scores(who, answer, layers)
+    elif at == "masks":
+        answer = sound_masks(who, answer, layers, None)
+    else:
+        answer = sound_weights(who, answer, layers, offer["weights"])
+    proved(check, offer[at], answer, offer.get("masks") if at == "weights" else None)
+    return answer
+
+
+def corrupted_batches(
+    clean: tuple[Tensor, Tensor], corruption: Mapping[str, Any], seed: int, classes: int
+) -> tuple[Tensor, Tensor]:
+    """A whole training set after a check at batches, proved sound. Raises PluginError."""
+    check = CHECKS.get(corruption["name"])
+    offer = {"batches": clean, "classes": classes, "rng": stream(seed, "check", corruption["label"], "batches")}
+    answer = corrupted(
+        check, offer, corruption["options"], corruption.get("dose"), stream(seed, "dose", corruption["label"])
+    )
+    batches = sound_batches(f"check {check.name!r}", answer, clean, classes)
+    proved(check, clean, batches)
+    return batches

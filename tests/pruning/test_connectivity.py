@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prunecheck.pruning.connectivity import connected_weights
 from prunecheck.pruning.layers import layers_of
 from prunecheck.steps.context import build
-from prunecheck.steps.mask_facts import connected_weights, mask_facts
+from prunecheck.steps.mask import mask_facts
 
 Node = tuple[str, int, int, int]
 Edge = tuple[Node, Node, tuple[str, tuple[int, ...]] | None]

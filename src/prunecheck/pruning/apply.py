@@ -9,47 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunecheck.errors import ModelError, PluginError
+from prunecheck.errors import PluginError
 from prunecheck.pruning import Method
 from prunecheck.pruning.counts import kept_total
 from prunecheck.pruning.layers import Layer, layers_of, total, weights_of
 from prunecheck.pruning.masks import counts_of
 from prunecheck.pruning.presets import scoring_for
 from prunecheck.pruning.pruned import masks_in_module
-from prunecheck.pruning.scoring import Batch, ScoringLoss, balanced_samples, halved, redrawn, scoring_copy
+from prunecheck.pruning.scoring import Batch, ScoringLoss, halved, redrawn, scoring_copy
 from prunecheck.pruning.seeds import stream
-from prunecheck.pruning.task import Task, task_named
+from prunecheck.pruning.task import Task
 from prunecheck.pruning.validation import ask, sound_masks, sound_scores
-from prunecheck.steps.context import Context, Params
 from prunecheck.text import percent
-from prunecheck.training.feed import Feed
 
 NEEDS_BATCHES = frozenset({"batches", "loss"})
 NEEDS_COPY = frozenset({"model", "loss"})
 SLACK = 0.01
 """By how much of the kept weights a method that counts for itself may miss the total."""
-
-
-def scoring_batches(context: Context, params: Params) -> list[Batch]:
-    """The study's scoring batches: class-balanced, without augmentation, from the (perhaps corrupted) training set."""
-    images = context.images(params)
-    inputs, targets = context.training_set(params)
-    feed = Feed(inputs, targets, images.mean, images.std, device=params["device"])
-    how, rng = params["scoring"], stream(params["seed"], "scoring batches")
-    return [feed.select(i) for i in balanced_samples(targets.numpy(), how["samples_per_class"], how["batches"], rng)]
-
-
-def weights_and_model(context: Context, params: Params, inputs: Mapping[str, str]) -> nn.Module:
-    """The network a method prunes: initial, or as an earlier step left it; pruned weights of an earlier round are 0.
-
-    Raises ModelError where that training diverged.
-    """
-    model = context.model(params)
-    if "weights" in inputs:
-        model.load_state_dict(context.tree(inputs["weights"], "final"))
-        if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
-            raise ModelError("the network to prune is not finite: its training diverged. Lower training.lr.")
-    return model
 
 
 def asked(
@@ -128,7 +104,3 @@ def _hold_to_total(method: Method, masks: Mapping[str, Tensor], weights: int, sp
             f"method {method.name!r} keeps {kept} of {weights} weights; a sparsity of {percent(sparsity)} leaves "
             f"{wanted}, give or take {percent(SLACK)} of them."
         )
-
-
-def task_of(params: Params) -> Task:
-    return task_named(params["task"])

@@ -11,11 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from prunecheck.pruning.layers import Layer, total
-from prunecheck.pruning.masks import counts_of
-from prunecheck.pruning.seeds import torch_stream
-from prunecheck.steps.context import build
-
 CENTRING = (nn.GroupNorm, nn.LayerNorm, nn.modules.instancenorm._InstanceNorm)
 """normalisations that subtract a mean of what they are given: with them a signal says nothing about paths"""
 
@@ -27,26 +22,6 @@ AVERAGE: dict[Any, Callable[..., Tensor]] = {
     F.adaptive_max_pool2d: F.adaptive_avg_pool2d,
     F.adaptive_max_pool3d: F.adaptive_avg_pool3d,
 }
-
-
-def mask_facts(
-    masks: Mapping[str, Tensor], layers: tuple[Layer, ...], model: str, shape: tuple[int, int, int]
-) -> dict[str, Any]:
-    """``layers``: (name, kind, shape, kept) in module order; ``kept`` of ``weights``; ``empty_layers`` (collapse);
-    ``dead_units`` (outputs of a layer with no connected weight); ``effective_kept``: weights on a path from input to
-    output (None where the network's operations do not allow to tell)."""
-    counts = counts_of(masks)
-    with torch_stream(0, "skeleton"):
-        net = build(model, shape)
-    connected = connected_weights(net, masks, (shape[1], shape[2], shape[2]))
-    return {
-        "layers": [[layer.name, layer.kind, list(layer.shape), counts[layer.name]] for layer in layers],
-        "kept": sum(counts.values()),
-        "weights": total(layers),
-        "empty_layers": [name for name, kept in counts.items() if kept == 0],
-        "effective_kept": None if connected is None else sum(counts_of(connected).values()),
-        "dead_units": None if connected is None else dead_units(connected),
-    }
 
 
 def connected_weights(
