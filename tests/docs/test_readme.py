@@ -40,9 +40,9 @@ def test_every_command_of_every_page_is_one(page: str, line: str, capsys: pytest
     assert all(option.partition("=")[0] in shown for option in options), f"{page}: {line}"
 
 
-def test_the_two_commands_are_the_ones_ci_runs() -> None:
+def test_readme_names_the_demo_and_the_test_command_of_ci() -> None:
     assert "uv run prunecheck demo" in TEXT
-    assert "uv run pytest " in TEXT
+    assert "`uv run pytest`" in TEXT
     assert "\nuv run pytest\n" in (ROOT / ".ci" / "run").read_text()
 
 
