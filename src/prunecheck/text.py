@@ -1,9 +1,14 @@
-"""Small talk with the user: the nearest right name, and numbers as people write them."""
+"""Text helpers: suggestions for a misspelt name, text made safe to print, numbers and durations in words."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import math
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from numbers import Real
+from typing import Any
 
 from prunecheck.errors import StudyError
 
@@ -24,35 +29,109 @@ def unknown(kind: str, word: str, choices: Iterable[str]) -> str:
     return f"{printable(word)!r} is not {article} {kind}. {tail}"
 
 
-def printable(text: str, limit: int = 80) -> str:
-    """*text* cut to *limit* characters, control characters replaced: safe to show in a terminal."""
-    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+def printable(text: object, limit: int = 80) -> str:
+    """*text* cut to *limit* characters, every character that could steer a terminal or a reader (control characters,
+    line ends, changes of the writing direction) replaced by U+FFFD."""
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
-def shown_path(path: object, limit: int = 240) -> str:
-    """The same for a path: where it is too long its beginning goes, since its end says more."""
+def printable_line(text: object, limit: int = 4000) -> str:
+    """Like ``printable``, for a sentence: runs of spaces, tabs and line ends become one space."""
+    return printable(re.sub(r"\s+", " ", str(text)), limit)
+
+
+def printable_lines(text: object, limit: int = 4000) -> str:
+    """Like ``printable`` for text of several lines: line ends stay, tabs become spaces, *limit* holds for a line."""
+    plain = str(text)
+    if plain.isprintable() and len(plain) <= limit:
+        return plain
+    return "\n".join(printable(line.replace("\t", "    "), limit) for line in re.split(r"\r\n|\r|\n", plain))
+
+
+def printable_path(path: object, limit: int = 240) -> str:
+    """Like ``printable`` for a path: where it is too long its beginning is cut off, since its end says more."""
     clean = printable(str(path), 100_000)
     return clean if len(clean) <= limit else "…" + clean[1 - limit :]
 
 
+def signed(value: float, places: int = 2) -> str:
+    """``6.1 -> '+6.10'``, ``-0.001 -> '0.00'``; ``n/a`` where the value is not finite."""
+    if not math.isfinite(value):
+        return "n/a"
+    text = f"{value:+.{places}f}"
+    return text if text.strip("+-0.") else f"{0:.{places}f}"
+
+
+def decimal(value: float | None, places: int = 2) -> str:
+    """``6.1 -> '6.10'``; ``n/a`` where there is no finite value."""
+    return "n/a" if value is None or not math.isfinite(value) else f"{value:.{places}f}"
+
+
+def duration(seconds: float) -> str:
+    """``95 -> '1 min 35 s'``; two units at most, seconds below a minute to three digits."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{max(0.0, seconds):.3g} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{round(whole / 60)} min"
+    if whole < 36 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole / 86400:.1f} days"
+
+
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """``1 seed``, ``3 seeds``, ``10,000 weights``."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def listing(words: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
 def parse_sparsity(value: object) -> float:
     """The fraction removed, in (0, 1), from ``0.98`` or ``"98%"``. Raises StudyError with the probable intention."""
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            number = float(text.removesuffix("%"))
-        except ValueError:
-            raise StudyError(f'{printable(value)!r} is not a sparsity. Write 0.98 or "98%".') from None
-        value = round(number / 100, 12) if text.endswith("%") else number
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-        raise StudyError(f'{printable(str(value))} is not a sparsity. Write 0.98 or "98%".')
-    if not 0 < value < 1:
-        hint = f" Did you mean {value / 100:g}?" if 1 < value < 100 else ""
+    number = _parse_percent(value) if isinstance(value, str) else as_number(value)
+    if number is None or math.isnan(number):
+        raise StudyError(f'{printable(value)!r} is not a sparsity. Write 0.98 or "98%".')
+    if not 0 < number < 1:
+        hint = f" Did you mean {number / 100:g}?" if 1 < number < 100 else ""
         raise StudyError(
-            f"sparsity {printable(str(value), 12)} is outside (0, 1): it is the fraction of weights removed.{hint}"
+            f"sparsity {printable(value, 12)} is outside (0, 1): it is the fraction of weights removed.{hint}"
         )
-    return float(value)
+    return number
+
+
+def _parse_percent(text: str) -> float | None:
+    text = text.strip()
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        return None
+    return round(number / 100, 12) if text.endswith("%") else number
+
+
+def as_number(value: Any) -> float | None:
+    """A number of any numeric type (int, float, Fraction, Decimal, a numpy or torch scalar) as the float it was
+    written as; None for bool, and for what is no single number.
+
+    A float32 0.9 is 0.89999997..., which is not what its author wrote: narrow types are read to the digits they hold.
+    """
+    narrow = "float16" in (kind := str(getattr(value, "dtype", ""))) or "float32" in kind
+    if callable(item := getattr(value, "item", None)):
+        if getattr(value, "ndim", 0) != 0 or "bool" in kind:
+            return None
+        value = item()
+    if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    if narrow:
+        return float(f"{number:.{3 if 'float16' in kind else 7}g}")
+    return number
 
 
 def percent(sparsity: float) -> str:

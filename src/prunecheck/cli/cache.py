@@ -184,9 +184,9 @@ def opened(store: Path | None) -> Store:
 
 def shown(store: Store) -> str:
     """Where a store is, harmless to print."""
-    from prunecheck.text import shown_path
+    from prunecheck.text import printable_path
 
-    return shown_path(store.root)
+    return printable_path(store.root)
 
 
 def _needed(studies: tuple[Path, ...]) -> set[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from prunecheck.errors import StudyError
-from prunecheck.text import printable, shown_path
+from prunecheck.text import printable, printable_path
 
 if TYPE_CHECKING:
     from prunecheck.store import Store
@@ -58,7 +58,7 @@ def explain(
 
     loaded = load_study(study, set)
     steps = make_plan(loaded).steps | make_plan(loaded, largest_seeds(loaded)).steps
-    one = steps[_one(key, steps, f"step of {shown_path(study)}")]
+    one = steps[_one(key, steps, f"step of {printable_path(study)}")]
     print(why(one, steps, api.place_of(loaded, store, out)))
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from prunecheck.errors import StudyError
-from prunecheck.text import printable, shown_path
+from prunecheck.text import printable, printable_path
 
 NESTED = ("state_dict", "model_state_dict", "model", "masks")
 """Where checkpoints of training frameworks keep their tensors."""
@@ -29,7 +29,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
     Raises StudyError for a file that is missing, torn, of another kind, or holds anything but tensors.
     """
-    shown = shown_path(path)
+    shown = printable_path(path)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise StudyError(f"{shown}: masks and weights are read from {', '.join(_READERS)} files.")

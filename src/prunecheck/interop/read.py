@@ -16,7 +16,7 @@ from prunecheck.interop.files import read_tensors
 from prunecheck.pruning.layers import Layer, layers_of
 from prunecheck.pruning.masks import Masks
 from prunecheck.pruning.pruned import Found, mask_in_state, masks_in_module, weight_of
-from prunecheck.text import nearest, printable, shown_path, unknown
+from prunecheck.text import nearest, printable, printable_path, unknown
 
 Source: TypeAlias = "nn.Module | Mapping[str, Tensor | np.ndarray] | str | Path"
 
@@ -53,7 +53,7 @@ def _found(source: Source, layers: tuple[Layer, ...] | None) -> tuple[str, dict[
             found = {layer.name: _fitting(where, layer, found.get(layer.name), ()) for layer in layers}
         return where, found
     if isinstance(source, (str, Path)):
-        where, tensors = shown_path(source), read_tensors(Path(source))
+        where, tensors = printable_path(source), read_tensors(Path(source))
     else:
         where, tensors = "the masks", _as_tensors(source)
     if layers is None:

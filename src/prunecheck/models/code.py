@@ -12,7 +12,7 @@ from pathlib import Path
 
 from prunecheck.errors import ModelError
 from prunecheck.source import fingerprint_source
-from prunecheck.text import printable, shown_path
+from prunecheck.text import printable, printable_path
 
 LIBRARIES = ("torchvision", "timm")
 _folder = Path()
@@ -31,7 +31,7 @@ def file_of(name: str) -> Path:
         if place.is_file():
             return place.resolve()
     places = sorted({str(_folder.resolve()), str(Path.cwd())})
-    raise ModelError(f"model file {shown_path(written)} does not exist (looked in {' and '.join(places)}).")
+    raise ModelError(f"model file {printable_path(written)} does not exist (looked in {' and '.join(places)}).")
 
 
 def code_of(name: str) -> str | None:
@@ -61,9 +61,9 @@ def _fingerprint(path: Path) -> str:
     try:
         return fingerprint_source(path.read_bytes())
     except (SyntaxError, ValueError) as error:
-        raise ModelError(f"model file {shown_path(path)} is not Python: {printable(str(error), 160)}") from None
+        raise ModelError(f"model file {printable_path(path)} is not Python: {printable(str(error), 160)}") from None
     except OSError as error:
-        raise ModelError(f"model file {shown_path(path)} cannot be read: {error.strerror}.") from None
+        raise ModelError(f"model file {printable_path(path)} cannot be read: {error.strerror}.") from None
 
 
 def _version(package: str) -> str:

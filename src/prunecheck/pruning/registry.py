@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from prunecheck.errors import PluginError
 from prunecheck.pruning.plugins import Allocation, Check, Method
 from prunecheck.source import fingerprint_source
-from prunecheck.text import printable, shown_path, unknown
+from prunecheck.text import printable, printable_path, unknown
 
 P = TypeVar("P", Method, Allocation, Check)
 
@@ -136,10 +136,10 @@ def load_file(path: Path) -> None:
     if name in sys.modules:
         return
     if not path.is_file():
-        raise PluginError(f"plug-in file {shown_path(path)} does not exist.")
+        raise PluginError(f"plug-in file {printable_path(path)} does not exist.")
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise PluginError(f"plug-in file {shown_path(path)} is not a Python file (.py).")
+        raise PluginError(f"plug-in file {printable_path(path)} is not a Python file (.py).")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     if name not in _origins:  # two files of one name are told apart by their folders

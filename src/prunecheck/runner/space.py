@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from prunecheck.errors import StoreError
 from prunecheck.store import Store
 from prunecheck.study.step import Step
-from prunecheck.text import shown_path
+from prunecheck.text import printable_path
 
 RESERVE = 100_000_000
 """bytes for checkpoints, results and everybody else on the disk"""
@@ -24,7 +24,7 @@ def enough_space(steps: Iterable[Step], model_bytes: int, store: Store) -> None:
     wanted, free = int(networks * model_bytes) + RESERVE, store.free_bytes()
     if free < wanted:
         raise StoreError(
-            f"the disk of {shown_path(store.root)} has {spoken_bytes(free)} free; this study needs about "
+            f"the disk of {printable_path(store.root)} has {spoken_bytes(free)} free; this study needs about "
             f"{spoken_bytes(wanted)}. Free some space or choose another store with --store."
         )
 

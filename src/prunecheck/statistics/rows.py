@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prunecheck.errors import StudyError
-from prunecheck.text import nearest, parse_sparsity, percent, printable, shown_path
+from prunecheck.text import nearest, parse_sparsity, percent, printable, printable_path
 
 REQUIRED = ("method", "check", "sparsity", "seed", "accuracy", "n_test")
 CLEAN = "clean"
@@ -60,7 +60,7 @@ def read_rows(source: str | Path | Iterable[Mapping[str, Any] | Row]) -> tuple[R
     # another unpruned network (say, one trained longer) is context, not a party to any verdict
     located = [(where, row) for where, row in read if row.method == DENSE or row.sparsity is not None]
     if not located:
-        name = shown_path(source) if isinstance(source, str | Path) else "the list of rows"
+        name = printable_path(source) if isinstance(source, str | Path) else "the list of rows"
         raise StudyError(f"{name} holds no results: a row is needed for every retrained network.")
     rows = unique(located)
     _refuse_orphans(located, rows)
@@ -91,7 +91,7 @@ def _refuse_orphans(located: Sequence[tuple[str, Row]], rows: Iterable[Row]) -> 
 
 
 def _from_csv(path: Path) -> list[tuple[str, Row]]:
-    name = shown_path(path)
+    name = printable_path(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)

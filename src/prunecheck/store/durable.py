@@ -21,7 +21,7 @@ from typing import Any
 from prunecheck.errors import StoreError
 from prunecheck.store import faults
 from prunecheck.store.flock import fcntl
-from prunecheck.text import shown_path
+from prunecheck.text import printable_path
 
 _BLOCK = 1 << 20
 # Windows has none of these but the last, which it needs; a store is refused there, results are written all the same
@@ -237,7 +237,7 @@ def plainly(path: Path) -> Iterator[None]:
 
 def shown(path: Path) -> str:
     """*path* as it may be printed."""
-    return shown_path(path)
+    return printable_path(path)
 
 
 def _act(operation: str, call: Callable[..., Any], *args: Any) -> Any:

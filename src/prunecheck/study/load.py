@@ -14,7 +14,7 @@ from prunecheck.errors import StudyError
 from prunecheck.study.messages import explain, fields_at, not_a_field
 from prunecheck.study.study import Study
 from prunecheck.study.validate import resolve
-from prunecheck.text import printable, shown_path
+from prunecheck.text import printable, printable_path
 
 MAX_BYTES = 50_000
 """A study is a page of text; tomllib takes minutes over a megabyte of dotted keys."""
@@ -53,7 +53,7 @@ def _tame(stem: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    name = shown_path(path)
+    name = printable_path(path)
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -77,7 +77,7 @@ def _neighbour(path: Path) -> str:
     folder = path.parent if path.parent.is_dir() else Path()
     there = {file.stem: file for file in folder.glob("*.toml")}
     guess = difflib.get_close_matches(path.stem, there, n=1)
-    return f" Did you mean {shown_path(path.with_name(there[guess[0]].name))!r}?" if guess else ""
+    return f" Did you mean {printable_path(path.with_name(there[guess[0]].name))!r}?" if guess else ""
 
 
 def _override(fields: dict[str, Any], override: str) -> None:
