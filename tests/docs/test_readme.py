@@ -1,4 +1,4 @@
-"""The README's commands exist, its study loads, its words are the code's words."""
+"""The README's commands exist, its study loads and its table of methods agrees with the code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def written(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
-def test_every_command_of_every_page_is_one(page: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_on_a_page_exists(page: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = shlex.split(line, comments=True)[1:]
     command = [word for word in words[:2] if re.fullmatch(r"[a-z]+", word)]
     codes = [main([*command[:n], "--help"]) for n in range(len(command), 0, -1)]
@@ -46,7 +46,7 @@ def test_readme_names_the_demo_and_the_test_command_of_ci() -> None:
     assert "\nuv run pytest\n" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_the_study_of_the_readme_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readme_study_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (study,) = written("toml")
     (plugin,) = [block for block in written("python") if block.startswith("# my_method.py")]
     (tmp_path / "my_method.py").write_text(plugin)
@@ -56,30 +56,37 @@ def test_the_study_of_the_readme_loads(tmp_path: Path, monkeypatch: pytest.Monke
     assert [method.name for method in loaded.methods] == tomllib.loads(study)["methods"]
 
 
-def test_the_table_of_tickets_says_what_the_methods_are() -> None:
-    rows = [line.split("|")[1:-1] for line in TEXT.splitlines() if line.startswith("| `")]
+def test_table_of_tickets_agrees_with_registered_methods() -> None:
+    lines = [line.split("|")[1:-1] for line in TEXT.splitlines() if line.startswith("| `")]
+    rows = [line for line in lines if len(line) == 6]
     assert rows
-    said = {"init": "init", "epoch k": "epoch", "trained": "nothing"}
+    starts = {"init": "init", "epoch k": "epoch", "trained": "nothing"}
     for names, _, _, when, start, trains in rows:
         for name in re.findall(r"`(\w+)`", names):
             method = METHODS.get(name)
             assert method.when == when.strip(), name
-            assert method.rewind == said[start.strip()], name
+            assert method.rewind == starts[start.strip()], name
             assert method.retrain == ("full" if trains.strip() == "in full" else "rest"), name
 
 
 def broken_links(page: Path) -> list[str]:
-    """The relative links of a page that lead nowhere; the site's build looks at the headings they name."""
+    """The relative links of a page whose file is missing; the site's build checks the headings they name."""
     targets = re.findall(r"\]\(([^)#:\s]+)(?:#[^)\s]*)?\)", page.read_text(encoding="utf-8"))
     return [target for target in targets if not (page.parent / target).exists()]
 
 
+def test_package_table_lists_the_folders_of_the_source() -> None:
+    (table,) = re.findall(r"## Packages\n(.*?)\n## ", TEXT, re.S)
+    named = {name for row in re.findall(r"^\| (`.*?`) \|", table, re.M) for name in re.findall(r"`(\w+)`", row)}
+    assert named == {folder.parent.name for folder in (ROOT / "src" / "prunecheck").glob("*/__init__.py")}
+
+
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "RELIABILITY.md", ROOT / "CHANGELOG.md"], ids=name_of)
-def test_no_link_leads_nowhere(page: Path) -> None:
+def test_no_broken_relative_links(page: Path) -> None:
     assert broken_links(page) == []
 
 
-def test_a_link_that_leads_nowhere_is_noticed(tmp_path: Path) -> None:
+def test_broken_link_is_detected(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("[a](page.md#x) [b](nowhere.md) [c](#here) [d](https://e.org/f)")
     assert broken_links(page) == ["nowhere.md"]
