@@ -128,7 +128,7 @@ def as_number(value: Any) -> float | None:
     try:
         number = float(value)
     except OverflowError:
-        return math.inf if value > 0 else -math.inf
+        return -math.inf if str(value).startswith("-") else math.inf
     if narrow:
         return float(f"{number:.{3 if 'float16' in kind else 7}g}")
     return number
