@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from prunecheck.interop import Audit, Hold
-    from prunecheck.runner.adaptive import Place
+    from prunecheck.runner.results import Results
     from prunecheck.runner.status import Status
-    from prunecheck.runner.study_results import Results
+    from prunecheck.runner.workspace import Place
     from prunecheck.statistics import StudyVerdict
     from prunecheck.study import Plan, Study
 
@@ -246,8 +246,7 @@ def usable_cores() -> int:
 
 def place_of(study: Study, store: str | Path | None, folder: str | Path | None) -> Place:
     """Where a study lives when nobody says otherwise."""
-    from prunecheck.runner.adaptive import Place
-    from prunecheck.runner.workspace import default_store
+    from prunecheck.runner.workspace import Place, default_store
     from prunecheck.store import Store
 
     root = Path(store) if store is not None else default_store()

@@ -137,3 +137,12 @@ def as_number(value: Any) -> float | None:
 def percent(sparsity: float) -> str:
     """``0.98 -> '98%'``, ``0.998 -> '99.8%'``."""
     return f"{round(sparsity * 100, 6):g}%"
+
+
+def byte_size(size: float) -> str:
+    """``1234567 -> '1.2 MB'``, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from prunecheck.runner.engine import Failure
 from prunecheck.runner.explain import differences
-from prunecheck.runner.failed_file import write_failed
-from prunecheck.runner.plan_file import write_plan
+from prunecheck.runner.records import write_failed, write_plan
 from prunecheck.store import Store
 from prunecheck.study import Step, load_study, make_plan
 from tests.cli.desk import Desk

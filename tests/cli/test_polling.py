@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from prunecheck.cli import polling
-from prunecheck.runner.adaptive import Place
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.status import CheckStatus, Status, study_status
 from prunecheck.runner.study_run import run_study
+from prunecheck.runner.workspace import Place
 from prunecheck.store import Store
 from prunecheck.study import load_study, make_plan
 from tests.cli.desk import Desk

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from prunecheck.runner.adaptive import Place
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.study_run import run_study
+from prunecheck.runner.workspace import Place
 from prunecheck.store import Store
 from prunecheck.study import load_study, make_plan
 from tests.cli.desk import run

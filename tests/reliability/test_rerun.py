@@ -11,9 +11,9 @@ import pytest
 
 from prunecheck.errors import StudyError
 from prunecheck.runner.progress import Progress
+from prunecheck.runner.records import verified
 from prunecheck.runner.study_run import report_study
 from prunecheck.runner.verify import Rerun, parse_share, rerun
-from prunecheck.runner.verify_file import verified
 from prunecheck.store import Store
 from prunecheck.study import make_plan
 from tests.cli.desk import Desk

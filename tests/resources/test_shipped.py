@@ -12,7 +12,8 @@ from prunecheck.pruning.layers import Layer, layers_of
 from prunecheck.resources import studies
 from prunecheck.runner.preflight import preflight
 from prunecheck.runner.progress import Progress
-from prunecheck.runner.study_run import Place, run_study
+from prunecheck.runner.study_run import run_study
+from prunecheck.runner.workspace import Place
 from prunecheck.store import Store
 from prunecheck.study import load_study, make_plan
 from prunecheck.study.arms import entrants

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prunecheck.runner.published import published_for
+from prunecheck.runner.report_data import published_for
 from prunecheck.study import Study, load_study
 from tests.resources.offered import on_trust
 

@@ -1,125 +1,81 @@
+"""What a study hands back: readable at a prompt, visible in a notebook, ready for a paper."""
+
 from __future__ import annotations
 
+import csv
+import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from prunecheck.pruning.counts import kept_total
-from prunecheck.runner.evidence import cost_of, provenance_of
-from prunecheck.runner.results import Facts, curves, layer_tables, overlaps, present, rows
-from prunecheck.runner.study_results import Results
-from prunecheck.store import Store
-from prunecheck.study import Arm
-from prunecheck.training import sparse
+from prunecheck.errors import StudyError
+from prunecheck.runner.results import Results
+from tests.reporting import sample
+from tests.reporting.dom import parse
 
 from . import tiny
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Store]:
-    folder = tmp_path_factory.mktemp("ran")
-    changes: dict[str, Any] = {
-        "methods": ["snip", "lr_rewinding"],
-        "checks": ["layerwise_rearrange", "layerwise_weight_shuffle"],
-        "training": {"epochs": 2, "rewind_epoch": 1, "batch_size": 30},
-    }
-    return tiny.run(folder, **changes), Store.open(folder / "store")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return tiny.run(tmp_path_factory.mktemp("study"), seeds=3)
 
 
-def test_a_row_for_every_trained_arm(ran: tuple[Results, Store]) -> None:
-    results, store = ran
-    found = rows(present(results.plan, store), Facts(store))
-    assert found == results.rows
-    assert [(row["method"], row["check"]) for row in found] == [
-        ("dense", "clean"),
-        ("snip", "clean"),
-        ("lr_rewinding", "clean"),
-        *((m, c) for m in ("snip", "lr_rewinding") for c in ("layerwise_rearrange", "layerwise_weight_shuffle")),
-    ]
-    for row in found:
-        assert 0 <= row["accuracy"] <= row["best_accuracy"] <= 1
-        assert (row["n_test"], row["epochs"]) == (50, 1 if row["method"] == "lr_rewinding" else 2)
-        assert len(row["weights_sha256"]) == len(row["key"]) == 16
-    dense, *others = found
-    assert dense["sparsity"] is None
-    assert "kept" not in dense
-    for row in others:
-        assert (row["kept"], row["weights"]) == (kept_total(23824, 0.8), 23824)
-        assert 0.79 < row["effective_sparsity"] <= 1
-        assert ("overlap" in row) is (row["check"] == "layerwise_rearrange")
+def test_a_prompt_shows_the_verdict_the_cost_and_where_the_page_is(results: Results) -> None:
+    lines = repr(results).splitlines()
+    assert lines[0].startswith("tiny: margin ")
+    assert any(line.endswith(results.verdict.methods[0].sentence) for line in lines)
+    assert lines[-2:] == [f"{results.plan.trainings} trainings in all.", f"Page: {results.page}"]
 
 
-def test_the_learning_curves(ran: tuple[Results, Store]) -> None:
-    results, store = ran
-    found = {(c.method, c.check): c for c in curves(results.plan.arms, Facts(store))}
-    assert len(found) == 7
-    last = {(row["method"], row["check"]): row["accuracy"] for row in results.rows}
-    assert all(curve.accuracy[-1] == last[cell] for cell, curve in found.items())
+def test_a_notebook_shows_a_table_of_the_verdicts(results: Results) -> None:
+    shown = parse(results._repr_html_())
+    rows = shown.one("tbody").all("tr")
+    assert [row.one("th").text for row in rows] == [check.method for check in results.verdict.checks]
+    for row, check in zip(rows, results.verdict.checks, strict=True):
+        name, answer, drop = [cell.text for cell in row.all("td")]
+        assert (name, answer[2:]) == (check.check, check.verdict.lower())
+        assert float(drop.split()[0]) == pytest.approx(check.cells[0].mean_drop, abs=0.006)
 
 
-def test_layer_tables_stand_beside_the_reference_allocations(ran: tuple[Results, Store]) -> None:
-    results, store = ran
-    tables = {table.method: table for table in layer_tables(results.study, results.plan.arms, Facts(store))}
-    assert set(tables) == {"snip", "lr_rewinding", "smart_ratio", "erk"}
-    assert all(sum(table.kept) == kept_total(23824, 0.8) for table in tables.values())
-    assert all(sum(table.weights) == 23824 for table in tables.values())
+def test_the_table_holds_the_verdicts_as_plain_values(results: Results) -> None:
+    (row,) = results.table()
+    cell = results.verdict.checks[0].cells[0]
+    assert row == {
+        "method": "snip", "check": "layerwise_rearrange", "verdict": cell.verdict,
+        "mean_drop": cell.mean_drop, "low": None, "high": None, "seeds": 3,
+    }  # fmt: skip
+    assert not math.isfinite(cell.low)
 
 
-class Given:
-    """Facts by key, as a store would hold them."""
-
-    def __init__(self, **facts: dict[str, Any]) -> None:
-        self.of = facts.__getitem__
-
-
-def compared(check: str, key: str, seed: int = 0) -> Arm:
-    return Arm("snip", check, 0.8, seed, "t", "m", key)
+def test_a_figure_shows_itself(results: Results) -> None:
+    figure = results.figure("accuracy")
+    assert [ax.get_title() for ax in figure.axes] == ["snip"]
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    with pytest.raises(StudyError, match=r"'accurracy' is not a figure\. Did you mean 'accuracy'"):
+        results.figure("accurracy")
 
 
-def overlap(iou: float, chance: float, correlation: float | None = 0.5) -> dict[str, Any]:
-    return {"iou": iou, "chance_iou": chance, "counts_correlation": correlation}
+def test_the_papers_folder(results: Results, tmp_path: Path) -> None:
+    written = results.paper(tmp_path / "paper", ("svg",))
+    assert [path.name for path in written] == [
+        "accuracy.svg", "keep-shares.svg", "effects.svg", "verdicts.tex", "accuracy.tex", "tables.md", "methods.tex",
+        "references.bib", "results.csv",
+    ]  # fmt: skip
+    with (tmp_path / "paper" / "results.csv").open(encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == len(results.rows)
 
 
-def test_overlaps_are_averaged_over_the_seeds_and_say_where_they_mean_little() -> None:
-    facts = Given(
-        a=overlap(0.2, 0.1, 0.4), b=overlap(0.4, 0.3, None), c=overlap(0.95, 0.2), d=overlap(0.6, 0.5), e=overlap(0, 0)
-    )
-    arms = [compared("x", "a"), compared("x", "b", 1), compared("y", "c"), compared("z", "d"), compared("w", "e")]
-    arms.append(Arm("snip", "clean", 0.8, 0, "t", "m"))
-    x, y, z, w = overlaps(arms, facts)  # type: ignore[arg-type]
-    assert (x.check, x.sparsity, x.note) == ("x", 0.8, "")
-    assert (x.iou, x.chance_iou, x.counts_correlation) == pytest.approx((0.3, 0.2, 0.4))
-    assert y.note == "nearly a no-op: 95% of the mask is the same"
-    assert z.note == "layers this full let a rearrangement change little: 50% overlap by chance alone"
-    assert (w.iou, w.note) == (0, "")
+def test_an_unfinished_study_says_so(results: Results) -> None:
+    half = replace(results, evidence=replace(sample.evidence(), unfinished="Not finished: 37 of 99 trainings."))
+    assert "Not finished: 37 of 99 trainings." in repr(half)
+    assert "Not finished: 37 of 99 trainings." in parse(half._repr_html_()).text
 
 
-def test_cost_and_provenance_depend_on_the_plan_alone(ran: tuple[Results, Store], tmp_path: Path) -> None:
-    results, _ = ran
-    cost = cost_of(results.plan, results.plan)
-    assert cost["trainings"] == 7
-    assert cost["trainings without sharing"] == results.plan.trainings_requested > 7
-    assert cost["trainings shared"] == results.shared == results.plan.trainings_requested - 7
-    again = provenance_of(results.study, results.plan)
-    assert again == provenance_of(results.study, results.plan)
-    assert len(again["data fingerprint"]) == 16
-    other = tiny.run(tmp_path, seeds=[4])
-    assert provenance_of(other.study, other.plan)["plan"] != again["plan"]
-
-
-def test_the_backend_is_told_where_one_was_asked_for(ran: tuple[Results, Store], tmp_path: Path) -> None:
-    assert "backend" not in ran[0].evidence.provenance
-    if sparse.unavailable() is None:
-        mixed = tiny.run(tmp_path, backend="sparse", sparsities=[0.05, 0.9])
-        told = mixed.evidence.provenance["backend"]
-        assert told.startswith("2 of 4 tickets trained sparsely; 2 densely (")
-
-
-def test_facts_keep_in_memory_what_rows_and_curves_need_and_no_more(ran: tuple[Results, Store]) -> None:
-    results, store = ran
-    facts = Facts(store)
-    arm = next(arm for arm in results.plan.arms if arm.mask)
-    assert len(facts.of(arm.train)["accuracies"]) == len(facts.whole(arm.train)["history"])
-    assert len(facts.whole(arm.mask or "")["layers"]) > 3
-    assert not {"history", "layers"} & (facts.of(arm.train).keys() | facts.of(arm.mask or "").keys())
+def test_hostile_names_stay_text(results: Results) -> None:
+    bad = replace(results, evidence=sample.hostile("<script>alert(1)</script>\u202e\x1b[2J"))
+    shown = bad._repr_html_()
+    assert not parse(shown).all("script")
+    assert "alert(1)" in parse(shown).text
+    assert all(c.isprintable() for c in repr(bad).replace("\n", "") + shown)

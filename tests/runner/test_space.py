@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from prunecheck.errors import StoreError
-from prunecheck.runner.space import NETWORKS, RESERVE, enough_space, spoken_bytes
+from prunecheck.runner.preflight import NETWORKS, RESERVE, enough_space
 from prunecheck.store import Store
 from prunecheck.study import Step
+from prunecheck.text import byte_size
 
 from . import tiny
 
@@ -50,4 +51,4 @@ def test_the_forecast_is_near_what_a_study_really_stores(tmp_path: Path) -> None
     [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1_234_567, "1.23 MB"), (78.3e9, "78.3 GB"), (5e12, "5 TB")],
 )
 def test_sizes_are_spoken_in_short(size: float, text: str) -> None:
-    assert spoken_bytes(size) == text
+    assert byte_size(size) == text

@@ -16,12 +16,10 @@ from rich.console import Console
 
 import prunecheck
 from prunecheck.errors import StepError
-from prunecheck.runner import failed_file
-from prunecheck.runner.adaptive import gap_of
+from prunecheck.runner import records
+from prunecheck.runner.adaptive import Settled, gap_of
 from prunecheck.runner.progress import Progress
-from prunecheck.runner.settled import Settled
-from prunecheck.runner.status import Status, study_status
-from prunecheck.runner.status_text import text
+from prunecheck.runner.status import Status, study_status, text
 from prunecheck.runner.study_run import report_study, run_study
 from prunecheck.statistics import judge
 from prunecheck.study import make_plan
@@ -132,13 +130,13 @@ def test_what_failed_is_told_until_it_is_tried_again(tmp_path: Path) -> None:
     fewer = changes | {"sparsities": [0.8]}
     assert status(tmp_path, **fewer).state == "finished"
     tiny.run(tmp_path, **fewer)
-    assert not (tmp_path / "out" / failed_file.NAME).exists()
+    assert not (tmp_path / "out" / records.FAILED).exists()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"a": 1}', "\xff"])
 def test_a_damaged_list_of_failures_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / failed_file.NAME).write_bytes(content.encode("latin-1"))
+    (tmp_path / "out" / records.FAILED).write_bytes(content.encode("latin-1"))
     assert status(tmp_path).failed == ()
 
 
@@ -204,7 +202,7 @@ def test_a_gap_names_what_cannot_be_made_without_what_failed(tmp_path: Path) -> 
     plan, place = make_plan(tiny.study()), tiny.place(tmp_path)
     score = next(step for step in plan.steps.values() if step.kind == "score")
     place.folder.mkdir()
-    (place.folder / failed_file.NAME).write_text(json.dumps({score.key: "no", "f" * 64: "another study's"}))
+    (place.folder / records.FAILED).write_text(json.dumps({score.key: "no", "f" * 64: "another study's"}))
     gap = gap_of(plan, place)
     assert gap.failed == {score.key: "no"}
     assert {plan.steps[key].kind for key in gap.blocked} == {"score", "mask", "corrupt", "train", "compare"}

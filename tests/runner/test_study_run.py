@@ -15,11 +15,10 @@ from rich.console import Console
 
 from prunecheck.errors import PrunecheckError, StepError, StudyError
 from prunecheck.pruning import allocation, check, method
-from prunecheck.runner import study_run
-from prunecheck.runner.homes import hidden_from_workers
 from prunecheck.runner.progress import Progress
-from prunecheck.runner.study_results import Results
-from prunecheck.runner.study_run import mask_tier, report_study, run_study
+from prunecheck.runner.results import Results
+from prunecheck.runner.study_run import hidden_from_workers, mask_tier, report_study, run_study
+from prunecheck.runner.workspace import Place
 from prunecheck.statistics import judge, judging
 from prunecheck.steps.perform import BEGIN, STAGES
 from prunecheck.store import Store
@@ -96,7 +95,7 @@ def test_the_results_of_one_study_do_not_depend_on_what_else_is_in_the_store(who
     alone = results_of(tmp_path)
     shared = run_study(
         tiny.study(**FULL | {"methods": ["snip"], "checks": ["layerwise_rearrange"]}),
-        study_run.Place(Store.open(whole / "store"), tmp_path / "shared"),
+        Place(Store.open(whole / "store"), tmp_path / "shared"),
         1,
         Progress(),
     )

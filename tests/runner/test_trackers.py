@@ -14,7 +14,7 @@ import pytest
 from prunecheck.errors import StudyError
 from prunecheck.runner import trackers
 from prunecheck.runner.progress import Progress
-from prunecheck.runner.study_results import Results
+from prunecheck.runner.results import Results
 from prunecheck.runner.study_run import run_study
 from prunecheck.runner.trackers import Tracking, run_name, tracking
 from tests.reporting import sample

@@ -8,8 +8,9 @@ from textwrap import dedent
 from typing import Any
 
 from prunecheck.runner.progress import Progress
-from prunecheck.runner.study_results import Results
-from prunecheck.runner.study_run import Place, run_study
+from prunecheck.runner.results import Results
+from prunecheck.runner.study_run import run_study
+from prunecheck.runner.workspace import Place
 from prunecheck.store import Store
 from prunecheck.study import Study, load_study
 

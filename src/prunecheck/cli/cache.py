@@ -202,6 +202,6 @@ def _needed(studies: tuple[Path, ...]) -> set[str]:
 
 
 def _human(size: int) -> str:
-    from prunecheck.runner.space import spoken_bytes
+    from prunecheck.text import byte_size
 
-    return spoken_bytes(size)
+    return byte_size(size)

@@ -61,8 +61,8 @@ def _software() -> dict[str, str]:
 def _machine(store: Path | None) -> dict[str, str]:
     from prunecheck.api import usable_cores
     from prunecheck.cli.cache import opened
-    from prunecheck.runner.space import spoken_bytes
     from prunecheck.store import sizes
+    from prunecheck.text import byte_size
 
     found = opened(store)
     held = sizes(found)
@@ -70,8 +70,8 @@ def _machine(store: Path | None) -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "cores": str(usable_cores()),
         "store": str(found.root),
-        "store holds": f"{held.artefacts} artefacts, {spoken_bytes(held.artefact_bytes)}",
-        "free on its disk": spoken_bytes(found.free_bytes()),
+        "store holds": f"{held.artefacts} artefacts, {byte_size(held.artefact_bytes)}",
+        "free on its disk": byte_size(found.free_bytes()),
     }
 
 

@@ -77,7 +77,7 @@ def _one(digits: str, keys: Iterable[str], kind: str) -> str:
 
 
 def _of_artefact(key: str, store: Store) -> str:
-    from prunecheck.runner.space import spoken_bytes
+    from prunecheck.text import byte_size
 
-    files = ", ".join(f"{name} ({spoken_bytes(entry.size)})" for name, entry in store.entries(key).items())
+    files = ", ".join(f"{name} ({byte_size(entry.size)})" for name, entry in store.entries(key).items())
     return f"{key[:16]} is in the store: {files}. Name a study to hear which of its steps it is."

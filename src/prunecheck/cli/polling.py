@@ -13,8 +13,8 @@ from prunecheck.errors import StudyError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from prunecheck.runner.results import Results
     from prunecheck.runner.status import Status
-    from prunecheck.runner.study_results import Results
     from prunecheck.study import Study
 
 EVERY_SECONDS = 2.0
@@ -25,7 +25,7 @@ SHARE = 0.1
 def asker(study: Study, store: Path | None, folder: Path | None) -> Callable[[], Status]:
     """What tells how far the study is; what it read once it does not read again."""
     from prunecheck import api
-    from prunecheck.runner.results import Facts
+    from prunecheck.runner.report_data import Facts
     from prunecheck.runner.status import study_status
 
     place = api.place_of(study, store, folder)
@@ -60,7 +60,7 @@ def watch_status(ask: Callable[[], Status], console: Console, command: Callable[
 def report_until_over(study: Study, store: Path | None, folder: Path | None, quiet: bool) -> Results:
     """Write the report whenever something was finished; returns the last one."""
     from prunecheck import api
-    from prunecheck.runner.status_text import sentence
+    from prunecheck.runner.status import sentence
     from prunecheck.store import Damaged
 
     results, written = None, None
@@ -86,7 +86,7 @@ def _draw(ask: Callable[[], Status], console: Console, command: Callable[[Status
     from rich.live import Live
     from rich.text import Text
 
-    from prunecheck.runner.status_text import text
+    from prunecheck.runner.status import text
 
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as screen:
         for status in until_over(ask):
@@ -95,7 +95,7 @@ def _draw(ask: Callable[[], Status], console: Console, command: Callable[[Status
 
 
 def _lines(status: Status) -> list[str]:
-    from prunecheck.runner.status_text import sentence
+    from prunecheck.runner.status import sentence
     from prunecheck.text import printable
 
     settled = [c for c in status.checks if c.verdict is not None]

@@ -33,7 +33,7 @@ def status(
     strict
         Exit with 3 where steps failed and with 75 where the study is not finished.
     """
-    from prunecheck.runner.status_text import text
+    from prunecheck.runner.status import text
     from prunecheck.study import load_study
 
     ask = asker(load_study(study, options.set), options.store, out)

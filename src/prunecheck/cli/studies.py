@@ -17,7 +17,7 @@ from prunecheck.cli.console import err, note, print_columns, print_json
 from prunecheck.errors import StudyError
 
 if TYPE_CHECKING:
-    from prunecheck.runner.study_results import Results
+    from prunecheck.runner.results import Results
     from prunecheck.study import Study
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
@@ -207,7 +207,7 @@ def _run(
     tracker: str | None = None,
 ) -> Results:
     from prunecheck import api
-    from prunecheck.runner.space import spoken_bytes
+    from prunecheck.text import byte_size
 
     results = api.run(
         study,
@@ -219,7 +219,7 @@ def _run(
         tracker=tracker,
     )
     if results.memory and not quiet:
-        note(f"memory: at most {spoken_bytes(results.memory)} in one process")
+        note(f"memory: at most {byte_size(results.memory)} in one process")
     return results
 
 

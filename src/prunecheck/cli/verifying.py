@@ -38,9 +38,9 @@ def verify(
     from prunecheck import api
     from prunecheck.cli.cache import opened
     from prunecheck.runner.progress import Progress
-    from prunecheck.runner.study_run import Place
     from prunecheck.runner.verify import parse_share
     from prunecheck.runner.verify import rerun as again
+    from prunecheck.runner.workspace import Place
     from prunecheck.study import load_study
 
     share, checked = parse_share(rerun), load_study(study, options.set)

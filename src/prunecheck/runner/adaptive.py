@@ -8,33 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from math import isfinite
 
 from prunecheck import data
 from prunecheck.runner.engine import Outcome, needed
-from prunecheck.runner.failed_file import blocked, read_failed
-from prunecheck.runner.records import fixed_margin
-from prunecheck.runner.results import Facts, Row, present, rows
-from prunecheck.statistics import Settings, StudyVerdict, next_look
-from prunecheck.store import Store
+from prunecheck.runner.records import blocked, fixed_margin, read_failed
+from prunecheck.runner.report_data import Facts, Row, present, rows
+from prunecheck.runner.workspace import Place
+from prunecheck.statistics import Cell, CheckVerdict, Settings, StudyVerdict, next_look
 from prunecheck.study.arms import DENSE
 from prunecheck.study.plan import CLEAN, Plan, make_plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
+from prunecheck.text import percent
 
 Seeds = Mapping[tuple[str, str], tuple[int, ...]]
 Settle = Callable[[set[str]], Outcome]
 """makes some targets of a plan, as far as that is possible"""
 AtWork = Callable[[Plan], AbstractContextManager[Settle]]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a study lives: ``store`` holds artefacts and is shared between studies, ``folder`` gets the results."""
-
-    store: Store
-    folder: Path
 
 
 @dataclass(frozen=True)
@@ -172,3 +164,37 @@ def _more_seeds(study: Study, verdict: StudyVerdict, seeds: Seeds, settings: Set
         if look is not None and look > len(have):
             more[pair] = tuple(range(look))
     return more
+
+
+@dataclass
+class Settled:
+    """``said``: the answers given so far, by method, check and sparsity."""
+
+    said: dict[tuple[str, str, float], str] = field(default_factory=dict)
+
+    def news(self, verdict: StudyVerdict) -> list[str]:
+        """The lines for what *verdict* (of a whole look) settles or changes."""
+        lines, is_last = [], not any(check.open for check in verdict.checks)
+        for check in verdict.checks:
+            for cell in check.cells if check.control != "identity" else ():
+                place = (check.method, check.check, cell.sparsity)
+                before, answer = self.said.get(place), _answer(check, cell, is_last)
+                if answer is None or answer == before:
+                    continue
+                self.said[place] = answer
+                lines.append(f"{'changed' if before else 'settled'}: {_sentence(check, cell)}")
+        return lines
+
+
+def _answer(check: CheckVerdict, cell: Cell, is_last: bool) -> str | None:
+    """None where nothing is settled yet: its seeds are still to come, or those of a control that could show that the
+    check can tell after all."""
+    provisional = ("INCONCLUSIVE",) if is_last else ("INCONCLUSIVE", "UNINFORMATIVE")
+    return None if check.open or cell.verdict in provisional else cell.verdict
+
+
+def _sentence(check: CheckVerdict, cell: Cell) -> str:
+    where = f"{check.method} x {check.check} at {percent(cell.sparsity)}"
+    judged = isfinite(cell.low) and isfinite(cell.high)
+    interval = f" [{cell.low:+.2f}, {cell.high:+.2f}]" if judged else ""
+    return f"{where}: {cell.verdict.lower()}, {cell.mean_drop:+.2f}{interval} points, {cell.n} seeds"

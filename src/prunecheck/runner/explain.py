@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from prunecheck.runner.adaptive import Place
 from prunecheck.runner.engine import needed
 from prunecheck.runner.estimate import spoken
-from prunecheck.runner.failed_file import read_failed
-from prunecheck.runner.plan_file import LastPlan, PlannedStep, read_plan
+from prunecheck.runner.records import LastPlan, PlannedStep, read_failed, read_plan
 from prunecheck.runner.status import running_step
+from prunecheck.runner.workspace import Place
 from prunecheck.study.step import Step, numerics
 from prunecheck.text import printable
 

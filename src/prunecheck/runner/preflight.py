@@ -3,17 +3,33 @@ the data, the plug-ins."""
 
 from __future__ import annotations
 
-from prunecheck import data
-from prunecheck.data import ImageData
-from prunecheck.errors import DataError, InfeasibleError, PluginError, PrunecheckError, StudyError
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from prunecheck import data, models
+from prunecheck.data import DataShape, ImageData
+from prunecheck.errors import (
+    DataError,
+    InfeasibleError,
+    ModelError,
+    PluginError,
+    PrunecheckError,
+    StoreError,
+    StudyError,
+)
 from prunecheck.pruning.counts import budget_beside
 from prunecheck.pruning.layers import Layer, family_of, layers_of, total
 from prunecheck.pruning.presets import preset_named
+from prunecheck.pruning.seeds import torch_stream
 from prunecheck.runner.dry_run import rehearse
-from prunecheck.runner.network import sound_network
+from prunecheck.store import Store
 from prunecheck.study.arms import Entrant, control_arms, entrants
+from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
-from prunecheck.text import percent, printable
+from prunecheck.text import byte_size, percent, printable, printable_path
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 def preflight(study: Study) -> int:
@@ -89,4 +105,117 @@ def _enough_samples(study: Study, images: ImageData) -> None:
         raise DataError(
             f"scoring needs {wanted} samples of every class; class {int(counts.argmin())} of {study.data.name} has "
             f"{int(counts.min())}. Lower scoring.samples_per_class."
+        )
+
+
+def sound_network(study: Study, shape: DataShape) -> nn.Module:
+    """The study's network, on the CPU. Raises ModelError naming what it cannot do."""
+    from prunecheck.steps.context import build
+
+    models.look_in(study.folder)
+    size = study.data.size or shape.size
+    who = f"model = {printable(study.model)!r}"
+    with torch_stream(0, "preflight"):
+        model = build(study.model, (shape.num_classes, shape.channels, size))
+    with torch_stream(0, "preflight"):
+        twin = build(study.model, (shape.num_classes, shape.channels, size))
+    _sound_layers(who, model)
+    _same_weights(who, model, twin)
+    with torch_stream(0, "preflight"):
+        _answers(who, twin, (shape.channels, size, size), shape.num_classes, study.data.name)
+    return model
+
+
+def _same_weights(who: str, model: nn.Module, twin: nn.Module) -> None:
+    """Raises ModelError where a network built twice from one seed is not the same network."""
+    import torch
+
+    one, other = model.state_dict(), twin.state_dict()
+    if list(one) != list(other):
+        raise ModelError(
+            f"{who}: built twice it has other parameters. A factory must build the same network each time."
+        )
+    for name, value in one.items():
+        if value.shape != other[name].shape or not torch.equal(value.nan_to_num(), other[name].nan_to_num()):
+            raise ModelError(
+                f"{who}: built twice from one seed it has other values in {name}. Its initialiser must draw from "
+                "torch's, numpy's or random's global generator, without seeding it."
+            )
+    if twin is model or any(a is b for a, b in zip(model.parameters(), twin.parameters(), strict=True)):
+        raise ModelError(f"{who}: its factory returns the same object twice. It must build a new network each time.")
+
+
+def _sound_layers(who: str, model: nn.Module) -> None:
+    """Raises ModelError for weights that cannot be pruned or trained."""
+    import torch
+
+    for layer in layers_of(model):
+        weight = model.get_parameter(layer.name)
+        if not weight.is_floating_point():
+            raise ModelError(f"{who}: {layer.name} holds {weight.dtype}. Build it with floating-point weights.")
+        if not weight.requires_grad:
+            raise ModelError(f"{who}: {layer.name} is frozen (requires_grad = False), so no ticket could be trained.")
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            bad = int((~torch.isfinite(value)).sum())
+            raise ModelError(f"{who}: {bad} of {value.numel()} values of {name} are NaN or infinite from the start.")
+
+
+def _answers(who: str, model: nn.Module, image: tuple[int, int, int], classes: int, data: str) -> None:
+    """Two images in training mode, with gradients, and one in evaluation mode. Raises ModelError."""
+    import torch
+    from torch.nn import functional as F
+
+    for images, mode in ((2, True), (1, False)):
+        model.train(mode)
+        try:
+            outputs: Any = model(torch.randn(images, *image))
+        except Exception as error:
+            shown = " x ".join(map(str, image))
+            while_ = "" if mode else " one by one, in evaluation mode,"
+            raise ModelError(
+                f"{who} cannot take {shown} images of {data}{while_}: {printable(str(error), 160)}"
+            ) from None
+        _sound_outputs(who, outputs, images, classes, data)
+        if mode:
+            try:
+                F.cross_entropy(outputs, torch.arange(images) % classes).backward()  # type: ignore[no-untyped-call]
+            except Exception as error:
+                raise ModelError(f"{who} cannot be trained: {printable(str(error), 160)}") from None
+
+
+def _sound_outputs(who: str, outputs: Any, images: int, classes: int, data: str) -> None:
+    import torch
+
+    if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != (images, classes):
+        found = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+        raise ModelError(
+            f"{who} gives {found} for {images} images; "
+            f"{data} has {classes} classes, so it must give ({images}, {classes})."
+        )
+    if not outputs.is_floating_point() or not bool(torch.isfinite(outputs).all()):
+        raise ModelError(f"{who} gives {_kind(outputs)} for ordinary images; it must give finite numbers.")
+
+
+def _kind(outputs: Tensor) -> str:
+    return "NaN or infinity" if outputs.is_floating_point() else str(outputs.dtype)
+
+
+RESERVE = 100_000_000
+"""bytes for checkpoints, results and everybody else on the disk"""
+NETWORKS = {"pretrain": 2.0, "train": 1.0, "score": 1.0, "corrupt": 1.0, "mask": 0.25, "compare": 0.0}
+"""how many times the bytes of the network a step stores: a pretraining its rewind weights too, a mask one byte for
+four"""
+
+
+def enough_space(steps: Iterable[Step], model_bytes: int, store: Store) -> None:
+    """Raises StoreError where *steps* would not fit onto the disk of *store*."""
+    networks = sum(NETWORKS[step.kind] for step in steps)
+    if not networks:
+        return
+    wanted, free = int(networks * model_bytes) + RESERVE, store.free_bytes()
+    if free < wanted:
+        raise StoreError(
+            f"the disk of {printable_path(store.root)} has {byte_size(free)} free; this study needs about "
+            f"{byte_size(wanted)}. Free some space or choose another store with --store."
         )

@@ -14,8 +14,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from prunecheck.runner.estimate import spoken
-from prunecheck.runner.kinds import KINDS
-from prunecheck.study.step import Step
+from prunecheck.study.step import KINDS, Step
 from prunecheck.text import printable
 
 LINE_EVERY_SECONDS = 15.0

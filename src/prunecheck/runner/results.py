@@ -1,149 +1,93 @@
-"""From the store to what the verdict and the report read. Torch-free: plain facts only."""
+"""What a study comes to: its evidence, how it got there, and the forms a reader may want it in."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from prunecheck.errors import InfeasibleError
-from prunecheck.pruning import ALLOCATIONS
-from prunecheck.pruning.counts import Counts
-from prunecheck.pruning.layers import Layer, family_of
-from prunecheck.reporting import Curve, LayerTable, MaskOverlap
-from prunecheck.store import Store
-from prunecheck.study.plan import CLEAN, Arm, Plan
+from prunecheck import html
+from prunecheck.reporting import Evidence
+from prunecheck.reporting.cost import cost_sentence
+from prunecheck.reporting.export import verdict_rows
+from prunecheck.runner.engine import Failure
+from prunecheck.statistics import StudyVerdict
+from prunecheck.statistics.display import as_html
+from prunecheck.study.plan import Plan
+from prunecheck.study.step import Step
 from prunecheck.study.study import Study
+from prunecheck.text import printable
 
-Row = dict[str, Any]
-REFERENCES = ("smart_ratio", "erk")
-NEARLY_A_NO_OP = 0.9
-
-
-class Facts:
-    """The ``result.json`` of steps, read once. What takes memory is not kept: of the epochs only the test accuracies
-    (``accuracies``), of the layers nothing; ``whole`` reads all there is, every time."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.of = lru_cache(maxsize=None)(self._read)
-
-    def whole(self, key: str) -> dict[str, Any]:
-        facts: dict[str, Any] = json.loads(self.store.read(key, "result.json"))
-        return facts
-
-    def _read(self, key: str) -> dict[str, Any]:
-        facts = self.whole(key)
-        facts.pop("layers", None)
-        if "history" in facts:
-            facts["accuracies"] = tuple(epoch["test_accuracy"] for epoch in facts.pop("history"))
-        return facts
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-def present(plan: Plan, store: Store) -> list[Arm]:
-    """The arms that can be reported: all of them is in the store, and so is a clean arm to compare them with."""
-    missing = store.missing(plan.targets)
-    there = [arm for arm in plan.arms if missing.isdisjoint((arm.train, arm.mask, arm.compare))]
-    clean = {(arm.method, arm.sparsity) for arm in there if arm.check == CLEAN}
-    return [arm for arm in there if (arm.method, arm.sparsity) in clean]
+@dataclass(repr=False)
+class Results:
+    """A finished (or, where steps failed, as far as possible finished) study."""
 
+    study: Study
+    evidence: Evidence
+    page: Path
+    plan: Plan
+    ran: list[Step] = field(default_factory=list)
+    seconds: float = 0.0
+    failures: list[Failure] = field(default_factory=list)
+    memory: int = 0
+    """bytes: the most that any process of the run has held; 0 where none was run or the system does not tell"""
 
-def rows(arms: Iterable[Arm], facts: Facts) -> list[Row]:
-    """One row a trained arm, as in ``results.csv``; accuracies are fractions."""
-    return [_row(arm, facts) for arm in arms]
+    @property
+    def verdict(self) -> StudyVerdict:
+        return self.evidence.verdict
 
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """One mapping a trained network, as in ``results.csv``; accuracies are fractions."""
+        return self.evidence.rows
 
-def _row(arm: Arm, facts: Facts) -> Row:
-    trained = facts.of(arm.train)
-    row: Row = {
-        "method": arm.method,
-        "check": arm.check,
-        "sparsity": arm.sparsity,
-        "seed": arm.seed,
-        "accuracy": trained["accuracy"],
-        "best_accuracy": trained["best_accuracy"],
-        "train_accuracy": trained["train_accuracy"],
-        "n_test": trained["n_test"],
-        "epochs": len(trained["accuracies"]),
-        "diverged": trained["diverged"],
-    }
-    if arm.mask:
-        mask = facts.of(arm.mask)
-        effective = mask["effective_kept"]
-        row |= {
-            "kept": mask["kept"],
-            "weights": mask["weights"],
-            "effective_sparsity": None if effective is None else 1 - effective / mask["weights"],
-            "dead_layers": len(mask["empty_layers"]),
-            "dead_units": mask["dead_units"],
-            "tied": mask.get("tied"),
-        }
-    if arm.compare:
-        row["overlap"] = facts.of(arm.compare)["iou"]
-    final = facts.store.entries(arm.train)["final.safetensors"]
-    return row | {"weights_sha256": final.sha256[:16], "key": arm.train[:16]}
+    def table(self) -> list[dict[str, Any]]:
+        """The verdicts as rows, one a method x check: ``method, check, verdict, mean_drop, low, high, seeds``.
 
+        Drops are in points and None where a check has no one mean; ready for ``pandas.DataFrame``.
+        """
+        return verdict_rows(self.verdict)
 
-def curves(arms: Iterable[Arm], facts: Facts) -> tuple[Curve, ...]:
-    return tuple(
-        Curve(
-            arm.method,
-            arm.check,
-            arm.sparsity if arm.sparsity is not None else 0.0,
-            arm.seed,
-            facts.of(arm.train)["accuracies"],
-        )
-        for arm in arms
-    )
+    def figure(self, title: str = "accuracy") -> Figure:
+        """A figure for print: ``accuracy``, ``keep-shares`` or ``effects``, as a matplotlib figure to show or save.
 
+        Raises StudyError for other names, and where there is nothing to draw.
+        """
+        from prunecheck.reporting.print_figures import draw
 
-def layer_tables(study: Study, arms: Iterable[Arm], facts: Facts) -> tuple[LayerTable, ...]:
-    """How many weights every method keeps in every layer (first seed, clean arm), beside the reference allocations."""
-    tables: dict[tuple[str, float], LayerTable] = {}
-    layers: tuple[Layer, ...] = ()
-    for arm in arms:
-        if arm.check != CLEAN or arm.mask is None or arm.sparsity is None or (arm.method, arm.sparsity) in tables:
-            continue
-        described = facts.whole(arm.mask)["layers"]
-        layers = tuple(Layer(name, kind, tuple(shape)) for name, kind, shape, _ in described)
-        tables[arm.method, arm.sparsity] = _table(arm.method, arm.sparsity, layers, [row[3] for row in described])
-    family = family_of(study.model)
-    for sparsity in study.sparsities if layers else ():
-        for name in REFERENCES:
-            offer = {"layers": layers, "sparsity": sparsity, "family": family}
-            allocation = ALLOCATIONS.get(name)
-            try:
-                counts: Counts = allocation(**{ask: offer[ask] for ask in allocation.asks})
-            except InfeasibleError:
-                continue
-            tables[name, sparsity] = _table(name, sparsity, layers, [counts[layer.name] for layer in layers])
-    return tuple(tables.values())
+        return draw(self.evidence, title)
 
+    def paper(self, folder: str | Path, formats: Iterable[str] = ("pdf",), *, parquet: bool = False) -> list[Path]:
+        """Figures, tables, methods paragraph, references and numbers for a paper, in one folder; the files written.
 
-def _table(method: str, sparsity: float, layers: tuple[Layer, ...], kept: list[int]) -> LayerTable:
-    names, sizes = tuple(layer.name for layer in layers), tuple(layer.size for layer in layers)
-    return LayerTable(method, CLEAN, sparsity, names, sizes, tuple(kept))
+        See ``prunecheck.reporting.paper.write_paper``, also for what is raised.
+        """
+        from prunecheck.reporting.paper import write_paper
 
+        return write_paper(self.evidence, Path(folder), formats, parquet=parquet)
 
-def overlaps(arms: Iterable[Arm], facts: Facts) -> tuple[MaskOverlap, ...]:
-    """The mask tier, one entry a method x check x sparsity, averaged over the seeds."""
-    cells: dict[tuple[str, str, float], list[dict[str, Any]]] = {}
-    for arm in arms:
-        if arm.compare and arm.sparsity is not None:
-            cells.setdefault((arm.method, arm.check, arm.sparsity), []).append(facts.of(arm.compare))
-    return tuple(_overlap(*cell, found) for cell, found in cells.items())
+    @property
+    def trained(self) -> int:
+        """Trainings run this time."""
+        return sum(step.kind in ("pretrain", "train") for step in self.ran)
 
+    @property
+    def shared(self) -> int:
+        """Trainings asked for by more than one arm, and done once."""
+        return self.plan.trainings_requested - self.plan.trainings
 
-def _overlap(method: str, check: str, sparsity: float, found: list[dict[str, Any]]) -> MaskOverlap:
-    def mean(name: str) -> float | None:
-        values = [facts[name] for facts in found if facts[name] is not None]
-        return sum(values) / len(values) if values else None
+    def __repr__(self) -> str:
+        return "\n".join([repr(self.verdict), *[printable(line, 600) for line in self._told()]])
 
-    iou, chance = mean("iou") or 0.0, mean("chance_iou") or 0.0
-    note = ""
-    if iou >= NEARLY_A_NO_OP:
-        note = f"nearly a no-op: {iou:.0%} of the mask is the same"
-    elif chance >= NEARLY_A_NO_OP / 2:
-        note = f"layers this full let a rearrangement change little: {chance:.0%} overlap by chance alone"
-    return MaskOverlap(method, check, sparsity, iou, chance, mean("counts_correlation"), note)
+    def _repr_html_(self) -> str:
+        return as_html(self.verdict) + "".join(html.said(line) for line in self._told())
+
+    def _told(self) -> list[str]:
+        """What stands below the verdict: what is missing, the cost, where the page lies."""
+        unfinished = [self.evidence.unfinished] if self.evidence.unfinished else []
+        return [*unfinished, cost_sentence(self.evidence.cost), f"Page: {self.page}"]

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from prunecheck.errors import PrunecheckError, StepError, StudyError
+from prunecheck.pruning.plugins import Plugin
 from prunecheck.reporting import Evidence, MaskOverlap, write
 from prunecheck.runner.adaptive import (
     AtWork,
-    Place,
     Settle,
+    Settled,
     StudyLook,
     gap_of,
     settings_of,
@@ -23,22 +25,27 @@ from prunecheck.runner.adaptive import (
 )
 from prunecheck.runner.engine import Failure, Outcome, Watcher, execute, needed, unwatched
 from prunecheck.runner.estimate import Estimate
-from prunecheck.runner.evidence import backends_of, cost_of, provenance_of
-from prunecheck.runner.failed_file import write_failed
-from prunecheck.runner.homes import hidden_from_workers
-from prunecheck.runner.plan_file import write_plan
+from prunecheck.runner.preflight import enough_space
 from prunecheck.runner.progress import Progress
-from prunecheck.runner.published import published_for
-from prunecheck.runner.results import Facts, curves, layer_tables, overlaps, present
-from prunecheck.runner.settled import Settled
-from prunecheck.runner.space import enough_space
-from prunecheck.runner.study_results import Results
-from prunecheck.runner.verify_file import verified
+from prunecheck.runner.records import verified, write_failed, write_plan
+from prunecheck.runner.report_data import (
+    Facts,
+    backends_of,
+    cost_of,
+    curves,
+    layer_tables,
+    overlaps,
+    present,
+    provenance_of,
+    published_for,
+)
+from prunecheck.runner.results import Results
 from prunecheck.runner.worker import Bench
+from prunecheck.runner.workspace import Place
 from prunecheck.statistics import StudyVerdict
 from prunecheck.statistics.gates import collapse_line
 from prunecheck.store import Damaged, Store
-from prunecheck.study.arms import entrants
+from prunecheck.study.arms import Entrant, control_arms, entrants, trials
 from prunecheck.study.plan import Plan, largest_seeds, make_plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
@@ -191,3 +198,32 @@ def mask_tier(
         raise StepError(outcome.failures[0].reason)
     left_out = [entrant.label for entrant in entrants(study) if entrant.needs_training]
     return overlaps(plan.arms, Facts(store)), left_out
+
+
+GROUPS = ("prunecheck.methods", "prunecheck.allocations", "prunecheck.checks")
+
+
+def hidden_from_workers(study: Study) -> Plugin | None:
+    """A plug-in of the study that was defined in this process alone (a notebook, a script, a module imported there);
+    None where there is none."""
+    installed = {point.module.split(".")[0] for group in GROUPS for point in entry_points(group=group)}
+    for plugin in _plugins(study):
+        from_file = plugin.origin.endswith(".py")
+        if plugin.origin != "built-in" and not from_file and plugin.origin.split(".")[0] not in installed:
+            return plugin
+    return None
+
+
+def _plugins(study: Study) -> Iterator[Plugin]:
+    controls = control_arms(study)
+    for entrant in [*entrants(study), *(entrant for entrant, _ in controls)]:
+        yield from _plugins_of(entrant)
+    for trial in [*trials(study), *(trial for _, trial in controls)]:
+        yield trial.check
+
+
+def _plugins_of(entrant: Entrant) -> Iterator[Plugin]:
+    yield entrant.method
+    yield entrant.allocation
+    if entrant.counts_of is not None:
+        yield from _plugins_of(entrant.counts_of)

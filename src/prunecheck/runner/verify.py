@@ -18,11 +18,11 @@ from prunecheck.pruning.seeds import stream
 from prunecheck.runner.engine import Outcome, execute
 from prunecheck.runner.estimate import Estimate
 from prunecheck.runner.progress import Progress
-from prunecheck.runner.study_run import Place, largest_seeds
-from prunecheck.runner.verify_file import write_verification
+from prunecheck.runner.records import write_verification
 from prunecheck.runner.worker import Bench
+from prunecheck.runner.workspace import Place
 from prunecheck.store import Damaged, Store
-from prunecheck.study.plan import make_plan
+from prunecheck.study.plan import largest_seeds, make_plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
 from prunecheck.text import printable

@@ -1,9 +1,20 @@
-"""Where things are kept when nobody says otherwise."""
+"""Where the results of a study and its artefacts are kept."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+
+from prunecheck.store import Store
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a study lives: ``store`` holds artefacts and is shared between studies, ``folder`` gets the results."""
+
+    store: Store
+    folder: Path
 
 
 def default_store() -> Path:

@@ -15,6 +15,15 @@ SCHEMA = 1
 """raised when the meaning of any artefact changes"""
 
 Kind = Literal["pretrain", "score", "mask", "corrupt", "train", "compare"]
+KINDS = {
+    "pretrain": "pretrainings",
+    "train": "trainings",
+    "score": "scores",
+    "mask": "masks",
+    "corrupt": "corruptions",
+    "compare": "comparisons",
+}
+"""kind of step -> its plural; what takes long comes first"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,220 @@
+"""From the store to what the verdict and the report read. Torch-free: plain facts only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any
+
+from prunecheck import models
+from prunecheck.errors import InfeasibleError
+from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
+from prunecheck.pruning.counts import Counts
+from prunecheck.pruning.layers import Layer, family_of
+from prunecheck.reporting import Curve, LayerTable, MaskOverlap
+from prunecheck.resources import published
+from prunecheck.resources.published import Number
+from prunecheck.store import Store
+from prunecheck.study.plan import CLEAN, Arm, Plan
+from prunecheck.study.step import canonical, numerics
+from prunecheck.study.study import CheckChoice, MethodChoice, Study
+
+Row = dict[str, Any]
+REFERENCES = ("smart_ratio", "erk")
+NEARLY_A_NO_OP = 0.9
+
+
+class Facts:
+    """The ``result.json`` of steps, read once. What takes memory is not kept: of the epochs only the test accuracies
+    (``accuracies``), of the layers nothing; ``whole`` reads all there is, every time."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.of = lru_cache(maxsize=None)(self._read)
+
+    def whole(self, key: str) -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads(self.store.read(key, "result.json"))
+        return facts
+
+    def _read(self, key: str) -> dict[str, Any]:
+        facts = self.whole(key)
+        facts.pop("layers", None)
+        if "history" in facts:
+            facts["accuracies"] = tuple(epoch["test_accuracy"] for epoch in facts.pop("history"))
+        return facts
+
+
+def present(plan: Plan, store: Store) -> list[Arm]:
+    """The arms that can be reported: all of them is in the store, and so is a clean arm to compare them with."""
+    missing = store.missing(plan.targets)
+    there = [arm for arm in plan.arms if missing.isdisjoint((arm.train, arm.mask, arm.compare))]
+    clean = {(arm.method, arm.sparsity) for arm in there if arm.check == CLEAN}
+    return [arm for arm in there if (arm.method, arm.sparsity) in clean]
+
+
+def rows(arms: Iterable[Arm], facts: Facts) -> list[Row]:
+    """One row a trained arm, as in ``results.csv``; accuracies are fractions."""
+    return [_row(arm, facts) for arm in arms]
+
+
+def _row(arm: Arm, facts: Facts) -> Row:
+    trained = facts.of(arm.train)
+    row: Row = {
+        "method": arm.method,
+        "check": arm.check,
+        "sparsity": arm.sparsity,
+        "seed": arm.seed,
+        "accuracy": trained["accuracy"],
+        "best_accuracy": trained["best_accuracy"],
+        "train_accuracy": trained["train_accuracy"],
+        "n_test": trained["n_test"],
+        "epochs": len(trained["accuracies"]),
+        "diverged": trained["diverged"],
+    }
+    if arm.mask:
+        mask = facts.of(arm.mask)
+        effective = mask["effective_kept"]
+        row |= {
+            "kept": mask["kept"],
+            "weights": mask["weights"],
+            "effective_sparsity": None if effective is None else 1 - effective / mask["weights"],
+            "dead_layers": len(mask["empty_layers"]),
+            "dead_units": mask["dead_units"],
+            "tied": mask.get("tied"),
+        }
+    if arm.compare:
+        row["overlap"] = facts.of(arm.compare)["iou"]
+    final = facts.store.entries(arm.train)["final.safetensors"]
+    return row | {"weights_sha256": final.sha256[:16], "key": arm.train[:16]}
+
+
+def curves(arms: Iterable[Arm], facts: Facts) -> tuple[Curve, ...]:
+    return tuple(
+        Curve(
+            arm.method,
+            arm.check,
+            arm.sparsity if arm.sparsity is not None else 0.0,
+            arm.seed,
+            facts.of(arm.train)["accuracies"],
+        )
+        for arm in arms
+    )
+
+
+def layer_tables(study: Study, arms: Iterable[Arm], facts: Facts) -> tuple[LayerTable, ...]:
+    """How many weights every method keeps in every layer (first seed, clean arm), beside the reference allocations."""
+    tables: dict[tuple[str, float], LayerTable] = {}
+    layers: tuple[Layer, ...] = ()
+    for arm in arms:
+        if arm.check != CLEAN or arm.mask is None or arm.sparsity is None or (arm.method, arm.sparsity) in tables:
+            continue
+        described = facts.whole(arm.mask)["layers"]
+        layers = tuple(Layer(name, kind, tuple(shape)) for name, kind, shape, _ in described)
+        tables[arm.method, arm.sparsity] = _table(arm.method, arm.sparsity, layers, [row[3] for row in described])
+    family = family_of(study.model)
+    for sparsity in study.sparsities if layers else ():
+        for name in REFERENCES:
+            offer = {"layers": layers, "sparsity": sparsity, "family": family}
+            allocation = ALLOCATIONS.get(name)
+            try:
+                counts: Counts = allocation(**{ask: offer[ask] for ask in allocation.asks})
+            except InfeasibleError:
+                continue
+            tables[name, sparsity] = _table(name, sparsity, layers, [counts[layer.name] for layer in layers])
+    return tuple(tables.values())
+
+
+def _table(method: str, sparsity: float, layers: tuple[Layer, ...], kept: list[int]) -> LayerTable:
+    names, sizes = tuple(layer.name for layer in layers), tuple(layer.size for layer in layers)
+    return LayerTable(method, CLEAN, sparsity, names, sizes, tuple(kept))
+
+
+def overlaps(arms: Iterable[Arm], facts: Facts) -> tuple[MaskOverlap, ...]:
+    """The mask tier, one entry a method x check x sparsity, averaged over the seeds."""
+    cells: dict[tuple[str, str, float], list[dict[str, Any]]] = {}
+    for arm in arms:
+        if arm.compare and arm.sparsity is not None:
+            cells.setdefault((arm.method, arm.check, arm.sparsity), []).append(facts.of(arm.compare))
+    return tuple(_overlap(*cell, found) for cell, found in cells.items())
+
+
+def _overlap(method: str, check: str, sparsity: float, found: list[dict[str, Any]]) -> MaskOverlap:
+    def mean(name: str) -> float | None:
+        values = [facts[name] for facts in found if facts[name] is not None]
+        return sum(values) / len(values) if values else None
+
+    iou, chance = mean("iou") or 0.0, mean("chance_iou") or 0.0
+    note = ""
+    if iou >= NEARLY_A_NO_OP:
+        note = f"nearly a no-op: {iou:.0%} of the mask is the same"
+    elif chance >= NEARLY_A_NO_OP / 2:
+        note = f"layers this full let a rearrangement change little: {chance:.0%} overlap by chance alone"
+    return MaskOverlap(method, check, sparsity, iou, chance, mean("counts_correlation"), note)
+
+
+def cost_of(plan: Plan, largest: Plan) -> dict[str, object]:
+    """How many trainings the study needed, shared, and was spared since it asked for more seeds only where a verdict
+    was open. *largest*: the plan with all the seeds there can be."""
+    kinds = Counter(step.kind for step in plan.steps.values())
+    return {
+        "arms": len(plan.arms),
+        "trainings": plan.trainings,
+        "trainings without sharing": plan.trainings_requested,
+        "trainings shared": plan.trainings_requested - plan.trainings,
+        "trainings with every seed everywhere": largest.trainings,
+        "trainings spared by adaptive seeds": largest.trainings - plan.trainings,
+        "steps": len(plan.steps),
+        **{f"{kind} steps": count for kind, count in sorted(kinds.items())},
+    }
+
+
+def backends_of(arms: Iterable[Arm], facts: Facts) -> dict[str, str]:
+    """How the tickets were trained, in one line; nothing where all were trained densely because nothing else was
+    asked for."""
+    trained = {arm.train: facts.of(arm.train) for arm in arms if arm.mask}
+    found = [one for one in trained.values() if "backend" in one]
+    if not found:
+        return {}
+    sparse = sum(one["backend"] == "sparse" for one in found)
+    reasons = Counter(one["backend_reason"] for one in found if one["backend"] == "dense")
+    told = [f"{sparse} of {len(trained)} tickets trained sparsely"]
+    told += [f"{n} densely ({reason})" for reason, n in sorted(reasons.items())]
+    return {"backend": "; ".join(told)}
+
+
+def provenance_of(study: Study, plan: Plan) -> dict[str, str]:
+    """Versions and hashes: what must be equal for the results to be equal to the bit."""
+    machine = numerics()
+    every = hashlib.sha256(canonical(sorted(plan.steps)).encode()).hexdigest()
+    fingerprint = next((str(s.params["data"]["fingerprint"]) for s in plan.steps.values() if "data" in s.params), "")
+    return {
+        "prunecheck": version("prunecheck"),
+        "torch": str(machine["torch"]),
+        "numpy": str(machine["numpy"]),
+        "machine": f"{machine['machine']}, {study.device}, one thread a worker",
+        "data fingerprint": fingerprint[:16],
+        "plan": every[:16],
+    }
+
+
+def published_for(study: Study) -> tuple[Number, ...]:
+    """The numbers of the study's model on its data, for methods and checks that run as they are.
+
+    None where the data set was made smaller; under the name of a method or check with options of its own stands
+    something else than what was published.
+    """
+    if study.data.size or study.data.train_size or study.data.test_size:
+        return ()
+    methods = {METHODS.get(choice.name).name for choice in study.methods if _is_altered(choice)}
+    checks = {CHECKS.get(choice.name).name for choice in study.checks if _is_altered(choice)}
+    found = published.numbers(models.canonical(study.model), study.data.name)
+    return tuple(number for number in found if number.method not in methods and number.check not in checks)
+
+
+def _is_altered(choice: MethodChoice | CheckChoice) -> bool:
+    """Whether it would run differently under the plain name; a label of its own keeps it apart."""
+    return not choice.label and choice != type(choice)(name=choice.name)

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prunecheck.pruning.counts import kept_total
+from prunecheck.runner.report_data import Facts, cost_of, curves, layer_tables, overlaps, present, provenance_of, rows
+from prunecheck.runner.results import Results
+from prunecheck.store import Store
+from prunecheck.study import Arm
+from prunecheck.training import sparse
+
+from . import tiny
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Store]:
+    folder = tmp_path_factory.mktemp("ran")
+    changes: dict[str, Any] = {
+        "methods": ["snip", "lr_rewinding"],
+        "checks": ["layerwise_rearrange", "layerwise_weight_shuffle"],
+        "training": {"epochs": 2, "rewind_epoch": 1, "batch_size": 30},
+    }
+    return tiny.run(folder, **changes), Store.open(folder / "store")
+
+
+def test_a_row_for_every_trained_arm(ran: tuple[Results, Store]) -> None:
+    results, store = ran
+    found = rows(present(results.plan, store), Facts(store))
+    assert found == results.rows
+    assert [(row["method"], row["check"]) for row in found] == [
+        ("dense", "clean"),
+        ("snip", "clean"),
+        ("lr_rewinding", "clean"),
+        *((m, c) for m in ("snip", "lr_rewinding") for c in ("layerwise_rearrange", "layerwise_weight_shuffle")),
+    ]
+    for row in found:
+        assert 0 <= row["accuracy"] <= row["best_accuracy"] <= 1
+        assert (row["n_test"], row["epochs"]) == (50, 1 if row["method"] == "lr_rewinding" else 2)
+        assert len(row["weights_sha256"]) == len(row["key"]) == 16
+    dense, *others = found
+    assert dense["sparsity"] is None
+    assert "kept" not in dense
+    for row in others:
+        assert (row["kept"], row["weights"]) == (kept_total(23824, 0.8), 23824)
+        assert 0.79 < row["effective_sparsity"] <= 1
+        assert ("overlap" in row) is (row["check"] == "layerwise_rearrange")
+
+
+def test_the_learning_curves(ran: tuple[Results, Store]) -> None:
+    results, store = ran
+    found = {(c.method, c.check): c for c in curves(results.plan.arms, Facts(store))}
+    assert len(found) == 7
+    last = {(row["method"], row["check"]): row["accuracy"] for row in results.rows}
+    assert all(curve.accuracy[-1] == last[cell] for cell, curve in found.items())
+
+
+def test_layer_tables_stand_beside_the_reference_allocations(ran: tuple[Results, Store]) -> None:
+    results, store = ran
+    tables = {table.method: table for table in layer_tables(results.study, results.plan.arms, Facts(store))}
+    assert set(tables) == {"snip", "lr_rewinding", "smart_ratio", "erk"}
+    assert all(sum(table.kept) == kept_total(23824, 0.8) for table in tables.values())
+    assert all(sum(table.weights) == 23824 for table in tables.values())
+
+
+class Given:
+    """Facts by key, as a store would hold them."""
+
+    def __init__(self, **facts: dict[str, Any]) -> None:
+        self.of = facts.__getitem__
+
+
+def compared(check: str, key: str, seed: int = 0) -> Arm:
+    return Arm("snip", check, 0.8, seed, "t", "m", key)
+
+
+def overlap(iou: float, chance: float, correlation: float | None = 0.5) -> dict[str, Any]:
+    return {"iou": iou, "chance_iou": chance, "counts_correlation": correlation}
+
+
+def test_overlaps_are_averaged_over_the_seeds_and_say_where_they_mean_little() -> None:
+    facts = Given(
+        a=overlap(0.2, 0.1, 0.4), b=overlap(0.4, 0.3, None), c=overlap(0.95, 0.2), d=overlap(0.6, 0.5), e=overlap(0, 0)
+    )
+    arms = [compared("x", "a"), compared("x", "b", 1), compared("y", "c"), compared("z", "d"), compared("w", "e")]
+    arms.append(Arm("snip", "clean", 0.8, 0, "t", "m"))
+    x, y, z, w = overlaps(arms, facts)  # type: ignore[arg-type]
+    assert (x.check, x.sparsity, x.note) == ("x", 0.8, "")
+    assert (x.iou, x.chance_iou, x.counts_correlation) == pytest.approx((0.3, 0.2, 0.4))
+    assert y.note == "nearly a no-op: 95% of the mask is the same"
+    assert z.note == "layers this full let a rearrangement change little: 50% overlap by chance alone"
+    assert (w.iou, w.note) == (0, "")
+
+
+def test_cost_and_provenance_depend_on_the_plan_alone(ran: tuple[Results, Store], tmp_path: Path) -> None:
+    results, _ = ran
+    cost = cost_of(results.plan, results.plan)
+    assert cost["trainings"] == 7
+    assert cost["trainings without sharing"] == results.plan.trainings_requested > 7
+    assert cost["trainings shared"] == results.shared == results.plan.trainings_requested - 7
+    again = provenance_of(results.study, results.plan)
+    assert again == provenance_of(results.study, results.plan)
+    assert len(again["data fingerprint"]) == 16
+    other = tiny.run(tmp_path, seeds=[4])
+    assert provenance_of(other.study, other.plan)["plan"] != again["plan"]
+
+
+def test_the_backend_is_told_where_one_was_asked_for(ran: tuple[Results, Store], tmp_path: Path) -> None:
+    assert "backend" not in ran[0].evidence.provenance
+    if sparse.unavailable() is None:
+        mixed = tiny.run(tmp_path, backend="sparse", sparsities=[0.05, 0.9])
+        told = mixed.evidence.provenance["backend"]
+        assert told.startswith("2 of 4 tickets trained sparsely; 2 densely (")
+
+
+def test_facts_keep_in_memory_what_rows_and_curves_need_and_no_more(ran: tuple[Results, Store]) -> None:
+    results, store = ran
+    facts = Facts(store)
+    arm = next(arm for arm in results.plan.arms if arm.mask)
+    assert len(facts.of(arm.train)["accuracies"]) == len(facts.whole(arm.train)["history"])
+    assert len(facts.whole(arm.mask or "")["layers"]) > 3
+    assert not {"history", "layers"} & (facts.of(arm.train).keys() | facts.of(arm.mask or "").keys())
