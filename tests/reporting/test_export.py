@@ -11,11 +11,9 @@ from dataclasses import replace
 
 import pytest
 
-from prunecheck.reporting import published
-from prunecheck.reporting.export import csv_columns, results_csv, verdict_table
-from prunecheck.reporting.latex import accuracy_table, tex
-from prunecheck.reporting.latex import verdict_table as latex
+from prunecheck.reporting.export import csv_columns, latex_accuracies, latex_verdicts, results_csv, tex, verdict_table
 from prunecheck.reporting.markdown import markdown
+from prunecheck.reporting.sections import PUBLISHED_EXPLANATION
 from prunecheck.reporting.summary import arms
 from tests.reporting import sample
 from tests.reporting.payloads import PAYLOADS
@@ -106,7 +104,7 @@ def test_names_that_look_alike_when_cut_keep_their_own_numbers() -> None:
     first, last = (replace(c, method=f"{long}{i}") for i, c in enumerate((verdict.checks[0], verdict.checks[-5])))
     both = replace(verdict, methods=(), checks=(first, last))
     assert [row[1].split()[0] for row in verdict_table(both)[1:]] == ["does", "depends"]
-    assert r"$\circ$~$+0.08$" in latex(replace(sample.plain(), verdict=both))
+    assert r"$\circ$~$+0.08$" in latex_verdicts(replace(sample.plain(), verdict=both))
 
 
 def test_the_table_leaves_out_what_only_controls_use() -> None:
@@ -141,7 +139,7 @@ def test_markdown_stays_text(payload: str) -> None:
 
 
 def test_latex_is_a_booktabs_table_with_a_column_a_check() -> None:
-    text = latex(sample.evidence())
+    text = latex_verdicts(sample.evidence())
     assert r"\begin{tabular}{llllll}" in text
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].strip().splitlines()[1:]
     assert len(body) == 5
@@ -151,12 +149,12 @@ def test_latex_is_a_booktabs_table_with_a_column_a_check() -> None:
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
 def test_latex_obeys_no_name(payload: str) -> None:
-    commands = set(re.findall(r"\\[a-zA-Z]+", latex(sample.hostile("harmless"))))
-    text = latex(sample.hostile(payload))
+    commands = set(re.findall(r"\\[a-zA-Z]+", latex_verdicts(sample.hostile("harmless"))))
+    text = latex_verdicts(sample.hostile(payload))
     known = {r"\textbackslash", r"\textasciitilde", r"\textasciicircum"}
     assert set(re.findall(r"\\[a-zA-Z]+", text)) <= commands | known
     assert len(re.findall(r"(?<!\\)%", text)) == 0
-    assert text.count("\n") == latex(sample.hostile("harmless")).count("\n")
+    assert text.count("\n") == latex_verdicts(sample.hostile("harmless")).count("\n")
 
 
 def test_tex_escapes_every_special_character() -> None:
@@ -164,7 +162,7 @@ def test_tex_escapes_every_special_character() -> None:
 
 
 def test_latex_has_the_accuracy_of_every_arm() -> None:
-    text = accuracy_table(sample.evidence())
+    text = latex_accuracies(sample.evidence())
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].strip().splitlines()[1:]
     (arm,) = [a for a in arms(sample.evidence()) if (a.method, a.check, a.sparsity) == ("snip", "clean", 0.9)]
     (row,) = [line for line in body if line.startswith("snip & clean")]
@@ -178,7 +176,7 @@ def test_markdown_holds_published_numbers_and_says_what_is_missing() -> None:
     assert text.index("> Not finished") < text.index("## The answer")
     row = next(line for line in text.splitlines() if line.startswith("| snip | clean | 90% | 92.81%"))
     assert "Su et al. 2020, recalled" in row
-    assert published.EXPLANATION.split(".")[0] in text
+    assert PUBLISHED_EXPLANATION.split(".")[0] in text
 
 
 def test_markdown_says_what_dense_networks_of_other_lengths_reach() -> None:

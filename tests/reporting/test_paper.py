@@ -11,12 +11,10 @@ import pytest
 
 from prunecheck.errors import StoreError, StudyError
 from prunecheck.reporting import Evidence
-from prunecheck.reporting.citations import ENTRIES, PAPERS_OF, PROCEDURE, papers
 from prunecheck.reporting.data import REFERENCES
-from prunecheck.reporting.latex import accuracy_table
+from prunecheck.reporting.export import latex_accuracies, results_parquet
 from prunecheck.reporting.markdown import markdown_tables
-from prunecheck.reporting.paper import bibtex, methods_paragraph, write_paper
-from prunecheck.reporting.parquet import results_parquet
+from prunecheck.reporting.paper import PAPERS_OF, PROCEDURE, bibtex, entries, methods_paragraph, papers, write_paper
 from prunecheck.reporting.print_figures import write_figures
 from tests.reporting import sample
 
@@ -99,8 +97,8 @@ def test_references_are_those_of_the_methods_used() -> None:
 
 
 def test_every_citation_has_an_entry_with_balanced_braces() -> None:
-    assert {key for keys in PAPERS_OF.values() for key in keys} | {*PROCEDURE} == set(ENTRIES)
-    for key, entry in ENTRIES.items():
+    assert {key for keys in PAPERS_OF.values() for key in keys} | {*PROCEDURE} == set(entries())
+    for key, entry in entries().items():
         assert re.match(rf"@\w+\{{{key},", entry)
         assert entry.count("{") == entry.count("}")
         assert all(field in entry for field in ("title", "author", "year"))
@@ -122,7 +120,7 @@ def test_a_method_of_ones_own_cites_nobody() -> None:
 @pytest.mark.parametrize("text", ["\\input{/etc/passwd} $x^2$ %_&#{}~", "a\r\nb", "\ud800\u202e", "]{x}\\end{table}"])
 def test_no_name_is_a_command_or_a_line_of_its_own(text: str) -> None:
     bad, innocent = sample.hostile(text, sample.small()), sample.hostile("harmless", sample.small())
-    for write in (accuracy_table, methods_paragraph):
+    for write in (latex_accuracies, methods_paragraph):
         said, plain = write(bad), write(innocent)
         said.encode("utf-8")
         escapes = {r"\textbackslash", r"\textasciitilde", r"\textasciicircum"}

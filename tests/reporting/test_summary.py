@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from prunecheck.reporting import Evidence
-from prunecheck.reporting.cost import cost_items, duration
+from prunecheck.reporting.sections import cost_items, duration
 from prunecheck.reporting.summary import arms, natural, order, seeds
 from prunecheck.reporting.views import facts, tally
 from tests.reporting import sample

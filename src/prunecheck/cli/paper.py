@@ -49,8 +49,8 @@ def paper(
     out
         Where the study's results are (default: runs/NAME).
     """
+    from prunecheck.reporting.export import require_pyarrow
     from prunecheck.reporting.paper import write_paper
-    from prunecheck.reporting.parquet import require_pyarrow
     from prunecheck.reporting.print_figures import checked_formats
 
     wanted = checked_formats(one.strip() for one in formats.split(","))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prunecheck.reporting.data import Curve, Evidence, LayerTable, MaskOverlap
-    from prunecheck.reporting.folder import write
+    from prunecheck.reporting.page import write
 
 _HOME = {
     **dict.fromkeys(("Curve", "Evidence", "LayerTable", "MaskOverlap"), "prunecheck.reporting.data"),
-    "write": "prunecheck.reporting.folder",
+    "write": "prunecheck.reporting.page",
 }
 
 __all__ = ["Curve", "Evidence", "LayerTable", "MaskOverlap", "write"]

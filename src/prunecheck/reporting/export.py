@@ -1,17 +1,20 @@
-"""The tables of a study for other programs, and the grid of its verdicts. CSV is escaped for spreadsheets."""
+"""The tables of a study for other programs: CSV escaped for spreadsheets, Parquet, LaTeX without commands in names."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
+from prunecheck.errors import StudyError
 from prunecheck.reporting import views
-from prunecheck.reporting.data import Row
-from prunecheck.reporting.summary import is_number, natural
-from prunecheck.reporting.text import clean, effect, headline, name
+from prunecheck.reporting.data import Evidence, Row
+from prunecheck.reporting.summary import Arm, arms, is_number, natural, order
+from prunecheck.reporting.text import clean, effect, headline, line, name
 from prunecheck.statistics.outcome import CheckVerdict, StudyVerdict
+from prunecheck.text import percent
 
 FIRST_COLUMNS = (
     "method",
@@ -114,3 +117,121 @@ def _csv_cell(value: object) -> str:
 def _formula(text: str) -> bool:
     """Would a spreadsheet run it? Spaces in front do not save it."""
     return text.lstrip(" ").startswith(FORMULA)
+
+
+LATEX_MARKS = {"DEPENDS": r"$\bullet$", "DOES NOT DEPEND": r"$\circ$", "INCONCLUSIVE": "?", "UNINFORMATIVE": "--"}
+
+
+def require_pyarrow() -> None:
+    """Raises StudyError, with the line that installs it, where pyarrow is missing."""
+    if find_spec("pyarrow") is None:
+        raise StudyError("results.parquet needs pyarrow, which is not installed: pip install 'prunecheck[parquet]'")
+
+
+def results_parquet(rows: Sequence[Row]) -> bytes:
+    """Rows and columns of results.csv, numbers as numbers; a column of mixed kinds becomes text.
+
+    Raises StudyError where pyarrow is missing.
+    """
+    require_pyarrow()
+    import pyarrow
+    from pyarrow import parquet
+
+    ordered = ranked(rows)
+    columns = {column: _column([row.get(column) for row in ordered]) for column in csv_columns(rows)}
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns), file)
+    return file.getvalue()
+
+
+def _column(values: list[Any]) -> Any:
+    import pyarrow
+
+    plain = [clean(views.raw_text(value)) if isinstance(value, (str, list, tuple)) else value for value in values]
+    try:
+        return pyarrow.array(plain)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
+        return pyarrow.array([None if value is None else views.raw_text(value) for value in plain])
+
+
+def latex_verdicts(evidence: Evidence) -> str:
+    """The verdict matrix, methods x checks, ready for ``\\input``; needs the package booktabs."""
+    verdict = evidence.verdict
+    methods, checks, found = grid(verdict)
+    rows = []
+    for method in methods:
+        cells = [_tex_name(method)]
+        for check in checks:
+            one = found.get((method, check))
+            cells.append(f"{LATEX_MARKS[one.verdict]}~{_drop(effect(headline(one)))}" if one else "")
+        rows.append(cells)
+    sparsities = ", ".join(percent(s) for s in order(evidence).sparsities)
+    caption = (
+        f"{tex(name(evidence.name))}: mean drop in accuracy (points) and 90\\% interval at "
+        f"{tex(sparsities)} sparsity; margin {verdict.margin:.3g}. $\\bullet$ depends, $\\circ$ does not depend, "
+        "? inconclusive, -- uninformative."
+    )
+    return _latex_table(["method", *map(_tex_name, checks)], rows, caption, "tab:prunecheck")
+
+
+def latex_accuracies(evidence: Evidence) -> str:
+    """Mean accuracy of every arm, a row a method x check, a column a sparsity; the extreme seeds in brackets."""
+    found, known = arms(evidence), order(evidence)
+    places = {(arm.method, arm.check, arm.sparsity): arm for arm in found}
+    pairs = dict.fromkeys((arm.method, arm.check) for arm in found)
+    rows = [
+        [
+            _tex_name(m),
+            _tex_name(c),
+            *[_accuracy(places.get((m, c, s))) for s in known.sparsities],
+        ]
+        for m, c in pairs
+    ]
+    dense = evidence.verdict.dense_accuracy
+    trained = "" if dense is None else f" Dense networks reach {100 * dense:.2f}."
+    caption = (
+        f"{tex(name(evidence.name))}: mean test accuracy (\\%) after the last epoch by sparsity, "
+        f"lowest and highest seed in brackets.{trained}"
+    )
+    return _latex_table(
+        ["method", "check", *[tex(percent(s)) for s in known.sparsities]], rows, caption, "tab:prunecheck-accuracy"
+    )
+
+
+def tex(text: object) -> str:
+    """*text* as LaTeX prints it: nothing in it is a command."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {c: "\\" + c for c in "&%$#_{}"}
+    return "".join(special.get(c, c) for c in line(text))
+
+
+def _latex_table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str, label: str) -> str:
+    lines = [
+        r"\begin{table}",
+        r"\centering\footnotesize",
+        rf"\caption{{{caption}}}",
+        rf"\label{{{label}}}",
+        rf"\begin{{tabular}}{{{'l' * len(head)}}}",
+        r"\toprule",
+        " & ".join(head) + r" \\",
+        r"\midrule",
+        *[" & ".join(row) + r" \\" for row in rows],
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tex_name(text: str) -> str:
+    return tex(name(text).replace("_", " "))
+
+
+def _drop(drop: str) -> str:
+    mean, _, bounds = drop.partition(" ")
+    return rf"${mean}$ ${bounds}$" if bounds else f"${mean}$" if mean else ""
+
+
+def _accuracy(arm: Arm | None) -> str:
+    """``92.81 [92.50, 93.12]``; empty where the arm was not run."""
+    return "" if arm is None else f"{100 * arm.mean:.2f} [{100 * arm.low:.2f}, {100 * arm.high:.2f}]"

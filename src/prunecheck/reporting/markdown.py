@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from prunecheck.reporting import published, views
-from prunecheck.reporting.baselines import dense_sentence
-from prunecheck.reporting.cost import cost_items, cost_sentence
+from prunecheck.reporting import sections, views
 from prunecheck.reporting.data import Evidence
 from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.summary import arms, order
@@ -35,14 +33,14 @@ def markdown(evidence: Evidence) -> str:
     parts += ["## Controls", _md(views.controls_sentence(verdict)), "\n".join(controls)]
     lines = arms(evidence)
     if lines:
-        parts += ["## Accuracy", *_shown(views.accuracy_table(lines)), _md(dense_sentence(evidence))]
-    held = published.table(evidence, known)
+        parts += ["## Accuracy", *_shown(views.accuracy_table(lines)), _md(sections.dense_sentence(evidence))]
+    held = sections.published_table(evidence, known)
     if held is not None:
-        parts += ["## Published · reproduction · yours", _md(published.EXPLANATION), *_shown(held)]
-        said = [*published.sources(evidence), *published.certainties(evidence)]
+        parts += ["## Published · reproduction · yours", _md(sections.PUBLISHED_EXPLANATION), *_shown(held)]
+        said = [*sections.published_sources(evidence), *sections.certainties(evidence)]
         parts.append("\n".join(f"- {_md(name(term))}: {_md(meaning)}" for term, meaning in said))
-    parts += ["## Cost and provenance", _md(cost_sentence(evidence.cost))]
-    facts = [*cost_items(evidence.cost), *sorted(evidence.provenance.items())]
+    parts += ["## Cost and provenance", _md(sections.cost_sentence(evidence.cost))]
+    facts = [*sections.cost_items(evidence.cost), *sorted(evidence.provenance.items())]
     if evidence.command:
         facts.append(("command", evidence.command))
     parts.append("\n".join(f"- {_md(name(key))}: {_md(value)}" for key, value in facts) or "None was given.")
@@ -52,7 +50,7 @@ def markdown(evidence: Evidence) -> str:
 def markdown_tables(evidence: Evidence) -> str:
     """The verdicts, the accuracies and the published numbers, each as a table: for a README or a pull request."""
     parts = [_md_table(_marked(evidence.verdict)), "Mean drop in points and its 90% interval."]
-    lines, held = arms(evidence), published.table(evidence, order(evidence))
+    lines, held = arms(evidence), sections.published_table(evidence, order(evidence))
     if lines:
         parts += _shown(views.accuracy_table(lines))
     if held is not None:

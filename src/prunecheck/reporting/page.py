@@ -7,18 +7,18 @@ import hashlib
 import json
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunecheck.reporting import figures, published, views
-from prunecheck.reporting.baselines import dense_sentence
-from prunecheck.reporting.cost import cost_items, cost_sentence
+from prunecheck.reporting import figures, sections, views
 from prunecheck.reporting.data import Evidence
-from prunecheck.reporting.export import csv_columns
-from prunecheck.reporting.health import health_sentences, health_table
+from prunecheck.reporting.export import csv_columns, results_csv
+from prunecheck.reporting.markdown import markdown
 from prunecheck.reporting.strips import ruler
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import MEANINGS, STYLES, clean, name
 from prunecheck.statistics.display import SYMBOLS
+from prunecheck.store.durable import plainly, write_file
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -26,6 +26,25 @@ if TYPE_CHECKING:
 
 MACHINE_PAIRS = 5_000
 """pairs of runs up to which the page holds the verdict for machines too"""
+
+
+def write(evidence: Evidence, folder: Path) -> Path:
+    """Write index.html, report.md, results.csv and verdicts.json into *folder* (made if missing); the page's path.
+
+    Raises StoreError where the disk refuses; a file that was there before is then still whole.
+    """
+    verdicts = json.dumps(evidence.verdict.to_dict(), sort_keys=True, indent=2, allow_nan=False) + "\n"
+    contents = {
+        "results.csv": results_csv(evidence.rows),
+        "verdicts.json": verdicts,
+        "report.md": markdown(evidence),
+        "index.html": page(evidence),
+    }
+    with plainly(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for file, text in contents.items():
+        write_file(folder / file, text.encode("utf-8"))
+    return folder / "index.html"
 
 
 def page(evidence: Evidence) -> str:
@@ -70,20 +89,20 @@ def _content(evidence: Evidence) -> dict[str, object]:
         "ruler": ruler(views.axis(verdict)),
         "meanings": MEANINGS,
         "accuracy": figures.accuracy(lines, known, verdict.dense_accuracy),
-        "dense_sentence": dense_sentence(evidence),
+        "dense_sentence": sections.dense_sentence(evidence),
         "accuracy_table": views.accuracy_table(lines),
-        "published": published.table(evidence, known),
-        "sources": published.sources(evidence),
-        "explanation": published.EXPLANATION,
-        "certainties": published.certainties(evidence),
+        "published": sections.published_table(evidence, known),
+        "sources": sections.published_sources(evidence),
+        "explanation": sections.PUBLISHED_EXPLANATION,
+        "certainties": sections.certainties(evidence),
         "shares": figures.keep_shares(evidence, known),
         "layer_tables": views.layer_tables(evidence, known),
         "overlaps": views.overlap_table(evidence, known),
         "curves": figures.curves(evidence, known),
-        "health": health_table(lines),
-        "health_sentences": health_sentences(lines),
-        "cost": cost_items(evidence.cost),
-        "cost_sentence": cost_sentence(evidence.cost),
+        "health": sections.health_table(lines),
+        "health_sentences": sections.health_sentences(lines),
+        "cost": sections.cost_items(evidence.cost),
+        "cost_sentence": sections.cost_sentence(evidence.cost),
         "raw": views.raw_table(evidence, csv_columns(evidence.rows)),
     }
 

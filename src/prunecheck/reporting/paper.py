@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
-from prunecheck.reporting import latex
-from prunecheck.reporting.citations import ENTRIES, keys, papers
 from prunecheck.reporting.data import Evidence
-from prunecheck.reporting.export import results_csv
-from prunecheck.reporting.latex import tex
+from prunecheck.reporting.export import (
+    latex_accuracies,
+    latex_verdicts,
+    require_pyarrow,
+    results_csv,
+    results_parquet,
+    tex,
+)
 from prunecheck.reporting.markdown import markdown_tables
-from prunecheck.reporting.parquet import require_pyarrow, results_parquet
-from prunecheck.reporting.print_figures import checked_formats, write_figures
 from prunecheck.reporting.summary import order
 from prunecheck.reporting.text import count, listing, name
 from prunecheck.reporting.views import matrix_checks, seeds_told
 from prunecheck.statistics.outcome import StudyVerdict
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import percent
+
+PROCEDURE = ("su2020sanity", "goeman2010three", "schuirmann1987comparison", "smyth2004linear", "holm1979simple")
+
+PAPERS_OF = {
+    "random_ticket": ("su2020sanity",),
+    "hybrid": ("su2020sanity", "renda2020comparing"),
+    "snip": ("lee2019snip",),
+    "grasp": ("wang2020picking",),
+    "synflow": ("tanaka2020pruning",),
+    "magnitude": ("frankle2019lottery",),
+    "lottery_ticket": ("frankle2019lottery",),
+    "lt": ("frankle2019lottery",),
+    "imp": ("frankle2019lottery",),
+    "weight_rewinding": ("frankle2020linear",),
+    "lr_rewinding": ("renda2020comparing",),
+    "learning_rate_rewinding": ("renda2020comparing",),
+}
 
 
 def write_paper(
@@ -31,12 +53,15 @@ def write_paper(
     asked for, ``results.parquet``. Equal evidence gives equal bytes. Raises StudyError for an unknown format or where
     pyarrow is missing, before anything is written; StoreError where the disk refuses.
     """
+    # matplotlib is an optional dependency and slow to import
+    from prunecheck.reporting.print_figures import checked_formats, write_figures
+
     wanted = checked_formats(formats)
     if parquet:
         require_pyarrow()
     texts = {
-        "verdicts.tex": latex.verdict_table(evidence),
-        "accuracy.tex": latex.accuracy_table(evidence),
+        "verdicts.tex": latex_verdicts(evidence),
+        "accuracy.tex": latex_accuracies(evidence),
         "tables.md": markdown_tables(evidence),
         "methods.tex": methods_paragraph(evidence),
         "references.bib": bibtex(evidence),
@@ -88,7 +113,24 @@ def _controls(verdict: StudyVerdict) -> str:
 
 def bibtex(evidence: Evidence) -> str:
     """The references of the procedure and of the methods in this study, sorted by key."""
-    return "\n\n".join(ENTRIES[key] for key in keys(order(evidence).methods)) + "\n"
+    methods = order(evidence).methods
+    keys = {*PROCEDURE, *(key for method in methods for key in papers(method))}
+    return "\n\n".join(entries()[key] for key in sorted(keys)) + "\n"
+
+
+@cache
+def entries() -> dict[str, str]:
+    """Citation key -> BibTeX entry, from ``references.bib`` in this folder."""
+    text = (files("prunecheck.reporting") / "references.bib").read_text(encoding="utf-8")
+    found = [entry.strip() for entry in re.split(r"\n(?=@)", text)]
+    return {re.match(r"@\w+\{([^,]+),", entry)[1]: entry for entry in found}  # type: ignore[index]
+
+
+def papers(method: str) -> tuple[str, ...]:
+    """The citation keys of a method by its name; a variant (``lr_rewinding-imp``) cites its stem. Unknown: none."""
+    plain = method.lower().replace("-", "_").replace(" ", "_")
+    stems = [stem for stem in PAPERS_OF if plain == stem or plain.startswith(stem + "_")]
+    return PAPERS_OF[max(stems, key=len)] if stems else ()
 
 
 def _cited(method: str) -> str:

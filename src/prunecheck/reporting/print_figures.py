@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prunecheck.errors import StudyError
 from prunecheck.reporting.data import CLEAN, REFERENCES, Evidence
@@ -18,8 +18,13 @@ from prunecheck.reporting.views import OFF_MATRIX
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import percent, printable, unknown
 
-if TYPE_CHECKING:
+try:
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
+except ImportError:
+    raise StudyError(
+        "figures for print need matplotlib, which is not installed: pip install 'prunecheck[paper]'"
+    ) from None
 
 FORMATS = ("svg", "pdf", "png")
 COLOURS = ("black", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#8c564b")
@@ -44,6 +49,15 @@ NO_DATES = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
 }
+
+
+class Drawing(Figure):
+    """As any figure, but visible as the last line of a cell although nobody imported pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        self.savefig(picture, format="png", dpi=120, bbox_inches="tight")
+        return picture.getvalue()
 
 
 def write_figures(evidence: Evidence, folder: Path, formats: Iterable[str] = ("pdf",)) -> list[Path]:
@@ -88,8 +102,6 @@ def checked_formats(formats: Iterable[str]) -> list[str]:
 
 @contextmanager
 def _style() -> Iterator[None]:
-    from matplotlib import rc_context
-
     with rc_context(STYLE), warnings.catch_warnings():
         # A name in a script the font lacks is drawn as boxes; that is no reason to stop or to shout.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
@@ -193,8 +205,6 @@ DRAWINGS: dict[str, Callable[[Evidence], Any]] = {
 
 def _panels(n: int, height: float = 2.1, width: float = 2.2) -> tuple[Any, list[Any]]:
     """*n* axes that share their y axis, at most three in a row; no global state of matplotlib is touched."""
-    from prunecheck.reporting.drawing import Drawing
-
     columns = min(n, 3)
     rows = -(-n // columns)
     figure = Drawing(figsize=(width * columns, height * rows), layout="constrained")

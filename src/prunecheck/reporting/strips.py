@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 
+from prunecheck.reporting.charts import short, tag, words
 from prunecheck.reporting.scales import Effects, plain_tick
 from prunecheck.reporting.summary import natural
-from prunecheck.reporting.svg import short, tag, words
 from prunecheck.reporting.text import STYLES, count, effect, signed
 from prunecheck.statistics.outcome import Cell
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunecheck import html
 from prunecheck.reporting import Evidence
-from prunecheck.reporting.cost import cost_sentence
+from prunecheck.reporting.sections import cost_sentence
 from prunecheck.reporting.export import verdict_rows
 from prunecheck.runner.engine import Failure
 from prunecheck.statistics import StudyVerdict

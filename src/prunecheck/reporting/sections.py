@@ -1,0 +1,190 @@
+"""The smaller sections of the report: dense networks, cost, health of the tickets, published numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from prunecheck.reporting.data import Evidence
+from prunecheck.reporting.summary import Arm, Order, is_number, mean
+from prunecheck.reporting.text import count, listing, name, share, signed, whole
+from prunecheck.reporting.views import Table, capped
+from prunecheck.resources.published import CERTAINTIES, Number
+from prunecheck.text import percent
+
+HEALTH_HEADS = ("method", "check", "sparsity", "effective sparsity", "dead layers", "collapsed", "diverged")
+PUBLISHED_HEADS = ("method", "check", "sparsity", "published", "source", "reproduction", "yours", "seeds", "difference")
+PUBLISHED_EXPLANATION = (
+    "What others measured in arms of the same name, beside the mean of yours. The difference is yours minus the "
+    "published number, in points. Setups differ, so it is a hint, no verdict; nothing here is judged by it."
+)
+
+ArmName = tuple[str, str, float | None]
+
+
+def dense_sentence(evidence: Evidence) -> str:
+    """Mean accuracy of every dense network, where there are others than the study's own; else nothing."""
+    found: dict[str, list[float]] = {}
+    for row in evidence.rows:
+        if row["sparsity"] is None and is_number(row["accuracy"]):
+            found.setdefault(str(row["method"]), []).append(float(row["accuracy"]))
+    if len(found) < 2:
+        return ""
+    said = [f"{name(m)} {share(mean(of), 2)} ({count(len(of), 'seed')})" for m, of in found.items()]
+    return f"Dense networks: {listing(said)}."
+
+
+def cost_sentence(cost: Mapping[str, object]) -> str:
+    """How many trainings, and what sharing and adaptive seeds saved; empty where the cost does not say."""
+    ran, shared, spared = (
+        _whole(cost, key) for key in ("trainings", "trainings shared", "trainings spared by adaptive seeds")
+    )
+    if ran is None:
+        return ""
+    parts = [f"{count(ran, 'training')} in all."]
+    if shared:
+        parts.append(f"{count(shared, 'more training')} would have been needed without sharing between arms.")
+    every = _whole(cost, "trainings with every seed everywhere")
+    if spared and every:
+        parts.append(
+            f"{whole(spared)} of {count(every, 'training')} were spared: more seeds came only where a verdict was open."
+        )
+    return " ".join(parts)
+
+
+def _whole(cost: Mapping[str, object], key: str) -> int | None:
+    value = cost.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def cost_items(cost: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Cost as words: whole numbers with commas, seconds as time."""
+    items = []
+    for key, value in cost.items():
+        if key == "seconds" and isinstance(value, (int, float)):
+            items.append(("time", duration(value)))
+        elif isinstance(value, int) and not isinstance(value, bool):
+            items.append((key.replace("_", " "), whole(value)))
+        elif isinstance(value, float):
+            items.append((key.replace("_", " "), f"{value:g}"))
+        else:
+            items.append((key.replace("_", " "), str(value)))
+    return items
+
+
+def duration(seconds: float) -> str:
+    """``5025 -> '1 h 24 min'``."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f"{seconds:.3g} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{whole(hours)} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def health_table(arms: Sequence[Arm]) -> Table | None:
+    """A row an arm; None where the rows say nothing of all this."""
+    if not any(a.collapsed or a.diverged or a.dead_layers or a.effective_sparsity is not None for a in arms):
+        return None
+    rows = [
+        (
+            a.method,
+            a.check,
+            percent(a.sparsity),
+            "n/a" if a.effective_sparsity is None else share(a.effective_sparsity, 2),
+            a.dead_layers or "n/a",
+            "n/a" if a.collapsed is None else f"{whole(a.collapsed)} of {whole(a.n)}",
+            f"{whole(a.diverged)} of {whole(a.n)}",
+        )
+        for a in arms
+    ]
+    return capped(HEALTH_HEADS, rows)
+
+
+def health_sentences(arms: Sequence[Arm]) -> list[str]:
+    """How many trainings collapsed or diverged, and where; which tickets are sparser than they look."""
+    total = count(sum(a.n for a in arms), "trained ticket")
+    told = [a.collapsed for a in arms if a.collapsed is not None]
+    parts = [f"{whole(sum(told))} collapsed to chance"] if told else []
+    parts.append(f"{whole(sum(a.diverged for a in arms))} diverged")
+    said = [f"Of {total}, {listing(parts)}."]
+    fallen = sorted((a for a in arms if a.collapsed), key=lambda a: -(a.collapsed or 0))[:3]
+    if fallen:
+        said.append(f"Collapsed most often: {listing([_named(a, f'{a.collapsed} of {a.n}') for a in fallen])}.")
+    known = [(a.effective_sparsity - a.sparsity, a) for a in arms if a.effective_sparsity is not None]
+    if known:
+        gap, arm = max(known, key=lambda pair: pair[0])
+        where = _named(arm, share(arm.effective_sparsity, 2))
+        said.append(
+            f"The effective sparsity, which counts weights on no path from input to output as removed, exceeds the "
+            f"nominal one by {100 * max(0.0, gap):.2f} points at most ({where})."
+        )
+    return said
+
+
+def _named(arm: Arm, what: str) -> str:
+    return f"{arm.method} under {arm.check} at {percent(arm.sparsity)}: {what}"
+
+
+def published_table(evidence: Evidence, known: Order) -> Table | None:
+    """A row a published number of an arm of ours, in the report's order, dense first; None where there is none.
+
+    An arm that only the reproduction has gets a row too. The difference is ours less the published one, in points.
+    """
+    ours = _ours(evidence)
+    theirs: dict[ArmName, list[Number]] = {}
+    for number in _shown(evidence):
+        theirs.setdefault(_arm_name(number), []).append(number)
+    ordered = sorted(theirs, key=lambda place: _order(place, known))
+    rows = [row for place in ordered for row in _rows(place, theirs[place], ours[place])]
+    return Table(PUBLISHED_HEADS, tuple(rows)) if rows else None
+
+
+def published_sources(evidence: Evidence) -> list[tuple[str, str]]:
+    """Every source shown, and how its numbers were trained."""
+    setups: dict[str, dict[str, None]] = {}
+    for number in _shown(evidence):
+        setups.setdefault(number.source, {})[number.setup] = None
+    return [(source, "; or ".join(found)) for source, found in setups.items()]
+
+
+def certainties(evidence: Evidence) -> list[tuple[str, str]]:
+    """The words of certainty that are shown, and what they mean."""
+    shown = {number.certainty for number in _shown(evidence)}
+    return [(word, meaning) for word, meaning in CERTAINTIES.items() if word in shown]
+
+
+def _shown(evidence: Evidence) -> list[Number]:
+    ours = _ours(evidence)
+    return [number for number in evidence.published if _arm_name(number) in ours]
+
+
+def _ours(evidence: Evidence) -> dict[ArmName, list[float]]:
+    """The accuracies of every arm, dense ones too."""
+    ours: dict[ArmName, list[float]] = {}
+    for row in evidence.rows:
+        if is_number(row["accuracy"]):
+            sparsity = float(row["sparsity"]) if is_number(row["sparsity"]) else None
+            ours.setdefault((str(row["method"]), str(row["check"]), sparsity), []).append(float(row["accuracy"]))
+    return ours
+
+
+def _arm_name(number: Number) -> ArmName:
+    return number.method, number.check, number.sparsity
+
+
+def _order(place: ArmName, known: Order) -> tuple[bool, tuple[int, int, float]]:
+    method, check, sparsity = place
+    return sparsity is not None, known.place(method, check, sparsity or 0.0)
+
+
+def _rows(place: ArmName, numbers: Sequence[Number], ours: Sequence[float]) -> Iterator[tuple[str, ...]]:
+    method, check, sparsity = place
+    published = [number for number in numbers if number.certainty != "reproduction"]
+    reproduced = ", ".join(share(n.accuracy, 2) for n in numbers if n.certainty == "reproduction") or "n/a"
+    average = mean(ours)
+    arm = (method, check, "dense" if sparsity is None else percent(sparsity))
+    yours = (share(average, 2), f"{whole(len(ours))}: {share(min(ours), 2)} to {share(max(ours), 2)}")
+    if not published:
+        yield *arm, "n/a", "n/a", reproduced, *yours, "n/a"
+    for number in published:
+        source, difference = f"{number.source}, {number.certainty}", signed(100 * (average - number.accuracy))
+        yield *arm, share(number.accuracy, 2), source, reproduced, *yours, difference

@@ -1,0 +1,154 @@
+"""The smaller sections of the report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prunecheck.reporting.data import Evidence
+from prunecheck.reporting.page import page
+from prunecheck.reporting.sections import (
+    certainties,
+    cost_sentence,
+    dense_sentence,
+    health_sentences,
+    health_table,
+    published_sources,
+    published_table,
+)
+from prunecheck.reporting.summary import arms, mean, order
+from tests.reporting import sample
+from tests.reporting.dom import parse
+from tests.reporting.payloads import PAYLOADS
+
+
+def rows(evidence: Evidence) -> list[tuple[str, ...]]:
+    found = published_table(evidence, order(evidence))
+    return list(found.rows) if found else []
+
+
+def test_an_arm_stands_beside_all_that_was_published_of_it() -> None:
+    evidence = sample.evidence()
+    ours = [r["accuracy"] for r in evidence.rows if (r["method"], r["check"], r["sparsity"]) == ("snip", "clean", 0.9)]
+    su, wang, rearranged = rows(evidence)
+    low, average, high = (f"{100 * value:.2f}%" for value in (min(ours), mean(ours), max(ours)))
+    assert su[:6] == ("snip", "clean", "90%", "92.81%", "Su et al. 2020, recalled", "92.55%")
+    assert su[6:] == (average, f"5: {low} to {high}", f"{100 * (mean(ours) - 0.9281):+.2f}")
+    assert wang[3:5] == ("92.59%", "Wang et al. 2020, recalled")
+    assert wang[8] == f"{100 * (mean(ours) - 0.9259):+.2f}"
+    assert rearranged[:6] == ("snip", "layerwise_rearrange", "90%", "n/a", "n/a", "92.72%")
+    assert rearranged[8] == "n/a", "a reproduction is not the publication"
+
+
+def test_what_we_did_not_run_is_not_shown() -> None:
+    evidence = sample.evidence()
+    assert "Nobody's business" not in dict(published_sources(evidence))
+    assert "Nobody" not in page(evidence)
+    (elsewhere,) = [number for number in evidence.published if number.sparsity == 0.5]
+    assert published_table(replace(evidence, published=(elsewhere,)), order(evidence)) is None
+
+
+def test_every_source_says_how_it_trained_and_every_word_of_certainty_what_it_means() -> None:
+    evidence = sample.evidence()
+    assert dict(published_sources(evidence)) == {
+        "Su et al. 2020": "160 epochs",
+        "Wang et al. 2020": "batch 128",
+        "A reproduction": "one seed; or 160 epochs",
+    }
+    assert [word for word, _ in certainties(evidence)] == ["reproduction", "recalled"]
+    section = next(n for n in parse(page(evidence)).walk() if n.attributes.get("id") == "published")
+    assert "do not quote" in section.text
+
+
+def test_the_dense_network_comes_first() -> None:
+    evidence = sample.evidence()
+    dense = {**evidence.rows[0], "method": "dense", "check": "clean", "sparsity": None, "accuracy": 0.941}
+    number = replace(evidence.published[0], method="dense", sparsity=None, accuracy=0.9462)
+    bigger = replace(evidence, rows=[*evidence.rows, dense], published=(*evidence.published, number))
+    assert rows(bigger)[0][:4] == ("dense", "clean", "dense", "94.62%")
+    assert rows(bigger)[0][6:] == ("94.10%", "1: 94.10% to 94.10%", "-0.52")
+
+
+def test_a_page_without_published_numbers_has_no_such_section() -> None:
+    assert 'id="published"' not in page(sample.plain())
+    assert 'href="#published"' not in page(sample.plain())
+
+
+def dense(**accuracies: list[float]) -> Evidence:
+    base = sample.evidence()
+    more = [
+        {**base.rows[0], "method": method, "check": "clean", "sparsity": None, "seed": seed, "accuracy": accuracy}
+        for method, found in accuracies.items()
+        for seed, accuracy in enumerate(found)
+    ]
+    return replace(base, rows=[*base.rows, *more])
+
+
+def test_a_longer_dense_network_stands_beside_the_studys_own() -> None:
+    evidence = dense(dense=[0.94, 0.942], dense_2x=[0.95])
+    said = "Dense networks: dense 94.10% (2 seeds) and dense_2x 95.00% (1 seed)."
+    assert dense_sentence(evidence) == said
+    assert said in page(evidence)
+
+
+def test_the_studys_own_is_the_dotted_line_and_no_sentence() -> None:
+    assert dense_sentence(dense(dense=[0.94])) == ""
+    assert dense_sentence(sample.evidence()) == ""
+    assert "Dense networks" not in page(sample.evidence())
+
+
+def test_a_dense_network_without_a_number_is_left_out() -> None:
+    assert dense_sentence(dense(dense=[0.94], dense_2x=[float("nan")])) == ""
+
+
+def test_a_name_is_text() -> None:
+    for payload in PAYLOADS.values():
+        html = page(dense(**{"dense": [0.94], payload: [0.95]}))
+        assert "<script>alert" not in html
+
+
+def tickets(*accuracies: float, line: float | None = None, **more: object) -> Evidence:
+    rows = [
+        {"method": "snip", "check": "clean", "sparsity": 0.9, "seed": i, "accuracy": a, "n_test": 10, **more}
+        for i, a in enumerate(accuracies)
+    ]
+    return Evidence("x", rows, replace(sample.verdict(), methods=(), checks=()), collapse_line=line)
+
+
+def test_runs_at_or_below_the_line_collapsed() -> None:
+    found = arms(tickets(0.1, 0.11, 0.9, line=0.11, effective_sparsity=0.934))
+    assert health_sentences(found) == [
+        "Of 3 trained tickets, 2 collapsed to chance and 0 diverged.",
+        "Collapsed most often: snip under clean at 90%: 2 of 3.",
+        "The effective sparsity, which counts weights on no path from input to output as removed, exceeds the nominal "
+        "one by 3.40 points at most (snip under clean at 90%: 93.40%).",
+    ]
+    table = health_table(found)
+    assert table is not None
+    assert table.rows[0][-2:] == ("2 of 3", "0 of 3")
+
+
+def test_where_nobody_can_tell_nothing_is_said_of_collapse() -> None:
+    found = arms(tickets(0.1, 0.9))
+    assert health_sentences(found) == ["Of 2 trained tickets, 0 diverged."]
+    assert health_table(found) is None
+
+
+def test_a_rows_own_word_comes_before_the_line() -> None:
+    (arm,) = arms(tickets(0.1, 0.9, line=0.2, collapsed=False))
+    assert arm.collapsed == 0
+
+
+def test_the_cost_in_a_sentence() -> None:
+    assert cost_sentence({}) == ""
+    said = cost_sentence(
+        {
+            "trainings": 99,
+            "trainings shared": 1,
+            "trainings with every seed everywhere": 140,
+            "trainings spared by adaptive seeds": 41,
+        }
+    )
+    assert said == (
+        "99 trainings in all. 1 more training would have been needed without sharing between arms. "
+        "41 of 140 trainings were spared: more seeds came only where a verdict was open."
+    )
