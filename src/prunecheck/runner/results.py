@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from prunecheck import html
 from prunecheck.reporting import Evidence
-from prunecheck.reporting.sections import cost_sentence
 from prunecheck.reporting.export import verdict_rows
+from prunecheck.reporting.sections import cost_sentence
 from prunecheck.runner.engine import Failure
 from prunecheck.statistics import StudyVerdict
 from prunecheck.statistics.display import as_html
