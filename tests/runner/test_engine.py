@@ -14,7 +14,7 @@ from prunecheck.errors import Interrupted, PluginError, StoreError
 from prunecheck.runner.engine import Failure, Outcome, execute, needed
 from prunecheck.runner.queue import Queue
 from prunecheck.runner.worker import Bench
-from prunecheck.steps.perform import STAGES
+from prunecheck.steps.perform import STEPS
 from prunecheck.store import Damaged, Store
 from prunecheck.study import Step
 
@@ -23,7 +23,7 @@ from . import tiny
 FAKES = """
 import os, time
 from pathlib import Path
-from prunecheck.steps.perform import STAGES
+from prunecheck.steps.perform import STEPS
 
 def act(step, context):
     for order in step.params.get("do", []):
@@ -46,7 +46,7 @@ def act(step, context):
         context.store.read(key, "result.json")
     return {"result.json": str(step.params["name"]).encode()}
 
-STAGES["mask"] = act
+STEPS["mask"] = act
 """
 
 
@@ -62,9 +62,9 @@ def steps_of(*steps: Step) -> dict[str, Step]:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """Workers whose mask stage is ours: a plug-in file may do anything, so ours replaces it."""
-    before = dict(STAGES)
+    before = dict(STEPS)
     yield Bench(tmp_path / "store", None, (Path(tiny.plugin(tmp_path, FAKES)),))
-    STAGES.update(before)
+    STEPS.update(before)
 
 
 Go = Callable[..., Outcome]
@@ -172,7 +172,7 @@ def test_what_ends_a_run_and_what_only_a_step(
             raise error
         return {"result.json": b""}
 
-    monkeypatch.setitem(STAGES, "compare", fail)
+    monkeypatch.setitem(STEPS, "compare", fail)
     every = steps_of(*(Step("compare", {"n": n}, title=title) for n, title in enumerate(("bad", "good"))))
     if ends:
         with pytest.raises(type(error)):
@@ -189,7 +189,7 @@ def test_a_failure_says_what_happened_in_plain_words(bench: Bench, monkeypatch: 
     def fail(*_: object) -> dict[str, bytes]:
         raise PluginError("method 'mine': 3 of 9 scores of fc are NaN or infinite.")
 
-    monkeypatch.setitem(STAGES, "compare", fail)
+    monkeypatch.setitem(STEPS, "compare", fail)
     step = Step("compare", {})
     outcome = execute(steps_of(step), bench, 1, lambda _: 1.0)
     assert outcome.failures == [Failure(step, "method 'mine': 3 of 9 scores of fc are NaN or infinite.")]
@@ -211,9 +211,9 @@ def test_the_longest_chain_goes_first() -> None:
     short, long = fake("short"), fake("long")
     tail = fake("tail", long)
     queue = Queue(steps_of(short, long, tail), lambda s: {"short": 3.0, "long": 1.0, "tail": 5.0}[s.title])
-    assert [queue.take(1) for _ in range(3)] == [[long], [short], []]
+    assert [queue.take() for _ in range(3)] == [long, short, None]
     queue.done(long)
-    assert queue.take(1) == [tail]
+    assert queue.take() == tail
     queue.done(tail)
     assert queue.open
     queue.done(short)

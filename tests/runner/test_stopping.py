@@ -16,7 +16,7 @@ from prunecheck.runner import signals
 from prunecheck.runner.engine import execute
 from prunecheck.runner.signals import heed, sigterm_interrupts
 from prunecheck.runner.worker import Bench
-from prunecheck.steps.perform import STAGES
+from prunecheck.steps.perform import STEPS
 from prunecheck.study import Step
 
 
@@ -73,7 +73,7 @@ def test_a_plug_in_cannot_swallow_it(
             done.append(step.title)
         return {"result.json": b""}
 
-    monkeypatch.setitem(STAGES, "compare", stubborn)
+    monkeypatch.setitem(STEPS, "compare", stubborn)
     steps = [Step("compare", {"n": n}, title=f"{n}") for n in range(3)]
     with pytest.raises(Interrupted):
         execute({step.key: step for step in steps}, Bench(tmp_path / "store", None, ()), 1, lambda _: 1.0)

@@ -20,7 +20,7 @@ from prunecheck.runner.results import Results
 from prunecheck.runner.study_run import hidden_from_workers, mask_tier, report_study, run_study
 from prunecheck.runner.workspace import Place
 from prunecheck.statistics import judge, judging
-from prunecheck.steps.perform import BEGIN, STAGES
+from prunecheck.steps.perform import STEPS
 from prunecheck.store import Store
 from prunecheck.study import Step
 
@@ -296,13 +296,13 @@ def test_the_margin_is_written_before_any_corrupted_arm_is_made_and_stays(
 ) -> None:
     path = tmp_path / "out" / "margin.json"
     there: dict[str, bool] = {}
-    for table, kind, stage in [(stages, *item) for stages in (STAGES, BEGIN) for item in stages.items()]:
+    for kind, perform in list(STEPS.items()):
 
-        def watched(step: Step, context: Any, kind: str = kind, stage: Any = stage) -> Any:
+        def watched(step: Step, context: Any, kind: str = kind, perform: Any = perform) -> Any:
             there.setdefault(kind, path.exists())
-            return stage(step, context)
+            return perform(step, context)
 
-        monkeypatch.setitem(table, kind, watched)  # type: ignore[arg-type]
+        monkeypatch.setitem(STEPS, kind, watched)
     tiny.run(tmp_path)
     assert there.pop("pretrain") is False
     assert there == {"score": True, "mask": True, "corrupt": True, "train": True, "compare": True}
@@ -353,7 +353,7 @@ def test_the_dense_network_that_fails_ends_the_study_with_its_reason(
     def fail(*_: Any) -> Any:
         raise MemoryError("not enough of it")
 
-    monkeypatch.setitem(STAGES, "pretrain", fail)
+    monkeypatch.setitem(STEPS, "pretrain", fail)
     with pytest.raises(StepError, match=r"pretrain · seed 0: MemoryError: not enough of it"):
         tiny.run(tmp_path)
 

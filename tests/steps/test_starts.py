@@ -13,8 +13,7 @@ from prunecheck import tensors
 from prunecheck.models import build
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.pruning.task import task_named
-from prunecheck.steps import perform
-from prunecheck.steps import train as train_stage
+from prunecheck.steps import perform, training
 from prunecheck.training.loop import start, train
 from prunecheck.training.recipe import recipe_from
 
@@ -28,13 +27,13 @@ TRAINING = {"epochs": EPOCHS, "rewind_epoch": K, "batch_size": 30}
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """State and first epoch of every ticket at the moment its training begins."""
     seen: list[dict[str, Any]] = []
-    real = train_stage.training_run.begin
+    real = training.loop.train
 
-    def spy(step: Any, context: Any, model: Any, recipe: Any, **how: Any) -> Any:
-        seen.append({"state": tensors.clone(model.state_dict()), "first": how["first"], "last": how["last"]})
-        return real(step, context, model, recipe, **how)
+    def spy(state: Any, *args: Any, **how: Any) -> Any:
+        seen.append({"state": tensors.clone(state.model.state_dict()), "first": how["first"], "last": how["last"]})
+        return real(state, *args, **how)
 
-    monkeypatch.setattr(train_stage.training_run, "begin", spy)
+    monkeypatch.setattr(training.loop, "train", spy)
     return seen
 
 

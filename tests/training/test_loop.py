@@ -14,7 +14,7 @@ from prunecheck import tensors
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.pruning.task import task_named
 from prunecheck.training.feed import Feed
-from prunecheck.training.loop import HeldMasks, Run, start, train
+from prunecheck.training.loop import HeldMasks, TrainingState, start, train
 from prunecheck.training.recipe import Recipe
 
 from .small import feed, masks_for, network
@@ -29,10 +29,10 @@ def trained(
     masks: Masks | None = None,
     recipe: Recipe = RECIPE,
     first: int = 0,
-    after: Callable[[Run], None] = lambda _: None,
+    after: Callable[[TrainingState], None] = lambda _: None,
     seed: int = 0,
     precision: str = "float32",
-) -> tuple[Run, bool]:
+) -> tuple[TrainingState, bool]:
     run = start(model, recipe)
     finite = train(
         run,
@@ -223,7 +223,7 @@ def test_a_run_can_be_taken_up_after_any_epoch(epochs: int) -> None:
     class Stop(Exception):
         pass
 
-    def stop(run: Run) -> None:
+    def stop(run: TrainingState) -> None:
         if len(run.history) == epochs:
             raise Stop
 

@@ -11,20 +11,17 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import chain
-from typing import Any
 
 from prunecheck.errors import Interrupted, PrunecheckError, StoreError
 from prunecheck.runner import signals
 from prunecheck.runner.queue import Queue
-from prunecheck.runner.worker import Bench, do, do_together, most_memory, settle, settle_pool
+from prunecheck.runner.worker import Bench, do, most_memory, settle, settle_pool
 from prunecheck.store import Damaged, Store
 from prunecheck.study.step import Step
 from prunecheck.text import printable
 
-Take = Callable[[], list[Step]]
-"""what a worker does next: nothing, a step, or a bundle of trainings"""
+Take = Callable[[], Step | None]
+"""the step a worker does next; None if none is ready"""
 
 
 @dataclass(frozen=True)
@@ -93,15 +90,17 @@ def _execute(queue: Queue, bench: Bench, workers: int, watch: Watcher) -> Outcom
     if workers <= 1:
         with _one_thread():
             settle(bench)
-            while steps := queue.take(1):
+            while (step := queue.take()) is not None:
                 try:
-                    _settle_up(queue, outcome, steps, _work([step.to_dict() for step in steps]), None, watch)
+                    seconds = do(step.to_dict())
                 except (Exception, SystemExit) as error:
-                    _settle_up(queue, outcome, steps, None, error, watch)
+                    _fail(queue, outcome, step, error)
+                else:
+                    _finish(queue, outcome, step, _Work(seconds, most_memory()), watch)
                 signals.heed()
         return outcome
     while queue.open:
-        for suspect in _run_pool(partial(queue.take, workers), queue, outcome, bench, workers, watch):
+        for suspect in _run_pool(queue.take, queue, outcome, bench, workers, watch):
             if _run_pool(_only(suspect), queue, outcome, bench, 1, watch):
                 queue.drop(suspect)
                 outcome.failures.append(Failure(suspect, "its worker process died twice (killed, or out of memory)"))
@@ -110,45 +109,46 @@ def _execute(queue: Queue, bench: Bench, workers: int, watch: Watcher) -> Outcom
 
 def _only(step: Step) -> Take:
     """Offers *step* once, and then nothing."""
-    left = [[step]]
-    return lambda: left.pop() if left else []
+    left = [step]
+    return lambda: left.pop() if left else None
 
 
 @dataclass(frozen=True)
 class _Work:
-    """``seconds`` each step took, by its place; of a bundle, those that could be done together. ``memory``: the most
-    bytes the process has held so far."""
+    """``seconds`` the step took. ``memory``: the most bytes the process has held so far."""
 
-    seconds: Mapping[int, float]
+    seconds: float
     memory: int
 
 
-def _work(steps: list[dict[str, Any]]) -> _Work:
-    """In a worker: do a step, or as many of a bundle as can be done together."""
-    seconds = {0: do(steps[0])} if len(steps) == 1 else do_together(steps)
-    return _Work(seconds, most_memory())
+def _work(step: dict[str, object]) -> _Work:
+    """In a worker: do a step."""
+    return _Work(do(step), most_memory())
 
 
 def _run_pool(take: Take, queue: Queue, outcome: Outcome, bench: Bench, workers: int, watch: Watcher) -> list[Step]:
     """Feed a pool until nothing is left or it breaks; returns the steps that were running when it broke."""
-    running: dict[Future[_Work], list[Step]] = {}
+    running: dict[Future[_Work], Step] = {}
     with _quiet_children():
         pool = ProcessPoolExecutor(workers, mp_context=_processes(), initializer=settle_pool, initargs=(bench,))
         try:
             while True:
-                while len(running) < workers and (steps := take()):
+                while len(running) < workers and (step := take()) is not None:
                     try:
-                        running[pool.submit(_work, [step.to_dict() for step in steps])] = steps
+                        running[pool.submit(_work, step.to_dict())] = step
                     except BrokenProcessPool:
-                        return [*chain.from_iterable(running.values()), *steps]
+                        return [*running.values(), step]
                 if not running:
                     return []
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     error = future.exception()
                     if isinstance(error, BrokenProcessPool):
-                        return list(chain.from_iterable(running.values()))
-                    work = None if error else future.result()
-                    _settle_up(queue, outcome, running.pop(future), work, error, watch)
+                        return list(running.values())
+                    step = running.pop(future)
+                    if error is not None:
+                        _fail(queue, outcome, step, error)
+                    else:
+                        _finish(queue, outcome, step, future.result(), watch)
         except BaseException:
             _stop(pool)
             raise
@@ -156,30 +156,12 @@ def _run_pool(take: Take, queue: Queue, outcome: Outcome, bench: Bench, workers:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _settle_up(
-    queue: Queue,
-    outcome: Outcome,
-    steps: list[Step],
-    work: _Work | None,
-    error: BaseException | None,
-    watch: Watcher,
-) -> None:
-    """What came of *steps*. Of a bundle, what is not done is offered again, alone."""
-    outcome.memory = max(outcome.memory, work.memory if work else 0)
-    for place, step in enumerate(steps):
-        if work is not None and place in work.seconds:
-            _finish(queue, outcome, step, work.seconds[place], watch)
-        elif error is not None and (len(steps) == 1 or isinstance(error, Interrupted)):
-            _fail(queue, outcome, step, error)
-        else:
-            queue.put_back(step)
-
-
-def _finish(queue: Queue, outcome: Outcome, step: Step, seconds: float, watch: Watcher) -> None:
+def _finish(queue: Queue, outcome: Outcome, step: Step, work: _Work, watch: Watcher) -> None:
     queue.done(step)
     outcome.done.append(step)
-    outcome.seconds += seconds
-    watch(step, seconds)
+    outcome.seconds += work.seconds
+    outcome.memory = max(outcome.memory, work.memory)
+    watch(step, work.seconds)
 
 
 def _fail(queue: Queue, outcome: Outcome, step: Step, error: BaseException) -> None:

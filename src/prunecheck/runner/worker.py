@@ -8,8 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,28 +91,6 @@ def do(fields: Mapping[str, Any]) -> float:
     return seconds
 
 
-def do_together(bundle: Sequence[Mapping[str, Any]]) -> dict[int, float]:
-    """Train several steps in lockstep; the seconds of each by its place. Those that are not among them are to be done
-    alone: somebody else has them, or something failed, and an error belongs to the step that raises it alone.
-    """
-    from prunecheck.steps import perform_together
-
-    assert _context is not None, "settle() comes first"
-    store: Store = _context.store
-    begun = time.monotonic()
-    with _at_work, sigterm_interrupts(), ExitStack() as claims:
-        steps = enumerate(Step(**fields) for fields in bundle)
-        mine = {place: step for place, step in steps if _is_free(step, store, claims)}
-        if len(mine) > 1:
-            with suppress(Exception, SystemExit):
-                perform_together(list(mine.values()), _context)
-    seconds = (time.monotonic() - begun) / max(len(mine), 1)
-    done = {place: step for place, step in mine.items() if store.has(step.key)}
-    for step in done.values():
-        Timings(store).record(step.cost_class, seconds / max(step.cost_units, 1.0), step.key)
-    return dict.fromkeys(done, seconds)
-
-
 def most_memory() -> int:
     """The most bytes this process has held at once; 0 where the system does not tell."""
     if sys.platform == "win32":
@@ -121,12 +98,3 @@ def most_memory() -> int:
     from resource import RUSAGE_SELF, getrusage
 
     return getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def _is_free(step: Step, store: Store, claims: ExitStack) -> bool:
-    """Whether *step* is still to be done and nobody is at it. The claim is held until *claims* is closed."""
-    claim = store.try_claim(step.key)
-    if claim is None:
-        return False
-    claims.enter_context(claim)
-    return not store.has(step.key)

@@ -1,18 +1,18 @@
-"""A training that can be interrupted: checkpoints at epoch ends, bit-equal when resumed.
+"""The steps ``pretrain`` and ``train``: trainings that can be interrupted and end with the same bytes when resumed.
 
-The last epoch's end is kept in memory, written to the disk now and then, and at once when the process is told to stop.
-
-A checkpoint holds weights, momentum, history and the rewind weights once they are known, all in one file, so that
-none of them can be lost alone. Order, augmentation and dropout need none, since every epoch draws from streams of its
-own.
+The state at the end of the last epoch is kept in memory; it is written to the disk now and then, and at once when the
+process is asked to stop. A checkpoint holds weights, momentum, history and the rewind weights once they are known, all
+in one file, so that none of them can be lost alone. Order, augmentation and dropout need no state, since every epoch
+draws from random streams of its own.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,129 +21,103 @@ from torch import Tensor, nn
 from prunecheck import tensors as tree
 from prunecheck.errors import Interrupted
 from prunecheck.pruning.task import task_named
-from prunecheck.steps.context import Context, as_json
+from prunecheck.steps.context import Context, Params, as_json
 from prunecheck.store import Store
 from prunecheck.study.step import Step
-from prunecheck.training.backend import Trainee, trainee
-from prunecheck.training.feed import Feed
-from prunecheck.training.loop import Epoch, Run, start
-from prunecheck.training.recipe import Recipe
-from prunecheck.training.together import Course, Member, train_together
+from prunecheck.training import loop
+from prunecheck.training.choose_network import choose_network
+from prunecheck.training.loop import Epoch, TrainingState
+from prunecheck.training.recipe import Recipe, recipe_from
 
 CHECKPOINT_SECONDS = 20.0
 
 
-@dataclass
-class Training:
-    """One training, ready to be carried out. ``trained``: the network as its backend trains it; ``kept``: the state
-    the network was in when ``keep_after`` epochs of the schedule were finished (None where that is never so).
-    ``finite``: how it ended, once it has."""
+@dataclass(frozen=True)
+class Span:
+    """Epochs ``first <= epoch < last`` of a recipe's schedule, in the random streams of *phase*. ``rewind_after``:
+    finished epochs after which the state is kept for rewinding."""
 
-    model: nn.Module
-    trained: Trainee
-    run: Run
-    feeds: tuple[Feed, Feed]
-    course: Course
-    seed: int
-    keep_after: int | None
-    kept: tree.Tree | None
-    held: _Held
-    finite: bool = True
-
-    @property
-    def member(self) -> Member:
-        return Member(self.run, *self.feeds, self.trained.masks, self.seed, self._after_epoch)
-
-    def _after_epoch(self, run: Run) -> None:
-        done = self.course.first + len(run.history)
-        if done == self.keep_after:
-            self.kept = tree.clone(run.model.state_dict())
-        if done < self.course.last:
-            self.held.hold(_checkpoint(run, self.kept))
-
-    def facts(self) -> bytes:
-        """What there is to know of a finished training, as JSON."""
-        samples = [feed.samples for feed in self.feeds]
-        found = _facts(self.run, self.finite, self.course.first, self.course.last, *samples)
-        return as_json({**found, **self.trained.facts})
+    recipe: Recipe
+    phase: str
+    first: int
+    last: int
+    rewind_after: int | None = None
 
 
-def begin(
-    step: Step,
-    context: Context,
-    model: nn.Module,
-    recipe: Recipe,
-    *,
-    masks: Mapping[str, Tensor] | None,
-    phase: str,
-    first: int,
-    last: int,
-    keep_after: int | None = None,
-) -> Training:
-    """*model* made ready to be trained, from where a checkpoint left it if there is one."""
+def pretrain(step: Step, context: Context) -> dict[str, bytes]:
+    """Dense training. Artefact: ``final`` (state after ``until`` epochs), ``rewind`` (state after the recipe's rewind
+    epoch, if that is reached) and ``result.json``."""
+    recipe = recipe_from(step.params["recipe"])
+    model = context.model(step.params)
+    span = Span(recipe, "pretrain", 0, step.params["until"], recipe.rewind_epoch)
+    result, rewind = _train(step, context, model, {}, span)
+    files = {"final.safetensors": tree.to_bytes(model.state_dict()), "result.json": as_json(result)}
+    if span.last >= recipe.rewind_epoch:
+        # a training that diverged before the rewind epoch has no other state to rewind to
+        files["rewind.safetensors"] = files["final.safetensors"] if rewind is None else tree.to_bytes(rewind)
+    return files
+
+
+def train(step: Step, context: Context) -> dict[str, bytes]:
+    """Training of a ticket. Artefact: ``final`` (its state) and ``result.json`` (accuracies of every epoch)."""
     params = step.params
-    feeds = context.feeds(params, recipe.pad)
-    example, _ = feeds[0].select(np.arange(min(2, feeds[0].samples)))
-    trained = trainee(model, masks or {}, example, params.get("backend"))
-    run = start(trained.network, recipe)
-    kept = tree.clone(model.state_dict()) if keep_after == first else None
-    checkpoint = _checkpoint_of(context, step.key)
-    if checkpoint is not None and (keep_after is None or checkpoint.kept or checkpoint.done(first) < keep_after):
-        checkpoint.put_into(run)
-        kept = checkpoint.kept or kept
-    precision = params.get("precision", "float32")
-    course = Course(recipe, task_named(params["task"]), phase, first, last, precision)
-    return Training(
-        model, trained, run, feeds, course, params["seed"], keep_after, kept, _Held(context.store, step.key)
-    )
+    recipe = recipe_from(params["recipe"])
+    model = context.model(params)
+    if "start" in step.inputs:
+        model.load_state_dict(context.tree(step.inputs["start"], params["file"]))
+    masks = context.tree(step.inputs["masks"], "masks")
+    result, _ = _train(step, context, model, masks, Span(recipe, "ticket", params["first"], recipe.epochs))
+    return {"final.safetensors": tree.to_bytes(model.state_dict()), "result.json": as_json(result)}
 
 
-def carry_out(trainings: Sequence[Training]) -> None:
-    """Train all of them in place; several, of one course, in lockstep where that gives the same bits."""
+def _train(
+    step: Step, context: Context, model: nn.Module, masks: Mapping[str, Tensor], span: Span
+) -> tuple[dict[str, Any], tree.Tree | None]:
+    """Train *model* in place, from a checkpoint if there is one; returns the results and the rewind state, which is
+    None if its epoch was not reached."""
+    params: Params = step.params
+    train_feed, test_feed = context.feeds(params, span.recipe.pad)
+    example, _ = train_feed.select(np.arange(min(2, train_feed.samples)))
+    chosen = choose_network(model, masks, example, params.get("backend"))
+    state = loop.start(chosen.network, span.recipe)
+    rewind = tree.clone(model.state_dict()) if span.rewind_after == span.first else None
+    saver = _Saver(context.store, step.key, span, rewind)
+    saver.resume(state)
     try:
-        finite = train_together([training.member for training in trainings], trainings[0].course)
+        finite = loop.train(
+            state,
+            train_feed,
+            test_feed,
+            span.recipe,
+            task_named(params["task"]),
+            masks=chosen.masks,
+            seed=params["seed"],
+            phase=span.phase,
+            first=span.first,
+            last=span.last,
+            precision=params.get("precision", "float32"),
+            after_epoch=saver.after_epoch,
+        )
     except (KeyboardInterrupt, Interrupted):
-        for training in trainings:
-            training.held.write()  # only the epoch under way is trained again
+        saver.write()  # only the unfinished epoch is lost
         raise
-    for training, fine in zip(trainings, finite, strict=True):
-        training.finite = fine
-        training.trained.put_into(training.model)
+    chosen.copy_into(model)
+    result = _result(state.history, finite, span, train_feed.samples, test_feed.samples)
+    return {**result, **chosen.record}, saver.rewind
 
 
-@dataclass
-class _Held:
-    """The end of a training's last epoch, as long as it is not on the disk."""
-
-    store: Store
-    key: str
-    state: tree.Tree | None = None
-    written: float = field(default_factory=time.monotonic)
-
-    def hold(self, state: tree.Tree) -> None:
-        """Keep *state*; write it where the last time is long ago."""
-        self.state = state
-        if time.monotonic() - self.written > CHECKPOINT_SECONDS:
-            self.write()
-
-    def write(self) -> None:
-        if self.state is not None:
-            self.store.save_partial(self.key, tree.to_bytes(self.state))
-            self.state, self.written = None, time.monotonic()
-
-
-def _facts(run: Run, finite: bool, first: int, last: int, n_train: int, n_test: int) -> dict[str, object]:
-    accuracies = [epoch.test_accuracy for epoch in run.history]
+def _result(history: list[Epoch], finite: bool, span: Span, n_train: int, n_test: int) -> dict[str, object]:
+    accuracies = [epoch.test_accuracy for epoch in history]
     return {
         "accuracy": accuracies[-1] if accuracies else None,
         "best_accuracy": max(accuracies, default=None),
-        "train_accuracy": run.history[-1].train_accuracy if run.history else None,
+        "train_accuracy": history[-1].train_accuracy if history else None,
         "diverged": not finite,
-        "first_epoch": first,
-        "last_epoch": last,
+        "first_epoch": span.first,
+        "last_epoch": span.last,
         "n_train": n_train,
         "n_test": n_test,
-        "history": [_finite(epoch) for epoch in run.history],
+        "history": [_finite(epoch) for epoch in history],
     }
 
 
@@ -153,50 +127,85 @@ def _finite(epoch: Epoch) -> dict[str, object]:
     return epoch.to_dict() | {"train_loss": loss if loss == loss and abs(loss) != float("inf") else None}
 
 
+@dataclass
+class _Saver:
+    """Writes checkpoints of one training and keeps its rewind state. ``unsaved``: the checkpoint of the last epoch, as
+    long as it is not on the disk."""
+
+    store: Store
+    key: str
+    span: Span
+    rewind: tree.Tree | None
+    unsaved: tree.Tree | None = None
+    written: float = field(default_factory=time.monotonic)
+
+    def resume(self, state: TrainingState) -> None:
+        """Bring *state* to where the last checkpoint left it, if there is a checkpoint that can be used."""
+        data = self.store.load_partial(self.key)
+        if data is None:
+            return
+        checkpoint = _read(data)
+        wanted = self.span.rewind_after
+        # without its rewind state it would pass the final weights off as those of the rewind epoch
+        if wanted is not None and not checkpoint.rewind and self.span.first + len(checkpoint.history) >= wanted:
+            return
+        checkpoint.copy_into(state)
+        self.rewind = checkpoint.rewind or self.rewind
+
+    def after_epoch(self, state: TrainingState) -> None:
+        done = self.span.first + len(state.history)
+        if done == self.span.rewind_after:
+            self.rewind = tree.clone(state.model.state_dict())
+        if done < self.span.last:
+            self.unsaved = _checkpoint(state, self.rewind)
+            if time.monotonic() - self.written > CHECKPOINT_SECONDS:
+                self.write()
+
+    def write(self) -> None:
+        if self.unsaved is not None:
+            self.store.save_partial(self.key, tree.to_bytes(self.unsaved))
+            self.unsaved, self.written = None, time.monotonic()
+
+
 @dataclass(frozen=True)
-class Checkpoint:
-    """A training as it stood at the end of an epoch. ``kept``: empty where that epoch was not yet reached."""
+class _Checkpoint:
+    """A training at the end of an epoch. ``rewind``: empty if the rewind epoch was not yet reached."""
 
     model: tree.Tree
     momentum: dict[int, Tensor]
-    kept: tree.Tree
+    rewind: tree.Tree
     history: list[Epoch]
 
-    def done(self, first: int) -> int:
-        """Finished epochs of the schedule."""
-        return first + len(self.history)
-
-    def put_into(self, run: Run) -> None:
-        run.model.load_state_dict(self.model)
-        for i, parameter in enumerate(run.model.parameters()):
+    def copy_into(self, state: TrainingState) -> None:
+        state.model.load_state_dict(self.model)
+        for i, parameter in enumerate(state.model.parameters()):
             if i in self.momentum:
-                run.optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(self.momentum[i])
-        run.history = list(self.history)
+                # the fused optimiser needs a buffer with the strides of its weight, which a file does not record
+                buffer = torch.empty_like(parameter).copy_(self.momentum[i])
+                state.optimiser.state[parameter]["momentum_buffer"] = buffer
+        state.history = list(self.history)
 
 
-def _checkpoint(run: Run, kept: tree.Tree | None) -> tree.Tree:
-    """A copy of all that a ``Checkpoint`` holds, as it stands now."""
-    tensors = {f"model/{name}": value.clone() for name, value in run.model.state_dict().items()}
-    tensors |= {f"kept/{name}": value for name, value in (kept or {}).items()}
-    for i, parameter in enumerate(run.model.parameters()):
-        momentum = run.optimiser.state.get(parameter, {}).get("momentum_buffer")
+def _checkpoint(state: TrainingState, rewind: tree.Tree | None) -> tree.Tree:
+    """A copy of everything that a checkpoint file holds."""
+    tensors = {f"model/{name}": value.clone() for name, value in state.model.state_dict().items()}
+    tensors |= {f"kept/{name}": value for name, value in (rewind or {}).items()}
+    for i, parameter in enumerate(state.model.parameters()):
+        momentum = state.optimiser.state.get(parameter, {}).get("momentum_buffer")
         if momentum is not None:
             tensors[f"momentum/{i}"] = momentum.clone()
-    history = json.dumps([epoch.to_dict() for epoch in run.history]).encode()
+    history = json.dumps([epoch.to_dict() for epoch in state.history]).encode()
     tensors["history"] = torch.frombuffer(bytearray(history), dtype=torch.uint8)
     return tensors
 
 
-def _checkpoint_of(context: Context, key: str) -> Checkpoint | None:
-    data = context.store.load_partial(key)
-    if data is None:
-        return None
+def _read(data: bytes) -> _Checkpoint:
     tensors = tree.from_bytes(data)
 
     def part(prefix: str) -> tree.Tree:
         return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
-    return Checkpoint(
+    return _Checkpoint(
         part("model/"),
         {int(i): buffer for i, buffer in part("momentum/").items()},
         part("kept/"),

@@ -7,7 +7,6 @@ an epoch's batches are a pure function of (seed, phase, epoch).
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 
 import numpy as np
@@ -44,12 +43,6 @@ class Feed:
         column = torch.arange(self.width).reshape(1, 1, -1)
         self._straight = (row + column).to(device)
         self._mirrored = (row + column.flip(2)).to(device)
-
-    def head(self, samples: int) -> Feed:
-        """The first *samples* alone; the table is shared."""
-        few = copy.copy(self)
-        few.samples, few.targets = samples, self.targets[:samples]
-        return few
 
     def batch(self, samples: Tensor, down: Tensor, right: Tensor, flips: Tensor | None) -> tuple[Tensor, Tensor]:
         """Samples (indices [B]) cropped at (down, right) of the padded image, mirrored where *flips* is True."""

@@ -1,7 +1,7 @@
-"""The training loop, on one screen.
+"""The training loop.
 
-Masks are explicit: pruned weights start at 0 and their gradients are zeroed before every step, so weight, gradient and
-momentum of a pruned position are exactly 0 throughout, and a kept weight that passes through 0 stays kept.
+Masks are explicit: pruned weights start at 0 and their gradients are zeroed before every optimiser step, so weight,
+gradient and momentum of a pruned position are exactly 0 throughout, and a kept weight that passes through 0 stays kept.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -36,15 +35,16 @@ class Epoch:
 
 
 @dataclass
-class Run:
-    """One training under way: what the loop needs besides the model, and what a checkpoint must hold."""
+class TrainingState:
+    """A training between two epochs: what a checkpoint must hold."""
 
     model: nn.Module
     optimiser: torch.optim.SGD
     history: list[Epoch]
 
 
-def start(model: nn.Module, recipe: Recipe) -> Run:
+def start(model: nn.Module, recipe: Recipe) -> TrainingState:
+    """The state before the first epoch of *recipe*."""
     optimiser = torch.optim.SGD(
         model.parameters(),
         lr=recipe.lr,
@@ -53,11 +53,11 @@ def start(model: nn.Module, recipe: Recipe) -> Run:
         nesterov=recipe.nesterov,
         fused=True,
     )
-    return Run(model, optimiser, [])
+    return TrainingState(model, optimiser, [])
 
 
 def train(
-    run: Run,
+    state: TrainingState,
     train_feed: Feed,
     test_feed: Feed,
     recipe: Recipe,
@@ -69,22 +69,22 @@ def train(
     first: int,
     last: int,
     precision: str = "float32",
-    after_epoch: Callable[[Run], None] = lambda _: None,
+    after_epoch: Callable[[TrainingState], None] = lambda _: None,
 ) -> bool:
-    """Train epochs ``first <= epoch < last`` of the recipe's schedule in place; True if every loss and
-    every weight stayed finite.
+    """Train epochs ``first <= epoch < last`` of the recipe's schedule in place, from where *state* stands; True if
+    every loss and weight stayed finite. A training that diverges stops at the end of that epoch.
 
-    *phase* names the stream of order and augmentation. A run that diverges stops at the end of that epoch.
-    ``precision``: ``bfloat16`` for products in bfloat16 (torch.autocast); weights, momentum and loss stay float32.
+    *phase* names the random stream of order and augmentation. ``masks``: True = keep. ``precision``: ``bfloat16`` for
+    products in bfloat16 (torch.autocast); weights, momentum and loss stay float32.
     """
-    model, optimiser = run.model, run.optimiser
+    model, optimiser = state.model, state.optimiser
     held = HeldMasks(model, masks or {})
     held.apply()
     steps, device = recipe.steps_per_epoch(train_feed.samples), train_feed.targets.device
-    judge = partial(evaluate, model, test_feed, task, precision)
-    for epoch in range(first + len(run.history), last):
+    for epoch in range(first + len(state.history), last):
         model.train()
-        loss_sum, credit = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
+        # summed on the device: reading a number off a GPU at every step would make it wait
+        loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
         with torch_stream(seed, phase, "layers", epoch):
             for step, (inputs, targets) in enumerate(train_feed.epoch(recipe, seed, phase, epoch)):
                 optimiser.param_groups[0]["lr"] = recipe.lr_at(epoch, step, steps)
@@ -97,24 +97,18 @@ def train(
                 held.zero_pruned_gradients()
                 optimiser.step()
                 loss_sum += loss.detach() * len(targets)
-                credit += task.credit(outputs.detach(), targets)
-        train_accuracy = int(credit) / train_feed.samples
-        finite = end_epoch(run, held, epoch, float(loss_sum) / train_feed.samples, train_accuracy, judge)
+                correct += task.credit(outputs.detach(), targets)
+        train_loss, train_accuracy = float(loss_sum) / train_feed.samples, int(correct) / train_feed.samples
+        # the weights too: what the last step of an epoch broke shows in no loss of that epoch
+        finite = math.isfinite(train_loss) and all_finite(model)
+        if not finite:
+            held.apply()  # 0 times an infinite gradient is NaN, and pruned weights are 0 in every artefact
+        test_accuracy = evaluate(model, test_feed, task, precision)
+        state.history.append(Epoch(epoch, train_loss, train_accuracy, test_accuracy))
         if not finite:
             return False
-        after_epoch(run)
+        after_epoch(state)
     return True
-
-
-def end_epoch(
-    run: Run, held: HeldMasks, epoch: int, train_loss: float, train_accuracy: float, judge: Callable[[], float]
-) -> bool:
-    """Judge and write down an epoch that was trained; True if its loss and every weight are finite."""
-    finite = math.isfinite(train_loss) and all_finite(run.model)  # the last step's damage shows in no loss
-    if not finite:
-        held.apply()
-    run.history.append(Epoch(epoch, train_loss, train_accuracy, judge()))
-    return finite
 
 
 @torch.no_grad()
