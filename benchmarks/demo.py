@@ -8,11 +8,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from importlib import resources
 from pathlib import Path
 
 from benchmarks.table import markdown
 from prunecheck import api
+from prunecheck.resources import study_path
 from prunecheck.study.step import Step
 
 SECONDS = 120.0
@@ -109,8 +109,7 @@ def _steps(overrides: tuple[str, ...]) -> Mapping[str, Step]:
 
 
 def _study() -> Path:
-    with resources.as_file(resources.files("prunecheck.resources.studies") / "demo.toml") as path:
-        return path
+    return study_path("demo")
 
 
 def _seconds_of(command: list[str]) -> float:

@@ -11,7 +11,6 @@ import io
 import shutil
 import sys
 import tempfile
-from importlib import resources
 from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -39,12 +38,10 @@ def main() -> int:
 def demo_page() -> bytes:
     """The page of the demo as ``prunecheck demo`` writes it."""
     import prunecheck
+    from prunecheck.resources import study_path
 
-    with (
-        resources.as_file(resources.files("prunecheck.resources.studies") / "demo.toml") as study,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        return prunecheck.run(study, folder=folder, command="prunecheck demo").page.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        return prunecheck.run(study_path("demo"), folder=folder, command="prunecheck demo").page.read_bytes()
 
 
 def photograph(page: Path, chromium: str) -> bytes:

@@ -9,7 +9,7 @@ from prunecheck import data, models
 from prunecheck.cli.catalogue import Kind
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, method
 from prunecheck.pruning.presets import PRESETS
-from prunecheck.resources import studies
+from prunecheck.resources import study_names
 from prunecheck.study import Study
 from prunecheck.training.recipe import RECIPES
 from tests.cli.desk import Desk
@@ -22,7 +22,7 @@ NAMES = {
     "allocations": ALLOCATIONS.names(),
     "presets": list(PRESETS),
     "recipes": list(RECIPES),
-    "studies": list(studies.names()),
+    "studies": list(study_names()),
 }
 GOLDEN = json.loads((Path(__file__).parents[1] / "pruning" / "allocations" / "smart_ratio_golden.json").read_text())
 

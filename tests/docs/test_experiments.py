@@ -6,7 +6,7 @@ import itertools
 import re
 from pathlib import Path
 
-from prunecheck.resources import studies
+from prunecheck.resources import study_names
 
 PAGE = Path(__file__).parents[2] / "docs" / "experiments.md"
 
@@ -23,7 +23,7 @@ def test_every_shipped_study_is_on_the_page_and_timed() -> None:
     rows = [row.split("|")[1] for row in [*asked.splitlines(), *timed.splitlines()] if row.startswith("| `")]
     named = [pattern for row in rows for pattern in re.findall(r"`([^`]+)`", row)]
     exact = set().union(*(spelled_out(pattern) for pattern in named if "*" not in pattern))
-    assert exact == set(studies.names())
+    assert exact == set(study_names())
     globs = [re.compile(pattern.replace("*", "[a-z0-9-]+")) for pattern in re.findall(r"^\| `([^`]+)`", timed, re.M)]
-    for name in set(studies.names()) - {"demo", "template"}:
+    for name in set(study_names()) - {"demo", "template"}:
         assert any(glob.fullmatch(name) for glob in globs), f"{name} has no time"

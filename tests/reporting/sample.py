@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from prunecheck.reporting.data import REFERENCES, Curve, Evidence, LayerTable, MaskOverlap
-from prunecheck.resources.published import Number
+from prunecheck.resources import PublishedNumber
 from prunecheck.statistics.outcome import Cell, CheckVerdict, Control, MethodVerdict, StudyVerdict
 
 MARGIN = 0.84
@@ -240,9 +240,11 @@ def small() -> Evidence:
     )
 
 
-def published() -> tuple[Number, ...]:
+def published() -> tuple[PublishedNumber, ...]:
     """Two sources and a reproduction of one arm, one of a corrupted arm, one of an arm that is not here."""
-    here = Number("resnet32", "cifar10", "snip", "clean", 0.9, 0.9281, "Su et al. 2020", "recalled", "160 epochs")
+    here = PublishedNumber(
+        "resnet32", "cifar10", "snip", "clean", 0.9, 0.9281, "Su et al. 2020", "recalled", "160 epochs"
+    )
     return (
         here,
         replace(here, accuracy=0.9259, source="Wang et al. 2020", setup="batch 128"),

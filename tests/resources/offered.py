@@ -8,7 +8,7 @@ import pytest
 
 from prunecheck import data
 from prunecheck.data import DataShape, DataSpec
-from prunecheck.resources import studies
+from prunecheck.resources import study_names, study_text
 from prunecheck.study import Study, load_study
 
 SHAPES = {
@@ -17,8 +17,8 @@ SHAPES = {
     "tiny_imagenet": DataShape(200, 3, 64, 100_000, 10_000),
     "folder": DataShape(1000, 3, 224, 1_281_167, 50_000),
 }
-TWINS = [name for name in studies.names() if name.endswith("-cpu")]
-PUBLISHED = [name for name in studies.names() if name not in ("demo", "template", *TWINS)]
+TWINS = [name for name in study_names() if name.endswith("-cpu")]
+PUBLISHED = [name for name in study_names() if name not in ("demo", "template", *TWINS)]
 
 
 def on_trust(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,5 +36,5 @@ def _fingerprint(spec: DataSpec) -> str:
 def shipped(name: str, folder: Path, *overrides: str) -> Study:
     """The study as a user gets it: written to a file, loaded from there."""
     path = folder / "study.toml"
-    path.write_text(studies.text(name), encoding="utf-8")
+    path.write_text(study_text(name), encoding="utf-8")
     return load_study(path, overrides)

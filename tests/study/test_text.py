@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import tomllib
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from prunecheck.resources import study_path
 from prunecheck.study import Study, load_study, make_plan
 from prunecheck.study.text import to_toml
 from tests.study.studies import BASE, write
 
-SHIPPED = [Path(str(resources.files("prunecheck.resources.studies"))) / name for name in ("demo.toml", "template.toml")]
+SHIPPED = [study_path(name) for name in ("demo", "template")]
 """those whose data is always there; tests/resources has them all"""
 STUDIES: dict[str, dict[str, Any]] = {
     "the smallest": {},

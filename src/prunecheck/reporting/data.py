@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from prunecheck.resources.published import Number
+from prunecheck.resources import PublishedNumber
 from prunecheck.statistics.outcome import StudyVerdict
 
 CLEAN = "clean"
@@ -87,7 +87,7 @@ class Evidence:
     overlaps: tuple[MaskOverlap, ...] = ()
     cost: Mapping[str, object] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
-    published: tuple[Number, ...] = ()
+    published: tuple[PublishedNumber, ...] = ()
     command: str = ""
     collapse_line: float | None = None
     """the accuracy (fraction) at or below which the verdict took a run for collapsed; None where nobody can tell"""

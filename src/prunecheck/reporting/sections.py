@@ -8,7 +8,7 @@ from prunecheck.reporting.data import Evidence
 from prunecheck.reporting.summary import Arm, Order, is_number, mean
 from prunecheck.reporting.text import count, listing, name, share, signed, whole
 from prunecheck.reporting.views import Table, capped
-from prunecheck.resources.published import CERTAINTIES, Number
+from prunecheck.resources import CERTAINTIES, PublishedNumber
 from prunecheck.text import percent
 
 HEALTH_HEADS = ("method", "check", "sparsity", "effective sparsity", "dead layers", "collapsed", "diverged")
@@ -130,7 +130,7 @@ def published_table(evidence: Evidence, known: Order) -> Table | None:
     An arm that only the reproduction has gets a row too. The difference is ours less the published one, in points.
     """
     ours = _ours(evidence)
-    theirs: dict[ArmName, list[Number]] = {}
+    theirs: dict[ArmName, list[PublishedNumber]] = {}
     for number in _shown(evidence):
         theirs.setdefault(_arm_name(number), []).append(number)
     ordered = sorted(theirs, key=lambda place: _order(place, known))
@@ -152,7 +152,7 @@ def certainties(evidence: Evidence) -> list[tuple[str, str]]:
     return [(word, meaning) for word, meaning in CERTAINTIES.items() if word in shown]
 
 
-def _shown(evidence: Evidence) -> list[Number]:
+def _shown(evidence: Evidence) -> list[PublishedNumber]:
     ours = _ours(evidence)
     return [number for number in evidence.published if _arm_name(number) in ours]
 
@@ -167,7 +167,7 @@ def _ours(evidence: Evidence) -> dict[ArmName, list[float]]:
     return ours
 
 
-def _arm_name(number: Number) -> ArmName:
+def _arm_name(number: PublishedNumber) -> ArmName:
     return number.method, number.check, number.sparsity
 
 
@@ -176,7 +176,7 @@ def _order(place: ArmName, known: Order) -> tuple[bool, tuple[int, int, float]]:
     return sparsity is not None, known.place(method, check, sparsity or 0.0)
 
 
-def _rows(place: ArmName, numbers: Sequence[Number], ours: Sequence[float]) -> Iterator[tuple[str, ...]]:
+def _rows(place: ArmName, numbers: Sequence[PublishedNumber], ours: Sequence[float]) -> Iterator[tuple[str, ...]]:
     method, check, sparsity = place
     published = [number for number in numbers if number.certainty != "reproduction"]
     reproduced = ", ".join(share(n.accuracy, 2) for n in numbers if n.certainty == "reproduction") or "n/a"

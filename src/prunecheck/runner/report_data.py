@@ -16,8 +16,7 @@ from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
 from prunecheck.pruning.counts import Counts
 from prunecheck.pruning.layers import Layer, family_of
 from prunecheck.reporting import Curve, LayerTable, MaskOverlap
-from prunecheck.resources import published
-from prunecheck.resources.published import Number
+from prunecheck.resources import PublishedNumber, published_numbers
 from prunecheck.store import Store
 from prunecheck.study.plan import CLEAN, Arm, Plan
 from prunecheck.study.step import canonical, numerics
@@ -201,7 +200,7 @@ def provenance_of(study: Study, plan: Plan) -> dict[str, str]:
     }
 
 
-def published_for(study: Study) -> tuple[Number, ...]:
+def published_for(study: Study) -> tuple[PublishedNumber, ...]:
     """The numbers of the study's model on its data, for methods and checks that run as they are.
 
     None where the data set was made smaller; under the name of a method or check with options of its own stands
@@ -211,7 +210,7 @@ def published_for(study: Study) -> tuple[Number, ...]:
         return ()
     methods = {METHODS.get(choice.name).name for choice in study.methods if _is_altered(choice)}
     checks = {CHECKS.get(choice.name).name for choice in study.checks if _is_altered(choice)}
-    found = published.numbers(models.canonical(study.model), study.data.name)
+    found = published_numbers(models.canonical(study.model), study.data.name)
     return tuple(number for number in found if number.method not in methods and number.check not in checks)
 
 

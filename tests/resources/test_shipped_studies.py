@@ -9,7 +9,7 @@ import pytest
 
 from prunecheck.errors import StudyError
 from prunecheck.pruning.layers import Layer, layers_of
-from prunecheck.resources import studies
+from prunecheck.resources import study_names, study_text
 from prunecheck.runner.preflight import preflight
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.study_run import run_study
@@ -29,7 +29,7 @@ def _on_trust(monkeypatch: pytest.MonkeyPatch) -> None:
     on_trust(monkeypatch)
 
 
-@pytest.mark.parametrize("name", studies.names())
+@pytest.mark.parametrize("name", study_names())
 def test_it_loads_plans_and_survives_being_written(name: str, tmp_path: Path) -> None:
     study = shipped(name, tmp_path)
     plan = make_plan(study)
@@ -43,7 +43,7 @@ def test_it_loads_plans_and_survives_being_written(name: str, tmp_path: Path) ->
     assert len(on_gpu.arms) == len(plan.arms)
 
 
-@pytest.mark.parametrize("name", studies.names())
+@pytest.mark.parametrize("name", study_names())
 def test_every_method_of_it_has_an_arm_at_every_sparsity(name: str, tmp_path: Path) -> None:
     study = shipped(name, tmp_path)
     clean = {(arm.method, arm.sparsity) for arm in make_plan(study).arms if arm.check == CLEAN}
@@ -109,7 +109,7 @@ def test_rewinding_is_compared_at_equal_epochs_and_at_equal_compute(name: str, t
 
 def test_a_misspelt_name_is_answered_with_the_nearest_one() -> None:
     with pytest.raises(StudyError, match="'imp-cpu'"):
-        studies.text("imp-cup")
+        study_text("imp-cup")
 
 
 @pytest.mark.slow

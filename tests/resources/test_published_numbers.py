@@ -1,4 +1,4 @@
-"""The published numbers name things of ours, lie in their ranges, and say how certain they are."""
+"""Published numbers: names, ranges, certainty."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import pytest
 
 from prunecheck import data, models
 from prunecheck.pruning import CHECKS, METHODS
-from prunecheck.resources.published import CERTAINTIES, Certainty, Number, _all, numbers
+from prunecheck.resources import CERTAINTIES, Certainty, PublishedNumber, all_published_numbers, published_numbers
 
 
 def of(model: str, data: str, method: str, certainty: str, source: str, check: str = "clean") -> list[float]:
     return [
         n.accuracy
-        for n in numbers(model, data)
+        for n in published_numbers(model, data)
         if (n.method, n.certainty, n.check) == (method, certainty, check) and n.source.startswith(source)
     ]
 
 
-def test_every_number_names_what_we_know() -> None:
-    assert _all()
-    for number in _all():
+def test_every_number_names_a_known_model_data_set_method_and_check() -> None:
+    assert all_published_numbers()
+    for number in all_published_numbers():
         assert number.model in models.MODELS, "canonical, so that it can be found"
         assert number.data in data.names()
         assert number.method in METHODS.names()
@@ -37,15 +37,15 @@ def test_every_number_names_what_we_know() -> None:
 
 def test_accuracies_are_fractions_between_chance_and_one() -> None:
     chance = {"cifar10": 0.1, "cifar100": 0.01, "tiny_imagenet": 0.005}
-    assert all(chance[number.data] <= number.accuracy < 1 for number in _all())
+    assert all(chance[number.data] <= number.accuracy < 1 for number in all_published_numbers())
 
 
-def test_every_word_of_certainty_is_explained() -> None:
+def test_every_certainty_has_a_meaning() -> None:
     assert tuple(CERTAINTIES) == get_args(Certainty)
 
 
-def test_no_source_says_two_things_of_one_arm() -> None:
-    places = [(n.model, n.data, n.method, n.check, n.sparsity, n.source) for n in _all()]
+def test_a_source_gives_one_number_per_arm() -> None:
+    places = [(n.model, n.data, n.method, n.check, n.sparsity, n.source) for n in all_published_numbers()]
     assert len(places) == len(set(places))
 
 
@@ -66,25 +66,28 @@ def test_random_tickets_as_published_and_as_reproduced(
     assert max(abs(a - b) for a, b in zip(paper, reproduced, strict=True)) <= 0.0121
 
 
-def test_no_accuracy_of_a_paper_is_called_certain() -> None:
+def test_numbers_of_papers_are_marked_inferred_or_recalled() -> None:
     """The papers' tables could not be read: their rows are inferred or recalled, and say so."""
-    papers = [n for n in _all() if not n.source.startswith("CS-433")]
+    papers = [n for n in all_published_numbers() if not n.source.startswith("CS-433")]
     assert {n.certainty for n in papers} == {"inferred", "recalled"}
     assert {n.method for n in papers if n.certainty == "inferred"} == {"random_ticket"}
 
 
-def test_where_nothing_is_known_nothing_is_said() -> None:
-    assert numbers("convnet", "digits") == []
-    assert numbers("resnet32_w32", "cifar10") == [], "the caller resolves aliases"
+def test_unknown_model_and_data_have_no_published_numbers() -> None:
+    assert published_numbers("convnet", "digits") == []
+    assert published_numbers("resnet32_w32", "cifar10") == [], "the caller resolves aliases"
 
 
-def test_reading_them_needs_no_torch() -> None:
-    program = "import sys; from prunecheck.resources.published import numbers; numbers('resnet32', 'cifar10'); "
+def test_reading_published_numbers_does_not_import_torch() -> None:
+    program = (
+        "import sys; from prunecheck.resources import published_numbers; published_numbers('resnet32', 'cifar10'); "
+    )
     said = subprocess.run(
         [sys.executable, "-c", program + "print('torch' in sys.modules)"], capture_output=True, text=True, check=True
     )
     assert said.stdout.strip() == "False"
 
 
-def test_a_number_is_a_plain_value() -> None:
-    assert numbers("resnet32", "cifar10")[0] == Number(**vars(numbers("resnet32", "cifar10")[0]))
+def test_published_numbers_compare_by_value() -> None:
+    number = published_numbers("resnet32", "cifar10")[0]
+    assert number == PublishedNumber(**vars(number))
