@@ -57,8 +57,8 @@ def works_of(regime: Regime) -> dict[str, Callable[[], object]]:
     import torch
 
     from prunecheck.pruning.layers import weights_of
+    from prunecheck.pruning.methods.gradient import snip
     from prunecheck.pruning.methods.grasp import grasp
-    from prunecheck.pruning.methods.snip import snip
     from prunecheck.pruning.methods.synflow import synflow
     from prunecheck.pruning.scoring import ScoringLoss, scoring_copy
     from prunecheck.pruning.task import task_named

@@ -110,7 +110,7 @@ def title(mask: str, sparsity: float) -> str:
 def masks_of(net: nn.Module, mask: str, sparsity: float) -> dict[str, Tensor]:
     """Random masks with the counts of the smart ratio or with one share for every layer."""
     from prunecheck import random_ticket
-    from prunecheck.pruning.allocations.uniform import uniform
+    from prunecheck.pruning.allocations.simple import uniform
     from prunecheck.pruning.layers import layers_of
     from prunecheck.pruning.masks import random_masks
     from prunecheck.pruning.seeds import stream

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from prunecheck.errors import InfeasibleError, StudyError
 from prunecheck.interop import display
 from prunecheck.interop.read import Source, read_masks
-from prunecheck.pruning.allocations.erk import erk
+from prunecheck.pruning.allocations.simple import erk
 from prunecheck.pruning.allocations.smart_ratio import smart_ratio
 from prunecheck.pruning.connectivity import connected_weights, dead_units
 from prunecheck.pruning.layers import Layer, family_of, layers_of, total

@@ -9,7 +9,7 @@ import torch
 
 from prunecheck.errors import PluginError
 from prunecheck.pruning import ALLOCATIONS
-from prunecheck.pruning.allocations.uniform import uniform
+from prunecheck.pruning.allocations.simple import uniform
 from prunecheck.pruning.counts import check_counts, kept_total
 from prunecheck.pruning.layers import total
 from tests.offers import ask

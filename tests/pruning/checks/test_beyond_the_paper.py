@@ -9,11 +9,9 @@ from scipy import stats
 
 from prunecheck.errors import PluginError
 from prunecheck.pruning import CHECKS, check
-from prunecheck.pruning.checks.corrupted_data import corrupted_data
-from prunecheck.pruning.checks.invert import invert
-from prunecheck.pruning.checks.random_labels import random_labels
-from prunecheck.pruning.checks.reinit import reinit
-from prunecheck.pruning.checks.sign_shuffle import sign_shuffle
+from prunecheck.pruning.checks.data import corrupted_data, random_labels
+from prunecheck.pruning.checks.masks import invert
+from prunecheck.pruning.checks.weights import reinit, sign_shuffle
 from prunecheck.pruning.masks import global_counts, keep_top, random_mask
 from prunecheck.pruning.partial import corrupted
 from prunecheck.pruning.seeds import stream

@@ -8,10 +8,8 @@ import torch
 from scipy import stats
 
 from prunecheck.errors import PluginError
-from prunecheck.pruning.checks.identity import identity
-from prunecheck.pruning.checks.layerwise_rearrange import layerwise_rearrange
-from prunecheck.pruning.checks.layerwise_weight_shuffle import layerwise_weight_shuffle
-from prunecheck.pruning.checks.planted import planted
+from prunecheck.pruning.checks.masks import identity, layerwise_rearrange, planted
+from prunecheck.pruning.checks.weights import layerwise_weight_shuffle
 from prunecheck.pruning.masks import counts_of, random_mask
 from prunecheck.pruning.seeds import stream
 

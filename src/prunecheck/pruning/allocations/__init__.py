@@ -1,5 +1,5 @@
-"""How many weights each layer keeps: one rule per file. Importing this package registers them all."""
+"""How many weights each layer keeps. Importing this package registers every rule."""
 
-from prunecheck.pruning.allocations import balanced, counts_of, erk, pyramidal, smart_ratio, threshold, uniform
+from prunecheck.pruning.allocations import simple, smart_ratio
 
-__all__ = ["balanced", "counts_of", "erk", "pyramidal", "smart_ratio", "threshold", "uniform"]
+__all__ = ["simple", "smart_ratio"]

@@ -1,29 +1,5 @@
-"""The checks, one corruption per file. Importing this package registers them all."""
+"""The checks, by what they corrupt. Importing this package registers them all."""
 
-from prunecheck.pruning.checks import (
-    corrupted_data,
-    half_dataset,
-    identity,
-    invert,
-    layerwise_rearrange,
-    layerwise_weight_shuffle,
-    planted,
-    random_labels,
-    random_pixels,
-    reinit,
-    sign_shuffle,
-)
+from prunecheck.pruning.checks import data, masks, weights
 
-__all__ = [
-    "corrupted_data",
-    "half_dataset",
-    "identity",
-    "invert",
-    "layerwise_rearrange",
-    "layerwise_weight_shuffle",
-    "planted",
-    "random_labels",
-    "random_pixels",
-    "reinit",
-    "sign_shuffle",
-]
+__all__ = ["data", "masks", "weights"]

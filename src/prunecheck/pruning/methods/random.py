@@ -1,4 +1,6 @@
-"""Random tickets (Su et al. 2020, section 5): the smart ratio says how many, chance says which.
+"""Methods that look at no weight: the random ticket and the dense reference.
+
+Random tickets (Su et al. 2020, section 5): the smart ratio says how many, chance says which.
 
 Exactly ``counts[layer]`` positions are drawn uniformly without replacement in each layer (official code: randperm), the
 weights are the initial ones, no data is touched. With another allocation (``allocate = "erk"``) it is that
@@ -24,3 +26,9 @@ def random_ticket(layers: tuple[Layer, ...], counts: dict[str, int], rng: Rng) -
     from prunecheck.pruning.masks import random_masks
 
     return random_masks(layers, counts, rng)
+
+
+@method(gives="masks", allocate="nothing", summary="No pruning: the reference.")
+def dense(masks: dict[str, Tensor]) -> dict[str, Tensor]:
+    """All masks stay as they are: True everywhere. Every study trains it, and the margin is fixed from it."""
+    return masks

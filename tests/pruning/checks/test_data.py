@@ -8,10 +8,7 @@ import torch
 from scipy import stats
 
 from prunecheck.errors import PluginError
-from prunecheck.pruning.checks.corrupted_data import corrupted_data
-from prunecheck.pruning.checks.half_dataset import half_dataset
-from prunecheck.pruning.checks.random_labels import random_labels
-from prunecheck.pruning.checks.random_pixels import random_pixels
+from prunecheck.pruning.checks.data import corrupted_data, half_dataset, random_labels, random_pixels
 from prunecheck.pruning.seeds import stream
 
 Batches = tuple[torch.Tensor, torch.Tensor]
