@@ -16,7 +16,7 @@ from prunecheck.runner.study_run import run_study
 from prunecheck.runner.workspace import Place
 from prunecheck.store import Store
 from prunecheck.study import load_study, make_plan
-from prunecheck.study.arms import entrants
+from prunecheck.study.arms import resolved_methods
 from prunecheck.study.plan import CLEAN, DENSE
 from prunecheck.study.text import to_toml
 from tests.resources.offered import PUBLISHED, SHAPES, TWINS, on_trust, shipped
@@ -47,9 +47,9 @@ def test_it_loads_plans_and_survives_being_written(name: str, tmp_path: Path) ->
 def test_every_method_of_it_has_an_arm_at_every_sparsity(name: str, tmp_path: Path) -> None:
     study = shipped(name, tmp_path)
     clean = {(arm.method, arm.sparsity) for arm in make_plan(study).arms if arm.check == CLEAN}
-    for entrant in entrants(study):
-        for sparsity in (None,) if entrant.method.name == DENSE else study.sparsities:
-            assert (entrant.label, sparsity) in clean
+    for method in resolved_methods(study):
+        for sparsity in (None,) if method.plugin.name == DENSE else study.sparsities:
+            assert (method.label, sparsity) in clean
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -76,17 +76,17 @@ def test_one_question_is_asked_alike_of_every_model_and_data_set(tmp_path: Path)
 def test_every_smart_ratio_of_the_published_scale_exists(name: str, tmp_path: Path) -> None:
     """What preflight would find out on a machine with the data."""
     from prunecheck.models import build
-    from prunecheck.runner.preflight import _everyone, _feasible
+    from prunecheck.runner.preflight import _feasible, _methods_and_controls
 
     study = shipped(name, tmp_path)
     if study.model.startswith("torchvision:"):
         pytest.importorskip("torchvision")
     shape = SHAPES[study.data.name]
     layers: tuple[Layer, ...] = layers_of(build(study.model, num_classes=shape.num_classes))
-    for entrant in _everyone(study):
+    for method in _methods_and_controls(study):
         for sparsity in study.sparsities:
-            for target in entrant.targets(sparsity) if entrant.method.name != DENSE else ():
-                _feasible(entrant, layers, target, study)
+            for target in method.targets(sparsity) if method.plugin.name != DENSE else ():
+                _feasible(method, layers, target, study)
 
 
 @pytest.mark.parametrize("name", [*TWINS, "demo", "template"])
@@ -98,7 +98,7 @@ def test_a_small_study_passes_the_preflight(name: str, tmp_path: Path) -> None:
 def test_rewinding_is_compared_at_equal_epochs_and_at_equal_compute(name: str, tmp_path: Path) -> None:
     """The longer random ticket and dense network train at least as long as pretraining and retraining together."""
     study = shipped(name, tmp_path)
-    by_label = {entrant.label: entrant for entrant in entrants(study)}
+    by_label = {method.label: method for method in resolved_methods(study)}
     (random,) = [e for label, e in by_label.items() if re.fullmatch(r"random_\d+x", label)]
     (dense,) = [e for label, e in by_label.items() if re.fullmatch(r"dense_\d+x", label)]
     rewound = by_label.get("lottery_imp") or by_label["lr_rewinding"]

@@ -64,7 +64,7 @@ def test_dense_keys_do_not_depend_on_numba() -> None:
 
 @pytest.mark.parametrize("changes", [{"device": "cuda"}, {"precision": "bfloat16"}])
 def test_sparse_says_what_it_cannot_do(changes: dict[str, Any]) -> None:
-    with pytest.raises(StudyError, match='backend = "sparse" cannot be had: '):
+    with pytest.raises(StudyError, match='backend = "sparse" is unavailable: '):
         load_study({**BASE, "backend": "sparse", **changes})
 
 

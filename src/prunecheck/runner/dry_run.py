@@ -16,7 +16,7 @@ from prunecheck.errors import DataError, PluginError, PrunecheckError
 from prunecheck.pruning import ALLOCATIONS, Allocation, Check, Method
 from prunecheck.pruning.layers import family_of, layers_of, weights_of
 from prunecheck.pruning.seeds import stream, torch_stream
-from prunecheck.study.arms import Entrant, Trial, entrant, trials
+from prunecheck.study.arms import ResolvedCheck, ResolvedMethod, resolve_method, resolved_checks
 from prunecheck.study.study import Study
 from prunecheck.text import printable
 
@@ -34,27 +34,27 @@ NEAR = 8
 def rehearse(study: Study, model: nn.Module, images: ImageData) -> None:
     """Raises PluginError (or the plug-in's own kind of PrunecheckError) naming the field and the line that failed."""
     for i, choice in enumerate(study.methods):
-        one = entrant(study, choice)
-        if _is_news(one.method, choice.options) or one.allocation.origin != "built-in":
+        one = resolve_method(study, choice)
+        if _is_news(one.plugin, choice.options) or one.allocation.origin != "built-in":
             _try_method(f"methods[{i}] = {one.label!r}", one, study, model)
-        if one.counts_of is not None and one.counts_of.method.origin != "built-in":
+        if one.counts_of is not None and one.counts_of.plugin.origin != "built-in":
             _try_method(f"methods[{i}].allocate.method = {one.counts_of.label!r}", one.counts_of, study, model)
-    scores = any({"batches", "loss"} & set(entrant(study, choice).method.asks) for choice in study.methods)
+    scores = any({"batches", "loss"} & set(resolve_method(study, choice).plugin.asks) for choice in study.methods)
     wanted = study.scoring.samples_per_class * study.scoring.batches if scores else 0
-    for i, (choice_, trial) in enumerate(zip(study.checks, trials(study), strict=True)):
-        place, news = f"checks[{i}] = {trial.label!r}", _is_news(trial.check, choice_.options)
-        if trial.check.at == "batches":
+    for i, (choice_, check) in enumerate(zip(study.checks, resolved_checks(study), strict=True)):
+        place, news = f"checks[{i}] = {check.label!r}", _is_news(check.plugin, choice_.options)
+        if check.plugin.at == "batches":
             if news or wanted * NEAR > _rarest(images.train_targets)[1]:
-                _try_on_data(place, trial, study, images, wanted)
+                _try_on_data(place, check, study, images, wanted)
         elif news:
-            _try_on_ticket(place, trial, study, model, images.num_classes)
+            _try_on_ticket(place, check, study, model, images.num_classes)
 
 
 def _is_news(plugin: Method | Check, options: Mapping[str, Any]) -> bool:
     return plugin.origin != "built-in" or bool(options)
 
 
-def _try_method(place: str, one: Entrant, study: Study, model: nn.Module) -> None:
+def _try_method(place: str, one: ResolvedMethod, study: Study, model: nn.Module) -> None:
     import torch
 
     from prunecheck.pruning.apply import asked
@@ -69,16 +69,16 @@ def _try_method(place: str, one: Entrant, study: Study, model: nn.Module) -> Non
         targets = torch.arange(classes).repeat_interleave(OF_EACH)
         batch = torch.randn(len(targets), *image[1:]).to(study.device), targets.to(study.device)
     how: dict[str, Any] = {"family": family_of(study.model), "options": one.allocate_options, "preset": study.preset}
-    with _located(place, one.method, one.allocation):
+    with _located(place, one.plugin, one.allocation):
         if "given" in one.allocation.asks:
             how["given"] = dict(ALLOCATIONS.get("uniform")(layers, sparsity))
-        masks_given = one.method.gives == "masks"
+        masks_given = one.plugin.gives == "masks"
         answer = asked(
-            one.method,
+            one.plugin,
             ready,
             [batch] * min(study.scoring.batches, 2),
             task_named(study.task),
-            counts=counts_ahead(one.method, one.allocation, layers, sparsity, **how) if masks_given else None,
+            counts=counts_ahead(one.plugin, one.allocation, layers, sparsity, **how) if masks_given else None,
             sparsity=sparsity,
             options=one.options,
             seed=seed,
@@ -87,10 +87,10 @@ def _try_method(place: str, one: Entrant, study: Study, model: nn.Module) -> Non
             preset=study.preset,
         )
         if not masks_given:
-            select(one.allocation, layers, answer, sparsity, method=one.method.name, **how)
+            select(one.allocation, layers, answer, sparsity, method=one.plugin.name, **how)
 
 
-def _try_on_ticket(place: str, trial: Trial, study: Study, model: nn.Module, classes: int) -> None:
+def _try_on_ticket(place: str, check: ResolvedCheck, study: Study, model: nn.Module, classes: int) -> None:
     import torch
 
     from prunecheck.pruning.partial import touched
@@ -103,18 +103,18 @@ def _try_on_ticket(place: str, trial: Trial, study: Study, model: nn.Module, cla
     initial = {name: torch.flip(weight.cpu(), [0]) for name, weight in weights_of(model, layers).items()}
     offer: dict[str, Any] = {"scores": scores, "masks": masks, "weights": weights, "initial": initial, "layers": layers}
     offer |= {"classes": classes, "rng": stream(seed, "rehearsal")}
-    with _located(place, trial.check):
-        touched(trial.check, offer, trial.options, trial.dose, stream(seed, "rehearsal", "dose"), layers)
+    with _located(place, check.plugin):
+        touched(check.plugin, offer, check.options, check.fraction, stream(seed, "rehearsal", "dose"), layers)
 
 
-def _try_on_data(place: str, trial: Trial, study: Study, images: ImageData, wanted: int) -> None:
+def _try_on_data(place: str, check: ResolvedCheck, study: Study, images: ImageData, wanted: int) -> None:
     import torch
 
     from prunecheck.pruning.partial import corrupted_batches
 
     clean = torch.from_numpy(images.train_inputs), torch.from_numpy(images.train_targets)
-    with _located(place, trial.check):
-        _, targets = corrupted_batches(clean, trial.described, study.first_seeds()[0], images.num_classes)
+    with _located(place, check.plugin):
+        _, targets = corrupted_batches(clean, check.params, study.first_seeds()[0], images.num_classes)
     label, there = _rarest(targets.numpy())
     if there < wanted:
         raise DataError(

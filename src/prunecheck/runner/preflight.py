@@ -23,7 +23,7 @@ from prunecheck.pruning.presets import preset_named
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.runner.dry_run import rehearse
 from prunecheck.store import Store
-from prunecheck.study.arms import Entrant, control_arms, entrants
+from prunecheck.study.arms import ResolvedMethod, control_arms, resolved_methods
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
 from prunecheck.text import byte_size, percent, printable, printable_path
@@ -46,36 +46,36 @@ def preflight(study: Study) -> int:
     model = sound_network(study, data.describe(located(study)))
     size: int = sum(tensor.nbytes for tensor in model.state_dict().values())
     layers = layers_of(model)
-    for entrant in _everyone(study):
+    for method in _methods_and_controls(study):
         for sparsity in study.sparsities:
-            _feasible(entrant, layers, sparsity, study)
+            _feasible(method, layers, sparsity, study)
     images = data.load(located(study))
     _enough_samples(study, images)
     rehearse(study, model, images)
     return size
 
 
-def _feasible(entrant: Entrant, layers: tuple[Layer, ...], sparsity: float, study: Study) -> None:
+def _feasible(method: ResolvedMethod, layers: tuple[Layer, ...], sparsity: float, study: Study) -> None:
     """Raises InfeasibleError where no mask of this sparsity can exist, as far as that is known without scores, and
     PluginError where the user's own allocation fails."""
-    where = f"{entrant.label} at {percent(sparsity)} on {study.model}"
+    where = f"{method.label} at {percent(sparsity)} on {study.model}"
     try:
-        _allocated(entrant, layers, sparsity, study)
+        _allocated(method, layers, sparsity, study)
     except InfeasibleError as error:
         raise InfeasibleError(f"{where}: {error}") from None
     except PrunecheckError as error:
         raise PluginError(f"{where}: {error}") from None
     except (Exception, SystemExit) as error:
         reason = f"{type(error).__name__}: {printable(str(error), 200)}"
-        raise PluginError(f"{where}: allocation {entrant.allocation.name!r} failed: {reason}") from error
+        raise PluginError(f"{where}: allocation {method.allocation.name!r} failed: {reason}") from error
 
 
-def _allocated(entrant: Entrant, layers: tuple[Layer, ...], sparsity: float, study: Study) -> None:
+def _allocated(method: ResolvedMethod, layers: tuple[Layer, ...], sparsity: float, study: Study) -> None:
     from prunecheck.pruning.select import allocate
 
-    allocation = entrant.allocation
+    allocation = method.allocation
     if allocation.is_known_ahead:
-        options, family = entrant.allocate_options, family_of(study.model)
+        options, family = method.allocate_options, family_of(study.model)
         allocate(allocation, layers, sparsity, family=family, options=options, preset=study.preset)
     elif allocation.pool is not None:
         whole = {layer.name: layer.size for layer in layers if layer.kind not in allocation.pool}
@@ -87,17 +87,17 @@ def _allocated(entrant: Entrant, layers: tuple[Layer, ...], sparsity: float, stu
         budget_beside(whole, total(layers), sparsity)
 
 
-def _everyone(study: Study) -> list[Entrant]:
-    known = {entrant.label: entrant for entrant in entrants(study)}
-    for entrant, _ in control_arms(study):
-        known.setdefault(entrant.label, entrant)
+def _methods_and_controls(study: Study) -> list[ResolvedMethod]:
+    known = {method.label: method for method in resolved_methods(study)}
+    for method, _ in control_arms(study):
+        known.setdefault(method.label, method)
     return list(known.values())
 
 
 def _enough_samples(study: Study, images: ImageData) -> None:
     import numpy as np
 
-    if not any({"batches", "loss"} & set(entrant.method.asks) for entrant in _everyone(study)):
+    if not any({"batches", "loss"} & set(method.plugin.asks) for method in _methods_and_controls(study)):
         return
     counts = np.bincount(images.train_targets, minlength=images.num_classes)
     wanted = study.scoring.samples_per_class * study.scoring.batches

@@ -45,7 +45,7 @@ from prunecheck.runner.workspace import Place
 from prunecheck.statistics import StudyVerdict
 from prunecheck.statistics.gates import collapse_line
 from prunecheck.store import Damaged, Store
-from prunecheck.study.arms import Entrant, control_arms, entrants, trials
+from prunecheck.study.arms import ResolvedMethod, control_arms, resolved_checks, resolved_methods
 from prunecheck.study.plan import Plan, largest_seeds, make_plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
@@ -196,7 +196,7 @@ def mask_tier(
         outcome = settle(plan.targets)
     if outcome.failures:
         raise StepError(outcome.failures[0].reason)
-    left_out = [entrant.label for entrant in entrants(study) if entrant.needs_training]
+    left_out = [method.label for method in resolved_methods(study) if method.needs_training]
     return overlaps(plan.arms, Facts(store)), left_out
 
 
@@ -216,14 +216,14 @@ def hidden_from_workers(study: Study) -> Plugin | None:
 
 def _plugins(study: Study) -> Iterator[Plugin]:
     controls = control_arms(study)
-    for entrant in [*entrants(study), *(entrant for entrant, _ in controls)]:
-        yield from _plugins_of(entrant)
-    for trial in [*trials(study), *(trial for _, trial in controls)]:
-        yield trial.check
+    for method in [*resolved_methods(study), *(method for method, _ in controls)]:
+        yield from _plugins_of(method)
+    for check in [*resolved_checks(study), *(check for _, check in controls)]:
+        yield check.plugin
 
 
-def _plugins_of(entrant: Entrant) -> Iterator[Plugin]:
-    yield entrant.method
-    yield entrant.allocation
-    if entrant.counts_of is not None:
-        yield from _plugins_of(entrant.counts_of)
+def _plugins_of(method: ResolvedMethod) -> Iterator[Plugin]:
+    yield method.plugin
+    yield method.allocation
+    if method.counts_of is not None:
+        yield from _plugins_of(method.counts_of)

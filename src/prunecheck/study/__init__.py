@@ -1,4 +1,4 @@
-"""The intention: a study file becomes a checked :class:`Study`, and a study a plan whose steps name themselves.
+"""Studies: a study file becomes a validated :class:`Study`, and a study becomes a plan of steps with content keys.
 
 Nothing here imports torch, trains or writes.
 """

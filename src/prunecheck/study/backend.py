@@ -1,6 +1,6 @@
-"""Which backend trains a ticket, decided when the study is planned, so that it is part of the key. Torch-free.
+"""Which backend trains a ticket. Decided when the study is planned, since it is part of the key. Does not import torch.
 
-Pretraining, scoring and whatever the sparse backend cannot do or does not win are dense; see
+Pretraining, scoring and what the sparse backend cannot do, or does not do faster, are dense; see
 ``prunecheck.training.sparse``.
 """
 
@@ -12,13 +12,13 @@ from prunecheck.study.study import Study
 from prunecheck.training import sparse
 
 AUTO_SPARSITY = 0.8
-"""below it too little is saved to try"""
+"""``auto`` is dense below this sparsity: too little is saved"""
 AUTO_MFLOPS = 4.0
-"""of one forward pass: below it a training takes seconds, and compiled kernels take longer to load"""
+"""``auto`` is dense below this cost of a forward pass: loading compiled kernels takes longer than the training"""
 
 
 def backend_of(study: Study, side: int, sparsity: float) -> str | None:
-    """The backend's name and version, as it goes into the key of a ticket's training; None for the dense one."""
+    """The backend's name and version, part of the key of a ticket's training; None for the dense backend."""
     if study.backend == "dense" or (study.backend == "auto" and not _worth_trying(study, side, sparsity)):
         return None
     return f"{study.backend}/{sparse.version()}"
@@ -31,9 +31,9 @@ def _worth_trying(study: Study, side: int, sparsity: float) -> bool:
 
 
 def resolve_backend(study: Study) -> None:
-    """Raises StudyError where ``backend = "sparse"`` is asked for and cannot be had."""
+    """Raises StudyError if ``backend = "sparse"`` is requested but unavailable."""
     if study.backend == "sparse" and (why := _hindrance(study)):
-        raise StudyError(f'backend = "sparse" cannot be had: {why}. "auto" and "dense" go without.')
+        raise StudyError(f'backend = "sparse" is unavailable: {why}. Use "auto" or "dense".')
 
 
 def _hindrance(study: Study) -> str | None:

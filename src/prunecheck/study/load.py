@@ -1,4 +1,4 @@
-"""From a study file to a checked study: one clear message for whatever is wrong, before anything runs."""
+"""Reads study files: TOML to a validated study, with one message for the first error."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def load_study(source: str | Path | Mapping[str, Any] | Study, overrides: Iterab
     else:
         path = Path(source)
         fields, where, folder = _read(path), printable(path.name), path.resolve().parent
-        fields.setdefault("name", _tame(path.stem))
+        fields.setdefault("name", _name_of(path.stem))
     for override in overrides:
         _override(fields, override)
     study = _validate(fields, where).model_copy(update={"folder": folder})
@@ -41,12 +41,12 @@ def load_study(source: str | Path | Mapping[str, Any] | Study, overrides: Iterab
         resolve(study)
     except StudyError as error:
         raise type(error)(f"{where}: {error}") from None
-    except (OSError, RuntimeError) as error:  # a path that the system will not even look at
+    except (OSError, RuntimeError) as error:  # a path the system rejects, such as one that is too long
         raise StudyError(f"{where}: a path in it cannot be used: {printable(str(error), 160)}.") from None
     return study
 
 
-def _tame(stem: str) -> str:
+def _name_of(stem: str) -> str:
     return (
         "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem)[:64].lstrip("._-") or "study"
     )

@@ -1,4 +1,4 @@
-"""One sentence for whatever a study's fields break: the field, what stands there, the nearest right thing."""
+"""Error messages of study files: one sentence with the field, its value and the nearest valid one."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ _WANTED = {
     "dict_type": "must be a table",
     "tuple_type": "must be a list",
 }
-"""Kind of problem -> what a study file wants there, where pydantic speaks of Python."""
+"""Kind of problem -> wording in terms of a study file, where pydantic's message is about Python."""
 
 
 def explain(error: ValidationError, where: str) -> str:
     """The first problem as a sentence, and the places of up to three more. *where*: the file's name."""
     problems = error.errors(include_url=False)
-    problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")  # misspelt comes before missing
+    problems.sort(
+        key=lambda problem: problem["type"] != "extra_forbidden"
+    )  # a misspelt field explains a missing one, so it comes first
     places = list(dict.fromkeys(place_of(problem["loc"]) for problem in problems))
-    # a list is also wrong where its item is: the item says it all
+    # the message about an item of a list replaces the one about the list
     others = [p for p in places[1:] if not any(q.startswith((f"{p}.", f"{p}[")) for q in places)]
     more = f"\n({len(others)} more: {', '.join(others[:3])})" if others else ""
     return f"{where}: {_sentence(problems[0], places[0])}{more}"
@@ -56,7 +58,7 @@ def place_of(location: tuple[int | str, ...]) -> str:
 
 
 def shown(value: object) -> str:
-    """*value* about as a study file would write it, short and harmless."""
+    """*value* about as in a study file, short and printable."""
     if isinstance(value, bool):
         return str(value).lower()
     try:

@@ -1,8 +1,8 @@
 """From a study to its plan: a graph of steps in which equal work is one step.
 
-Upstream of a check's joint everything is shared with the clean arm. A check at ``batches`` corrupts all that the
-method prunes from, pretraining included; one at ``scores``, ``masks`` or ``weights`` touches the last round only. The
-ticket itself always trains on clean data.
+Upstream of a check's intervention point everything is shared with the clean arm. A check at ``batches`` corrupts
+everything the method prunes from, pretraining included; one at ``scores``, ``masks`` or ``weights`` applies to the
+last round only. The ticket itself always trains on clean data.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from prunecheck import data, html, models
 from prunecheck.pruning.presets import Scoring, scoring_for
-from prunecheck.study.arms import DENSE, Entrant, Trial, control_arms, entrants, trials
+from prunecheck.study.arms import DENSE, ResolvedCheck, ResolvedMethod, control_arms, resolved_checks, resolved_methods
 from prunecheck.study.backend import backend_of
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
@@ -46,7 +46,7 @@ class Plan:
     steps: dict[str, Step] = field(default_factory=dict)
     arms: list[Arm] = field(default_factory=list)
     requests: int = 0
-    """how many steps were asked for, shared ones counted every time"""
+    """steps requested, with shared ones counted every time"""
     trainings_requested: int = 0
 
     @property
@@ -72,26 +72,26 @@ class Plan:
 
 @dataclass(frozen=True)
 class Case:
-    """One ticket to make: who, under which check, how sparse, which seed."""
+    """One ticket to make: method, check (None for the clean arm), sparsity and seed."""
 
-    entrant: Entrant
-    trial: Trial | None
+    method: ResolvedMethod
+    check: ResolvedCheck | None
     sparsity: float
     seed: int
 
     @property
     def at(self) -> str | None:
-        return self.trial.check.at if self.trial else None
+        return self.check.plugin.at if self.check else None
 
     @property
-    def corruption(self) -> Trial | None:
-        """The check, where it sits at the data."""
-        return self.trial if self.at == "batches" else None
+    def corruption(self) -> ResolvedCheck | None:
+        """The check, if it corrupts the training data."""
+        return self.check if self.at == "batches" else None
 
     @property
     def what(self) -> str:
-        check = self.trial.label if self.trial else CLEAN
-        return f"{self.entrant.label} · {check} · {percent(self.sparsity)} · seed {self.seed}"
+        check = self.check.label if self.check else CLEAN
+        return f"{self.method.label} · {check} · {percent(self.sparsity)} · seed {self.seed}"
 
 
 def make_plan(
@@ -103,7 +103,7 @@ def make_plan(
 
 
 def largest_seeds(study: Study) -> dict[tuple[str, str], tuple[int, ...]]:
-    """Every pair at its last look: the most an adaptive study can come to."""
+    """The seeds of every method and check at the last interim analysis: the largest an adaptive study can become."""
     seeds = tuple(range(study.max_seeds))
     return {(arm.method, arm.check): seeds for arm in make_plan(study).arms if arm.check != CLEAN}
 
@@ -135,43 +135,43 @@ class _Planner:
         self.made: dict[Hashable, tuple[Any, int, int]] = {}
 
     def plan(self, seeds: Mapping[tuple[str, str], Iterable[int]]) -> Plan:
-        first, everyone = self.study.first_seeds(), entrants(self.study)
-        wanted = self.wanted(everyone, seeds, first)
-        clean: dict[str, tuple[Entrant, set[int]]] = {e.label: (e, set(first)) for e in everyone}
-        for entrant, _, chosen in wanted:
-            clean.setdefault(entrant.label, (entrant, set()))[1].update(chosen)
+        first, methods = self.study.first_seeds(), resolved_methods(self.study)
+        wanted = self.wanted(methods, seeds, first)
+        clean: dict[str, tuple[ResolvedMethod, set[int]]] = {m.label: (m, set(first)) for m in methods}
+        for method, _, chosen in wanted:
+            clean.setdefault(method.label, (method, set()))[1].update(chosen)
         if self.train_tickets:
-            pretrained = [every for entrant, every in clean.values() if entrant.method.when == "trained"]
+            pretrained = [every for method, every in clean.values() if method.plugin.when == "trained"]
             for seed in sorted(set(first).union(*pretrained)):
                 self.dense_arm(DENSE, self.recipe, seed)
-            for entrant, every in clean.values():
-                for seed in sorted(every) if entrant.method.name == DENSE else ():
-                    self.dense_arm(entrant.label, entrant.recipe, seed)
+            for method, every in clean.values():
+                for seed in sorted(every) if method.plugin.name == DENSE else ():
+                    self.dense_arm(method.label, method.recipe, seed)
         for sparsity in self.study.sparsities:
-            for entrant, every in clean.values():
-                for seed in sorted(every) if self.takes_part(entrant) else ():
-                    self.arm(Case(entrant, None, sparsity, seed))
-            for entrant, trial, chosen in wanted:
-                for seed in chosen if self.takes_part(entrant) and trial.touches(entrant) else ():
-                    self.arm(Case(entrant, trial, sparsity, seed))
+            for method, every in clean.values():
+                for seed in sorted(every) if self.takes_part(method) else ():
+                    self.arm(Case(method, None, sparsity, seed))
+            for method, check, chosen in wanted:
+                for seed in chosen if self.takes_part(method) and check.applies_to(method) else ():
+                    self.arm(Case(method, check, sparsity, seed))
         return self.out
 
     def wanted(
-        self, everyone: list[Entrant], seeds: Mapping[tuple[str, str], Iterable[int]], first: tuple[int, ...]
-    ) -> list[tuple[Entrant, Trial, tuple[int, ...]]]:
+        self, methods: list[ResolvedMethod], seeds: Mapping[tuple[str, str], Iterable[int]], first: tuple[int, ...]
+    ) -> list[tuple[ResolvedMethod, ResolvedCheck, tuple[int, ...]]]:
         """Every corrupted arm with its seeds, controls last."""
-        checks = trials(self.study)
-        pairs = [(e, t) for e in everyone for t in checks if e.method.name != DENSE]
-        known = {(e.label, t.label) for e, t in pairs}
-        pairs += [(e, t) for e, t in control_arms(self.study) if (e.label, t.label) not in known]
+        checks = resolved_checks(self.study)
+        pairs = [(m, c) for m in methods for c in checks if m.plugin.name != DENSE]
+        known = {(m.label, c.label) for m, c in pairs}
+        pairs += [(m, c) for m, c in control_arms(self.study) if (m.label, c.label) not in known]
         wanted = []
-        for e, t in pairs:
-            usual = first if t.check.changes else first[:1]  # one seed is enough to see that equal is equal
-            wanted.append((e, t, tuple(seeds.get((e.label, t.label), usual))))
+        for m, c in pairs:
+            usual = first if c.plugin.changes else first[:1]  # one seed is enough to see that equal is equal
+            wanted.append((m, c, tuple(seeds.get((m.label, c.label), usual))))
         return wanted
 
-    def takes_part(self, entrant: Entrant) -> bool:
-        return entrant.method.name != DENSE and (self.train_tickets or not entrant.needs_training)
+    def takes_part(self, method: ResolvedMethod) -> bool:
+        return method.plugin.name != DENSE and (self.train_tickets or not method.needs_training)
 
     def add(self, step: Step) -> str:
         self.out.requests += 1
@@ -180,7 +180,7 @@ class _Planner:
         return step.key
 
     def once(self, what: Hashable, make: Callable[[], T]) -> T:
-        """What *make* adds to the plan, made the first time; every further time it is only counted as asked for."""
+        """The result of *make*, which adds steps to the plan. Later calls for the same *what* only count requests."""
         known = self.made.get(what)
         if known is not None:
             result, requests, trainings = known
@@ -199,18 +199,18 @@ class _Planner:
         self.out.arms.append(Arm(label, CLEAN, None, seed, self.pretrain(seed, None, recipe=recipe)))
 
     def pretrain(
-        self, seed: int, corruption: Trial | None, until: int | None = None, recipe: Recipe | None = None
+        self, seed: int, corruption: ResolvedCheck | None, until: int | None = None, recipe: Recipe | None = None
     ) -> str:
         """Dense training; ``until`` stops early on the same schedule (weights of another epoch than the recipe's k)."""
         recipe = recipe or self.recipe
         last = recipe.epochs if until is None else until
         return self.once((seed, corruption, last, recipe), lambda: self._pretrain(seed, corruption, last, recipe))
 
-    def _pretrain(self, seed: int, corruption: Trial | None, last: int, recipe: Recipe) -> str:
+    def _pretrain(self, seed: int, corruption: ResolvedCheck | None, last: int, recipe: Recipe) -> str:
         params = {**self.base, **self.precision, "recipe": described(recipe), "seed": seed, "until": last}
         title = f"pretrain · seed {seed}"
         if corruption is not None:
-            params["corruption"] = corruption.described
+            params["corruption"] = corruption.params
             title = f"pretrain · {corruption.label} · seed {seed}"
         return self.add(Step("pretrain", params, {}, title, f"train/{self.cost}", self.images(0, last)))
 
@@ -226,20 +226,20 @@ class _Planner:
             begin = (self.corrupt(case, inputs, begin[1]), "start")
         compare = self.compare(case, clean_mask, mask)
         train = self.train(case, case.sparsity, mask, begin, case.what) if self.train_tickets else ""
-        check = case.trial.label if case.trial else CLEAN
-        self.out.arms.append(Arm(case.entrant.label, check, case.sparsity, case.seed, train, mask, compare))
+        check = case.check.label if case.check else CLEAN
+        self.out.arms.append(Arm(case.method.label, check, case.sparsity, case.seed, train, mask, compare))
 
     def rounds(self, case: Case) -> tuple[str, str]:
         """``(key of the weights last pruned, key of the final mask)``; the key is empty for initial weights. A check of
         masks or weights comes after them."""
-        shared = case if case.at in ("batches", "scores") else replace(case, trial=None)
+        shared = case if case.at in ("batches", "scores") else replace(case, check=None)
         return self.once(shared, lambda: self._rounds(case))
 
     def _rounds(self, case: Case) -> tuple[str, str]:
-        trained = case.entrant.method.when == "trained"
+        trained = case.method.plugin.when == "trained"
         source = self.pretrain(case.seed, case.corruption) if trained else ""
         mask = ""
-        targets = case.entrant.targets(case.sparsity)
+        targets = case.method.targets(case.sparsity)
         for n, target in enumerate(targets, 1):
             if n > 1 and trained:
                 begin = self.start(case, source)
@@ -250,77 +250,77 @@ class _Planner:
 
     def start(self, case: Case, source: str) -> tuple[str, str]:
         """``(key, file)`` of the weights the ticket starts from; an empty key means the initial weights."""
-        method, k = case.entrant.method, case.entrant.rewind_epoch
-        if method.rewind == "init" or method.when == "init":
+        plugin, k = case.method.plugin, case.method.rewind_epoch
+        if plugin.rewind == "init" or plugin.when == "init":
             return "", ""
-        if method.rewind == "nothing":
+        if plugin.rewind == "nothing":
             return source, "final"
         if k == self.recipe.rewind_epoch:
             return self.pretrain(case.seed, case.corruption), "rewind"
         return self.pretrain(case.seed, case.corruption, k), "final"
 
     def mask(self, case: Case, target: float, source: str, previous: str, *, last: bool) -> str:
-        entrant, method = case.entrant, case.entrant.method
+        method, plugin = case.method, case.method.plugin
         inputs = {"previous": previous} if previous else {}
-        if method.gives == "scores":
+        if plugin.gives == "scores":
             scores = self.score(case, source, previous)
             inputs["scores"] = self.corrupt(case, {"scores": scores}) if last and case.at == "scores" else scores
         elif source:
             inputs["weights"] = source
-        if entrant.counts_of is not None:
-            lender = replace(case, entrant=entrant.counts_of, sparsity=target, trial=case.corruption)
+        if method.counts_of is not None:
+            lender = replace(case, method=method.counts_of, sparsity=target, check=case.corruption)
             inputs["counts"] = self.rounds(lender)[1]
         params = {
             **self.network,
             "shape": [self.shape.num_classes, self.shape.channels, self.side],
-            "method": entrant.asked_for_masks,
-            "allocate": entrant.allocated,
+            "method": method.mask_params,
+            "allocate": method.allocation_params,
             "sparsity": target,
         }
         if self.study.preset is not None:
             params["preset"] = self.study.preset
-        if method.gives == "masks":
-            params |= {**self.base, "seed": case.seed, "label": entrant.label, "scoring": self.scoring}
+        if plugin.gives == "masks":
+            params |= {**self.base, "seed": case.seed, "label": method.label, "scoring": self.scoring}
             if case.corruption is not None:
-                params["corruption"] = case.corruption.described
+                params["corruption"] = case.corruption.params
         return self.add(Step("mask", params, inputs, f"mask · {case.what}", f"mask/{self.cost}"))
 
     def score(self, case: Case, source: str, previous: str) -> str:
-        """One score serves every sparsity, unless the method asks for it."""
-        sparsity = case.sparsity if "sparsity" in case.entrant.method.asks else None
-        asked = (case.entrant, case.corruption, case.seed, sparsity, source, previous)
+        """One score serves every sparsity, unless the method asks for the sparsity."""
+        sparsity = case.sparsity if "sparsity" in case.method.plugin.asks else None
+        asked = (case.method, case.corruption, case.seed, sparsity, source, previous)
         return self.once(asked, lambda: self._score(case, source, previous))
 
     def _score(self, case: Case, source: str, previous: str) -> str:
-        method = case.entrant.method
+        plugin = case.method.plugin
         params = {
             **self.base,
-            "method": case.entrant.asked_for_scores,
-            "label": case.entrant.label,
+            "method": case.method.score_params,
+            "label": case.method.label,
             "seed": case.seed,
         }
         how = self.study.scoring
-        if {"batches", "loss"} & set(method.asks):
+        if {"batches", "loss"} & set(plugin.asks):
             params["scoring"] = self.scoring
             if case.corruption is not None:
-                params["corruption"] = case.corruption.described
-        if scoring_for(self.study.preset, method.name) != Scoring():  # the code scores another network than ours
+                params["corruption"] = case.corruption.params
+        if scoring_for(self.study.preset, plugin.name) != Scoring():  # the published code scores a different network
             params["preset"] = self.study.preset
-        if "sparsity" in method.asks:
+        if "sparsity" in plugin.asks:
             params["sparsity"] = case.sparsity
         inputs = ({"weights": source} if source else {}) | ({"previous": previous} if previous else {})
         units = how.samples_per_class * how.batches * self.shape.num_classes * 4.0
         return self.add(
-            Step("score", params, inputs, f"score · {case.what}", f"score/{method.name}/{self.cost}", units)
+            Step("score", params, inputs, f"score · {case.what}", f"score/{plugin.name}/{self.cost}", units)
         )
 
     def corrupt(self, case: Case, inputs: dict[str, str], file: str = "") -> str:
-        assert case.trial is not None
+        assert case.check is not None
         params = {
             **self.base,
-            "check": case.trial.described,
+            "check": case.check.params,
             "seed": case.seed,
-            "purpose": [case.entrant.label, percent(case.sparsity)],
+            "purpose": [case.method.label, percent(case.sparsity)],
             "file": file,
         }
         return self.add(Step("corrupt", params, inputs, f"corrupt · {case.what}", f"corrupt/{self.cost}"))
@@ -332,12 +332,14 @@ class _Planner:
         mask: str,
         begin: tuple[str, str],
         what: str,
-        corruption: Trial | None = None,
+        corruption: ResolvedCheck | None = None,
     ) -> str:
-        """The ticket's training (or, between rounds, that of the next round's weights, on what the method prunes
-        from). ``sparsity``: that of *mask*."""
-        recipe = case.entrant.recipe
-        first = case.entrant.rewind_epoch if case.entrant.method.retrain == "rest" else 0
+        """The training of a ticket or, between rounds, of the weights that the next round prunes.
+
+        ``sparsity``: that of *mask*; ``corruption``: a check of the data, which affects only what a method prunes.
+        """
+        recipe = case.method.recipe
+        first = case.method.rewind_epoch if case.method.plugin.retrain == "rest" else 0
         params = {**self.base, **self.precision, "recipe": described(recipe), "seed": case.seed, "first": first}
         params["file"] = begin[1]
         cost_class = f"train/{self.cost}"
@@ -346,16 +348,16 @@ class _Planner:
             params["backend"] = backend
             cost_class += f"/{backend.partition('/')[0]} {percent(sparsity)}"
         if corruption is not None:
-            params["corruption"] = corruption.described
+            params["corruption"] = corruption.params
         inputs = {"masks": mask} | ({"start": begin[0]} if begin[0] else {})
         return self.add(Step("train", params, inputs, f"train · {what}", cost_class, self.images(first, recipe.epochs)))
 
     def compare(self, case: Case, clean: str, corrupted: str) -> str | None:
-        """The mask tier: how far the corrupted mask is from the clean one, and from chance."""
-        if case.trial is None or case.at == "weights":
+        """The mask tier: overlap of the corrupted mask with the clean one, compared with chance."""
+        if case.check is None or case.at == "weights":
             return None
         if case.at in ("batches", "scores"):
-            _, clean = self.rounds(replace(case, trial=None))
+            _, clean = self.rounds(replace(case, check=None))
         inputs = {"clean": clean, "corrupted": corrupted}
         return self.add(Step("compare", {}, inputs, f"compare · {case.what}", f"compare/{self.cost}"))
 

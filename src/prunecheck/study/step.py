@@ -1,4 +1,4 @@
-"""A step of the plan: what is computed, from what, and therefore what it is called."""
+"""A step of the plan: what is computed, from which inputs, and the key that follows from both."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KINDS = {
 @dataclass(frozen=True, slots=True)
 class Step:
     """``params``: plain JSON values. ``inputs``: role -> key of the step it comes from. ``title``, ``cost_class`` and
-    ``cost_units`` (about how many images are processed) are for people and estimates; they are not part of the key.
+    ``cost_units`` (about how many images are processed) are for display and estimates; they are not part of the key.
 
     ``key``: sha256 of everything the artefact depends on, upstream keys and the machine's numerics included."""
 
@@ -75,5 +75,5 @@ def canonical(value: Any) -> str:
 
 @lru_cache
 def numerics() -> dict[str, Any]:
-    """What bit-equality is not promised across: part of every key. One torch thread a worker, always."""
+    """Versions and machine type that bytes may depend on: part of every key. A worker always uses one torch thread."""
     return {"torch": version("torch"), "numpy": version("numpy"), "machine": platform.machine(), "threads": 1}

@@ -15,7 +15,7 @@ from prunecheck.text import parse_sparsity, printable
 from prunecheck.training.recipe import RECIPES, Recipe, usual_recipe
 
 MANY = 1_000_000_000
-"""more than anybody means: a number that passes can be computed with and printed"""
+"""upper bound of sizes: larger than any data set, small enough to compute with and to print"""
 
 
 def _sparsity(value: object) -> float:
@@ -30,7 +30,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@=,:()-]{0,63}$")]
 
 
 class Part(BaseModel):
-    """Base of all parts of a study: unknown keys are errors, nothing changes after it was checked."""
+    """Base of all parts of a study: unknown fields are errors, and a validated study is immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
@@ -59,9 +59,9 @@ class AllocateChoice(Part):
 class MethodChoice(Part):
     """``"snip"`` or a table: a name, a label for the tables, and other choices than the method's own.
 
-    ``rounds``: that many equal rounds; ``per_round``: remove this share of the survivors a round (0.2 in iterative
-    magnitude pruning) until the sparsity is reached. ``epochs``: train the ticket longer (or shorter) than the study's
-    recipe says, for comparisons at equal total compute.
+    ``rounds``: that many equal rounds; ``per_round``: remove this fraction of the remaining weights per round (0.2 in
+    iterative magnitude pruning) until the sparsity is reached. ``epochs``: train the ticket longer (or shorter) than
+    the study's recipe says, for comparisons at equal total compute.
     """
 
     name: str
@@ -82,8 +82,8 @@ class MethodChoice(Part):
 
 
 class CheckChoice(Part):
-    """``"random_labels"`` or a table with the check's own options. ``dose``: corrupt only this share (of the samples,
-    the weights, the kept positions)."""
+    """``"random_labels"`` or a table with the check's own options. ``dose``: corrupt only this fraction (of the
+    samples, the weights, the kept positions)."""
 
     name: str
     label: Name = ""
@@ -137,7 +137,7 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class Study(Part):
-    """Everything a study asks for, checked field by field. Build it from a file with ``load_study``."""
+    """All fields of a study, validated one by one. Build it from a file with ``load_study``."""
 
     name: Name = "study"
     question: str = ""
@@ -157,11 +157,11 @@ class Study(Part):
     plugins: tuple[str, ...] = ()
     device: str = "cpu"
     backend: Backend = "auto"
-    """how a CPU trains tickets: ``sparse`` computes with surviving weights only, ``auto`` where that wins"""
+    """how a CPU trains tickets: ``sparse`` computes with kept weights only, ``auto`` does so where that is faster"""
     precision: Precision = "float32"
     """``bfloat16``: convolutions and linear layers in bfloat16, weights and optimiser in float32"""
     folder: SkipJsonSchema[Path] = Field(default=Path(), exclude=True)
-    """where relative paths of the study file start"""
+    """what relative paths of the study file are relative to"""
 
     @field_validator("sparsities", "plugins", "controls", "seeds", mode="before")
     @classmethod
@@ -194,7 +194,7 @@ class Study(Part):
         return value
 
     @model_validator(mode="after")
-    def _no_twins(self) -> Study:
+    def _no_duplicates(self) -> Study:
         for field, values in (
             ("sparsities", list(self.sparsities)),
             ("seeds", list(self.seeds) if isinstance(self.seeds, tuple) else []),
@@ -202,7 +202,7 @@ class Study(Part):
         ):
             twice = [v for i, v in enumerate(values) if v in values[:i]]
             if twice:
-                raise ValueError(f"{field}: {twice[0]!r} stands there twice.")
+                raise ValueError(f"{field}: duplicate value {twice[0]!r}.")
         return self
 
     @property
@@ -214,14 +214,15 @@ class Study(Part):
         return tuple((self.folder / plugin).resolve() for plugin in self.plugins)
 
     def first_seeds(self) -> tuple[int, ...]:
-        """The seeds every arm starts with: all of them, or the first look of an adaptive study."""
+        """The seeds every arm starts with: all of them, or those of the first interim analysis of an adaptive study."""
         if isinstance(self.seeds, tuple):
             return self.seeds
         return tuple(range(3 if self.seeds == "auto" else self.seeds))
 
 
 def located(study: Study) -> DataSpec:
-    """The study's data with its root relative to the study file. Raises DataError for the home of nobody."""
+    """The study's data with its root relative to the study file. Raises DataError if the user in ``~user`` does not
+    exist."""
     spec = study.data.spec()
     if not spec.root:
         return spec

@@ -1,4 +1,4 @@
-"""Every name of a study means something, every option exists. Torch-free."""
+"""Validation across fields: every name is known, every option exists. Does not import torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prunecheck import data, models
 from prunecheck.errors import PrunecheckError, StudyError
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, Allocation, Check, Method, load_file
 from prunecheck.pruning.presets import preset_named
-from prunecheck.study.arms import DENSE, entrant, trials
+from prunecheck.study.arms import DENSE, resolve_method, resolved_checks
 from prunecheck.study.backend import resolve_backend
 from prunecheck.study.messages import shown
 from prunecheck.study.step import canonical
@@ -31,7 +31,7 @@ def resolve(study: Study) -> None:
     for path in study.plugin_files:
         try:
             load_file(path)
-        except SystemExit:  # a script with its own main: we would end without a word
+        except SystemExit:  # a script with its own main: it would end this process
             raise StudyError(f"plug-in {printable(path.name)} calls exit() when it is imported.") from None
     if not models.is_external(study.model):
         _named("model", "model", study.model, [*models.names(), *models.ALIASES])
@@ -47,8 +47,8 @@ def resolve(study: Study) -> None:
         _resolve_method("controls", MethodChoice(name="lr_rewinding"), study)
     for i, chosen in enumerate(study.checks):
         _resolve_check(f"checks[{i}]", chosen)
-    _no_twins("methods", [entrant(study, choice).label for choice in study.methods])
-    _no_twins("checks", [trial.label for trial in trials(study)])
+    _no_duplicates("methods", [resolve_method(study, choice).label for choice in study.methods])
+    _no_duplicates("checks", [check.label for check in resolved_checks(study)])
     if not _DEVICE.fullmatch(study.device):
         raise StudyError(f"device = {shown(study.device)} must be 'cpu', 'cuda', 'cuda:1' or so, or 'mps'.")
     resolve_backend(study)
@@ -104,7 +104,7 @@ def _resolve_allocation(place: str, choice: MethodChoice) -> None:
 
 def _resolve_rounds(place: str, choice: MethodChoice, sparsity: float) -> None:
     if choice.rounds is not None and choice.per_round is not None:
-        raise StudyError(f"{place}: rounds and per_round are two ways to say the same. Give one.")
+        raise StudyError(f"{place}: rounds and per_round exclude each other. Give one.")
     if choice.per_round is None:
         return
     rounds = math.log1p(-sparsity) / math.log1p(-choice.per_round)
@@ -142,15 +142,15 @@ def _resolve_check(place: str, choice: CheckChoice) -> None:
     _options(place, check, choice.options)
     another = choice.label in CHECKS.names() and choice.label != check.name
     dose = _PLANTED.fullmatch(choice.label) is not None and check.name != "planted"
-    if another or dose or choice.label in ("clean", "aa"):  # the statistics know arms and controls by these names
-        raise StudyError(f"{place}.label = {choice.label!r} means something else. Choose another label.")
+    if another or dose or choice.label in ("clean", "aa"):  # statistics recognise arms and controls by these names
+        raise StudyError(f"{place}.label = {choice.label!r} is reserved. Choose another label.")
 
 
-def _no_twins(field: str, labels: list[str]) -> None:
-    """An alias and its name are one plug-in."""
+def _no_duplicates(field: str, labels: list[str]) -> None:
+    """Raises StudyError for equal labels. An alias and its name have the same label."""
     twice = [label for i, label in enumerate(labels) if label in labels[:i]]
     if twice:
-        raise StudyError(f"{field}: {twice[0]!r} stands there twice. Give one of them a label.")
+        raise StudyError(f"{field}: duplicate value {twice[0]!r}. Give one of them a label.")
 
 
 def _options(place: str, plugin: Method | Allocation | Check, options: Mapping[str, object]) -> None:
