@@ -36,7 +36,7 @@ def test_a_papers_folder_from_anybodys_numbers(desk: Desk, tmp_path: Path) -> No
 
 
 def test_a_study_that_was_not_run_has_no_paper(desk: Desk, tmp_path: Path) -> None:
-    from prunecheck.study.text import to_toml
+    from prunecheck.study.toml import to_toml
 
     (tmp_path / "study.toml").write_text(to_toml(tiny.study()))
     said = desk("paper", "study.toml", "--to", "paper")
@@ -60,7 +60,7 @@ def test_mistakes_are_said_before_anything_is_written(
 def test_a_tracker_that_is_not_installed_is_said_before_anything_is_trained(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from prunecheck.study.text import to_toml
+    from prunecheck.study.toml import to_toml
 
     (tmp_path / "study.toml").write_text(to_toml(tiny.study()))
     monkeypatch.setattr(trackers, "find_spec", lambda _name: None)

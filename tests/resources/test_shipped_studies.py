@@ -18,7 +18,7 @@ from prunecheck.store import Store
 from prunecheck.study import load_study, make_plan
 from prunecheck.study.arms import resolved_methods
 from prunecheck.study.plan import CLEAN, DENSE
-from prunecheck.study.text import to_toml
+from prunecheck.study.toml import to_toml
 from tests.resources.offered import PUBLISHED, SHAPES, TWINS, on_trust, shipped
 
 PARTS = r"-(vgg19|resnet32|resnet50)(-(cifar10|cifar100|tiny))?$|-cpu$"

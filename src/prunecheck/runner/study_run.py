@@ -49,7 +49,7 @@ from prunecheck.study.arms import ResolvedMethod, control_arms, resolved_checks,
 from prunecheck.study.plan import Plan, largest_seeds, make_plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
-from prunecheck.study.text import to_toml
+from prunecheck.study.toml import to_toml
 
 __all__ = ["Place", "largest_seeds", "mask_tier", "report_study", "run_study", "settings_of"]
 

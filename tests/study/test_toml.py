@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from prunecheck.resources import study_path
 from prunecheck.study import Study, load_study, make_plan
-from prunecheck.study.text import to_toml
+from prunecheck.study.toml import to_toml
 from tests.study.studies import BASE, write
 
 SHIPPED = [study_path(name) for name in ("demo", "template")]
