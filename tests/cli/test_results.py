@@ -82,7 +82,7 @@ def test_a_report_that_cannot_be_written_is_the_disks_fault(desk: Desk, tmp_path
         (b"", "results.csv"),
         (b"method,check\nsnip,clean\n", "sparsity"),
         (b"method,check,sparsity,seed,accuracy,n_test\n", "results.csv"),
-        (b"method,check,sparsity,seed,accuracy,n_test\nsnip,clean,0.9,0,91.2,100\n", "0.912"),
+        (b"method,check,sparsity,seed,accuracy,n_test\nsnip,clean,0.9,0,91.2,100\nsnip,x,0.9,0,0.9,100\n", "0.912"),
         (b"method,check,sparsity,seed,accuracy,n_test\nsnip,clean,90,0,0.9,100\n", "0.9"),
         (b"method,check,sparsity,seed,accuracy,n_test\nsnip,clean,0.9,zero,0.9,100\n", "seed"),
         (b"\xff\xfe\x00", "results.csv"),

@@ -10,15 +10,17 @@ if TYPE_CHECKING:
     from prunecheck.statistics.junit_xml import junit
     from prunecheck.statistics.margin import Margin, settle_margin
     from prunecheck.statistics.outcome import Cell, CheckVerdict, Control, MethodVerdict, StudyVerdict
-    from prunecheck.statistics.rows import Row, read_rows
+    from prunecheck.statistics.rows import Row
     from prunecheck.statistics.settings import Look, Settings, next_look, schedule
+    from prunecheck.statistics.tables import Reading, Table, read_rows, read_table
 
 _HOMES = {
     "judging": ("exit_code", "judge", "open_checks", "verdict"),
     "junit_xml": ("junit",),
     "margin": ("Margin", "settle_margin"),
     "outcome": ("Cell", "CheckVerdict", "Control", "MethodVerdict", "StudyVerdict"),
-    "rows": ("Row", "read_rows"),
+    "rows": ("Row",),
+    "tables": ("Reading", "Table", "read_rows", "read_table"),
     "settings": ("Look", "Settings", "next_look", "schedule"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -30,15 +32,18 @@ __all__ = [
     "Look",
     "Margin",
     "MethodVerdict",
+    "Reading",
     "Row",
     "Settings",
     "StudyVerdict",
+    "Table",
     "exit_code",
     "judge",
     "junit",
     "next_look",
     "open_checks",
     "read_rows",
+    "read_table",
     "schedule",
     "settle_margin",
     "verdict",

@@ -13,9 +13,10 @@ from prunecheck.statistics.describe import describe_cell, describe_mean
 from prunecheck.statistics.methods import judge_method, tabulate, undecided
 from prunecheck.statistics.outcome import Answer, Cell, CheckVerdict, StudyVerdict
 from prunecheck.statistics.roles import RANDOM_TICKET, role
-from prunecheck.statistics.rows import Row, read_rows
+from prunecheck.statistics.rows import Row
 from prunecheck.statistics.sentences import banner, check_sentence, study_notes
 from prunecheck.statistics.settings import Settings
+from prunecheck.statistics.tables import read_rows
 
 
 def verdict(source: str | Path | Iterable[Mapping[str, Any] | Row], margin: float | None = None) -> StudyVerdict:
