@@ -1,102 +1,154 @@
-"""Image bytes to pixels, and names for the ones that cannot be."""
+"""Files in folders and archives: whole, missing, torn, huge."""
 
 from __future__ import annotations
 
+import gzip
 import io
-import struct
-import zlib
-from collections.abc import Callable
+import tarfile
+from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from prunecheck.data.files import decode, decode_all, side_of
+from prunecheck.data import DataSpec, files
+from prunecheck.data.files import missing, open_tree, read_members, roots
 from prunecheck.errors import DataError
-from tests.data.makers import images, png
+from tests.data.makers import write_files, write_tar, write_zip
+
+MEMBERS = {"a.txt": b"alpha", "sub/b.txt": b"beta"}
 
 
-def saved(image: Image.Image, kind: str = "png", **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
+def test_a_folder_and_a_zip_of_it_look_the_same(tmp_path: Path) -> None:
+    write_files(tmp_path / "top", MEMBERS)
+    write_zip(tmp_path / "top.zip", MEMBERS, top="top/")
+    write_zip(tmp_path / "flat.zip", MEMBERS, top="")
+    for place in (tmp_path / "top", tmp_path / "top.zip", tmp_path / "flat.zip"):
+        with open_tree(place, "top") as tree:
+            assert {name: tree.read(name) for name in tree.names} == MEMBERS
 
 
-def huge_png(side: int) -> bytes:
-    """A few bytes that claim ``side`` x ``side`` pixels."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+def test_a_zip_is_not_unpacked_even_if_it_asks_to_climb(tmp_path: Path) -> None:
+    write_zip(tmp_path / "evil.zip", {"../../evil.txt": b"x"}, top="top/")
+    with open_tree(tmp_path / "evil.zip", "top") as tree:
+        assert tree.read(tree.names[0]) == b"x"
+    assert list(tmp_path.iterdir()) == [tmp_path / "evil.zip"]
+    assert not (tmp_path / ".." / "evil.txt").exists()
 
 
-def test_pixels_come_channel_first_and_unchanged() -> None:
-    pixels = images(3, side=5)
-    files = {f"{i}.png": png(image) for i, image in enumerate(pixels)}
-    assert np.array_equal(decode_all(list(files), files.__getitem__), pixels)
+def test_a_torn_zip_is_named(tmp_path: Path) -> None:
+    write_zip(tmp_path / "top.zip", MEMBERS, top="top/")
+    content = (tmp_path / "top.zip").read_bytes()
+    (tmp_path / "top.zip").write_bytes(content[:-30])
+    with (
+        pytest.raises(DataError, match=r"top\.zip is not a zip archive, or torn"),
+        open_tree(tmp_path / "top.zip", "top"),
+    ):
+        pass
 
 
-def test_grey_becomes_colour_and_colour_grey() -> None:
-    grey = images(1, 1, 4)[0]
-    assert np.array_equal(decode("a", png(grey)), np.repeat(grey.transpose(1, 2, 0), 3, axis=2))
-    same = np.repeat(grey, 3, axis=0)
-    assert np.array_equal(decode("a", png(same), channels=1)[:, :, 0], grey[0])
+def test_a_damaged_member_of_a_zip_is_named(tmp_path: Path) -> None:
+    write_zip(tmp_path / "top.zip", MEMBERS, top="top/")
+    content = (tmp_path / "top.zip").read_bytes()
+    (tmp_path / "top.zip").write_bytes(content.replace(b"alpha", b"alphA"))
+    with open_tree(tmp_path / "top.zip", "top") as tree:
+        with pytest.raises(DataError, match=r"'top/a\.txt' cannot be read: Bad CRC"):
+            tree.read("a.txt")
+        assert tree.read("sub/b.txt") == b"beta"
 
 
-def test_a_palette_with_transparent_colours_is_read_without_a_warning() -> None:
-    image = Image.new("P", (2, 2))
-    image.putpalette([10, 20, 30, 40, 50, 60])
-    content = saved(image, transparency=bytes([0, 255]))
-    assert decode("a", content).tolist() == [[[10, 20, 30]] * 2] * 2
+def test_members_of_a_folder_and_of_a_tar(tmp_path: Path) -> None:
+    write_files(tmp_path / "top", MEMBERS)
+    write_tar(tmp_path / "top.tar.gz", {f"anything/{name}": content for name, content in MEMBERS.items()})
+    assert read_members(tmp_path / "top", ["a.txt"]) == {"a.txt": b"alpha"}
+    assert read_members(tmp_path / "top.tar.gz", ["a.txt", "b.txt"]) == {"a.txt": b"alpha", "b.txt": b"beta"}
 
 
-def test_fit_crops_to_the_central_square_and_averages() -> None:
-    pixels = np.zeros((4, 8, 3), dtype=np.uint8)
-    pixels[:, 2:4] = 100
-    pixels[:, 4:6] = 200
-    small = decode("a", saved(Image.fromarray(pixels)), fit=2)
-    assert small[:, :, 0].tolist() == [[100, 200], [100, 200]]
+def test_an_absent_member_is_named(tmp_path: Path) -> None:
+    write_tar(tmp_path / "top.tar.gz", MEMBERS)
+    for place in (tmp_path, tmp_path / "top.tar.gz"):
+        with pytest.raises(DataError, match=r"has no 'c\.txt'"):
+            read_members(place, ["c.txt"])
 
 
-def test_fit_repeats_the_pixels_of_a_smaller_image() -> None:
-    pixels = images(1, 3, 2)[0]
-    assert np.array_equal(decode("a", png(pixels), fit=4), pixels.repeat(2, 1).repeat(2, 2).transpose(1, 2, 0))
+def test_links_in_a_tar_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    with tarfile.open(tmp_path / "top.tar.gz", "w:gz") as stream:
+        for kind, name in ((tarfile.SYMTYPE, "a.txt"), (tarfile.LNKTYPE, "b.txt")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, str(tmp_path / "secret")
+            stream.addfile(link)
+    for name in ("a.txt", "b.txt"):
+        with pytest.raises(DataError, match=f"has no '{name}'"):
+            read_members(tmp_path / "top.tar.gz", [name])
+
+
+def test_huge_members_are_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LARGEST_MEMBER", 4)
+    write_tar(tmp_path / "top.tar.gz", MEMBERS)
+    write_zip(tmp_path / "top.zip", MEMBERS, top="top/")
+    with pytest.raises(DataError, match="claims 5 bytes: refused"):
+        read_members(tmp_path / "top.tar.gz", ["a.txt"])
+    with open_tree(tmp_path / "top.zip", "top") as tree, pytest.raises(DataError, match="claims over 4 bytes"):
+        tree.read("a.txt")
+
+
+@pytest.mark.parametrize("keep", [0, 20, -12])
+def test_a_torn_tar_is_named(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "top.tar.gz"
+    write_tar(path, {"a.txt": bytes(range(256)) * 100})
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DataError, match=r"top\.tar\.gz is not a tar\.gz archive, or torn"):
+        read_members(path, ["a.txt"])
+
+
+def test_a_flipped_bit_in_a_tar_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "top.tar.gz"
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as stream:
+        member = tarfile.TarInfo("a.txt")
+        member.size = 5
+        stream.addfile(member, io.BytesIO(b"alpha"))
+    # stored, not compressed: nothing but the checksum can tell
+    path.write_bytes(gzip.compress(plain.getvalue(), compresslevel=0).replace(b"alpha", b"alphA"))
+    with pytest.raises(DataError, match="CRC check failed"):
+        read_members(path, ["a.txt"])
+
+
+def test_the_root_of_the_spec_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRUNECHECK_DATA", "/elsewhere")
+    assert roots(DataSpec("cifar10", root="/here")) == [Path("/here")]
+
+
+def test_the_environment_goes_before_the_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRUNECHECK_DATA", "/elsewhere")
+    assert roots(DataSpec("cifar10")) == [Path("/elsewhere"), Path("data")]
+    monkeypatch.setenv("PRUNECHECK_DATA", "")
+    assert roots(DataSpec("cifar10")) == [Path("data")]
+
+
+def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert roots(DataSpec("cifar10", root="~/sets")) == [tmp_path / "sets"]
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("present", "message"),
     [
-        (lambda: b"", "UnidentifiedImageError"),
-        (lambda: b"not an image", "UnidentifiedImageError"),
-        (lambda: png(images(1)[0])[:-200], "cannot be read"),
-        (lambda: saved(Image.fromarray(images(1)[0, 0]), "jpeg")[:-200], "truncated"),
-        (lambda: saved(Image.new("RGB", (4, 4)), "gif"), "UnidentifiedImageError"),
-        (lambda: saved(Image.new("I;16", (4, 4))), "more than 8 bits"),
-        (lambda: huge_png(60_000), "DecompressionBomb"),
-        (lambda: huge_png(9_000), "claims 9000x9000 pixels: refused"),
+        (["cifer-10-batches-py"], "There is 'cifer-10-batches-py': is that it?"),
+        (["zzz"], "holds zzz."),
+        ([], "holds nothing."),
+        ([f"{c}{c}{c}" for c in "qvwxyz"], "holds qqq, vvv, www, xxx, yyy …."),
     ],
 )
-def test_an_image_that_cannot_be_read_is_named(content: Callable[[], bytes], message: str) -> None:
-    with pytest.raises(DataError, match=message) as caught:
-        decode("bad\x1b.png", content())
-    assert "image bad\N{REPLACEMENT CHARACTER}.png" in str(caught.value)
+def test_the_nearest_right_thing_is_named(tmp_path: Path, present: list[str], message: str) -> None:
+    for name in present:
+        (tmp_path / name).mkdir()
+    error = missing(DataSpec("cifar10", root=str(tmp_path)), ["cifar-10-batches-py", "cifar10"])
+    assert str(error).startswith(f"data 'cifar10' is not there: expected {tmp_path}/cifar-10-batches-py (or cifar10).")
+    assert message in str(error)
+    assert len(str(error).splitlines()) <= 3
 
 
-def test_another_size_than_the_first_is_named() -> None:
-    files = {"a.png": png(images(1, side=4)[0]), "b.png": png(images(1, side=5)[0])}
-    with pytest.raises(DataError, match=r"b\.png has 5x5 pixels, the first one 4x4\. Give a size"):
-        decode_all(list(files), files.__getitem__)
-    assert decode_all(list(files), files.__getitem__, fit=4).shape == (2, 3, 4, 4)
-
-
-def test_no_images_at_all() -> None:
-    with pytest.raises(DataError, match="no images"):
-        decode_all([], {}.__getitem__)
-
-
-def test_the_header_tells_the_size() -> None:
-    assert side_of("a", saved(Image.new("RGB", (6, 4)))) == (6, 4)
-    with pytest.raises(DataError, match="image a cannot be read"):
-        side_of("a", b"")
+def test_a_root_that_is_missing_or_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert "file is a file." in str(missing(DataSpec("cifar10", root=str(tmp_path / "file")), ["x"]))
+    assert "absent does not exist." in str(missing(DataSpec("cifar10", root=str(tmp_path / "absent")), ["x"]))

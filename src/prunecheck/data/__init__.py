@@ -8,17 +8,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from prunecheck.data.catalogue import DATASETS, DataEntry, names
-from prunecheck.data.spec import DataShape, DataSpec
+from prunecheck.data.catalogue import DATASETS, DataEntry, DataShape, DataSpec, names
 
 if TYPE_CHECKING:
-    from prunecheck.data.fingerprints import fingerprint
-    from prunecheck.data.loading import check, describe, load
+    from prunecheck.data.loading import check, describe, fingerprint, load
     from prunecheck.data.types import ImageData
 
 _HOME = {
     "ImageData": "prunecheck.data.types",
-    "fingerprint": "prunecheck.data.fingerprints",
+    "fingerprint": "prunecheck.data.loading",
     **dict.fromkeys(("check", "describe", "load"), "prunecheck.data.loading"),
 }
 

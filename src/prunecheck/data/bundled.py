@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from prunecheck.data.catalogue import entry
-from prunecheck.data.source import Source, in_memory
-from prunecheck.data.spec import DataSpec
-from prunecheck.data.subset import balanced
+from prunecheck.data.catalogue import DataSpec, entry
+from prunecheck.data.reduce import balanced
+from prunecheck.data.types import Source, in_memory
 from prunecheck.errors import DataError
 from prunecheck.resources import data_file
 

@@ -9,6 +9,39 @@ from prunecheck.text import unknown
 
 
 @dataclass(frozen=True)
+class DataSpec:
+    """A data set by name, perhaps smaller than it came. Raises DataError for sizes that are not positive integers.
+
+    ``root``: the folder (or archive) that holds the files; None looks in $PRUNECHECK_DATA, then in ``./data``.
+    ``size``: side in pixels after area down-sampling. ``train_size``, ``test_size``: that many images, drawn
+    class by class in a fixed order, so that a smaller subset lies inside every larger one.
+    """
+
+    name: str
+    root: str | None = None
+    size: int | None = None
+    train_size: int | None = None
+    test_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("size", "train_size", "test_size"):
+            value = getattr(self, field)
+            if value is not None and (type(value) is not int or value < 1):
+                raise DataError(f"data {self.name!r}: {field} is a positive whole number, not {value!r}.")
+
+
+@dataclass(frozen=True)
+class DataShape:
+    """What loading a spec gives: images ``[n, channels, size, size]`` and labels 0..num_classes-1."""
+
+    num_classes: int
+    channels: int
+    size: int
+    n_train: int
+    n_test: int
+
+
+@dataclass(frozen=True)
 class DataEntry:
     """One data set. ``size``: side in pixels. ``mean`` and ``std`` a channel, as fractions of 1; None: from train.
 
@@ -94,17 +127,6 @@ _ENTRIES = (
         n_test=10_000,
         mean=(0.2860,),
         std=(0.3530,),
-    ),
-    DataEntry(
-        "svhn",
-        "SVHN, 32x32 colour house numbers, 10 classes: the two official .mat files of the cropped digits",
-        "prunecheck.data.svhn",
-        num_classes=10,
-        size=32,
-        n_train=73_257,
-        n_test=26_032,
-        mean=(0.4377, 0.4438, 0.4728),
-        std=(0.1980, 0.2010, 0.1970),
     ),
     DataEntry(
         "tiny_imagenet",

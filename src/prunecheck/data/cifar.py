@@ -13,15 +13,12 @@ from typing import Literal
 
 import numpy as np
 
-from prunecheck.data.archive import read_members
 from prunecheck.data.batch_reader import array_of, read_batch
-from prunecheck.data.catalogue import entry
+from prunecheck.data.catalogue import DataSpec, entry
 from prunecheck.data.cifar_names import CLASS_NAMES
+from prunecheck.data.files import missing, read_members, roots
 from prunecheck.data.parquet import read_split
-from prunecheck.data.places import missing, roots
-from prunecheck.data.source import Source, Split, in_memory
-from prunecheck.data.spec import DataSpec
-from prunecheck.data.types import Images, Labels
+from prunecheck.data.types import Images, Labels, Source, Split, in_memory
 from prunecheck.errors import DataError
 
 PIXELS = 3 * 32 * 32

@@ -1,79 +1,126 @@
-"""PNG and JPEG bytes to pixels; an image that cannot be read is named."""
+"""Where data sets lie, and their files in a folder, a zip or a tar.gz, read by name without unpacking to disk."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
+import gzip
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps
-
-from prunecheck.data.types import Images
+from prunecheck.data.catalogue import DataSpec
 from prunecheck.errors import DataError
-from prunecheck.text import printable
+from prunecheck.text import nearest, printable
 
-FORMATS = ("JPEG", "PNG")
-LARGEST_IMAGE = 2**26
-"""Pixels above which an image is refused unread: a small file can claim to hold billions."""
+ENVIRONMENT_VARIABLE = "PRUNECHECK_DATA"
+DEFAULT_ROOT = "data"
+BLOCK = 2**20
+LARGEST_MEMBER = 2**30
+"""Bytes above which a member of an archive is refused: a small archive can claim to hold anything."""
 
-MODES = {1: "L", 3: "RGB"}
+
+@dataclass(frozen=True)
+class Tree:
+    """``names``: slash-separated paths below the top folder, sorted; ``read(name)``: the bytes of one."""
+
+    names: tuple[str, ...]
+    read: Callable[[str], bytes]
 
 
-def decode_all(
-    names: Sequence[str], read: Callable[[str], bytes], *, channels: int = 3, fit: int | None = None
-) -> Images:
-    """Pixels ``[n, channels, H, W]`` of the images ``read(name)``, grey ones made colour and the reverse.
+@contextmanager
+def open_tree(place: Path, top: str) -> Iterator[Tree]:
+    """The files of the folder *place*, or of the zip *place* without its folder *top*. Raises DataError if torn."""
+    if place.is_dir():
+        names = sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
+        yield Tree(tuple(names), lambda name: (place / name).read_bytes())
+        return
+    try:
+        archive = zipfile.ZipFile(place)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"{place} is not a zip archive, or torn: {error}.") from error
+    with archive:
+        members = {n.removeprefix(f"{top}/"): n for n in archive.namelist() if not n.endswith("/")}
+        yield Tree(tuple(sorted(members)), lambda name: _member(archive, members[name], place))
 
-    With ``fit`` each image is cropped to its central square and averaged down to that many pixels a side (repeated up
-    where it is smaller). Raises DataError naming an image that is broken, huge, or of another size than the first.
+
+def read_members(place: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """The named files of the folder or tar.gz *place*; in an archive the folders above them do not matter.
+
+    Raises DataError where one is missing, not a plain file, over 1 GiB, or the archive is torn.
     """
-    pixels: Images | None = None
-    for position, name in enumerate(names):
-        image = decode(name, read(name), channels=channels, fit=fit)
-        if pixels is None:
-            pixels = np.empty((len(names), channels, *image.shape[:2]), dtype=np.uint8)
-        if image.shape[:2] != pixels.shape[2:]:
-            raise DataError(
-                f"image {printable(name)} has {image.shape[1]}x{image.shape[0]} pixels, the first one "
-                f"{pixels.shape[3]}x{pixels.shape[2]}. Give a size to bring all to one."
-            )
-        pixels[position] = image.transpose(2, 0, 1)
-    if pixels is None:
-        raise DataError("there are no images.")
-    return pixels
+    found = _from_folder(place, names) if place.is_dir() else _from_tar(place, set(names))
+    absent = [name for name in names if name not in found]
+    if absent:
+        raise DataError(f"{place} has no {absent[0]!r}: download it again.")
+    return found
 
 
-def decode(name: str, content: bytes, *, channels: int = 3, fit: int | None = None) -> Images:
-    """One image as ``[H, W, channels]``; see ``decode_all``."""
+def _from_folder(place: Path, names: Sequence[str]) -> dict[str, bytes]:
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > LARGEST_IMAGE:
-                raise DataError(f"image {printable(name)} claims {image.width}x{image.height} pixels: refused.")
-            shown = _converted(image, MODES[channels])
-            if fit is not None:
-                shown = ImageOps.fit(shown, (fit, fit), method=Image.Resampling.BOX)
-            flat = np.frombuffer(shown.tobytes(), dtype=np.uint8)
-            return flat.reshape(shown.height, shown.width, channels)
-    except DataError:
-        raise
-    except Exception as error:
-        # decoders of broken bytes raise whatever they like: OSError, SyntaxError, struct.error, zlib.error …
-        raise DataError(f"image {printable(name)} cannot be read: {type(error).__name__}: {error}.") from error
+        return {name: (place / name).read_bytes() for name in names if (place / name).exists()}
+    except OSError as error:
+        raise DataError(f"{place} cannot be read: {error}.") from error
 
 
-def _converted(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode == mode:
-        return image
-    if image.mode.startswith(("I", "F")):
-        raise ValueError(f"its pixels have more than 8 bits (mode {image.mode})")
-    # a palette with transparent colours becomes grey or colour only by way of RGBA
-    return (image.convert("RGBA") if image.mode == "P" else image).convert(mode)
-
-
-def side_of(name: str, content: bytes) -> tuple[int, int]:
-    """Width and height as the header says, without decoding. Raises DataError."""
+def _from_tar(place: Path, names: set[str]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            return image.size
-    except Exception as error:
-        raise DataError(f"image {printable(name)} cannot be read: {type(error).__name__}: {error}.") from error
+        with gzip.open(place) as stream, tarfile.open(fileobj=stream) as archive:
+            for member in archive:
+                name = Path(member.name).name
+                if member.size > LARGEST_MEMBER:
+                    raise DataError(f"{place}: {printable(member.name)!r} claims {member.size} bytes: refused.")
+                content = archive.extractfile(member) if name in names and member.isfile() else None
+                if content is not None:
+                    found[name] = content.read()
+            # the checksum stands at the very end, behind what tarfile cares for
+            while stream.read(BLOCK):
+                pass
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        raise DataError(f"{place} is not a tar.gz archive, or torn: {error}.") from error
+    return found
+
+
+def _member(archive: zipfile.ZipFile, name: str, place: Path) -> bytes:
+    try:
+        if archive.getinfo(name).file_size > LARGEST_MEMBER:
+            raise DataError(f"{place}: {printable(name)!r} claims over {LARGEST_MEMBER} bytes: refused.")
+        return archive.read(name)
+    except (KeyError, OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{place}: {printable(name)!r} cannot be read: {error}.") from error
+
+
+def roots(spec: DataSpec) -> list[Path]:
+    """The places to look in: the root of the spec alone, else $PRUNECHECK_DATA and then ``./data``."""
+    if spec.root is not None:
+        return [Path(spec.root).expanduser()]
+    named = os.environ.get(ENVIRONMENT_VARIABLE)
+    return [*([Path(named).expanduser()] if named else []), Path(DEFAULT_ROOT)]
+
+
+def missing(spec: DataSpec, expected: Sequence[str]) -> DataError:
+    """The error for a data set that is in none of its places; *expected* are names below the root, best first."""
+    root = roots(spec)[0]
+    where = f"{root / expected[0]}" + (f" (or {', '.join(expected[1:])})" if expected[1:] else "")
+    return DataError(
+        f"data {spec.name!r} is not there: expected {where}.\n"
+        f"Set root, or the environment variable {ENVIRONMENT_VARIABLE}, to the folder that holds it."
+        + _nearest_right_thing(root, expected)
+    )
+
+
+def _nearest_right_thing(root: Path, expected: Sequence[str]) -> str:
+    if not root.exists():
+        return f"\n{root} does not exist."
+    if not root.is_dir():
+        return f"\n{root} is a file."
+    present = sorted(path.name for path in root.iterdir())
+    for name in expected:
+        guess = nearest(name.partition("/")[0], present)
+        if guess is not None:
+            return f"\nThere is {guess!r}: is that it?"
+    return f"\n{root} holds {', '.join(present[:5]) or 'nothing'}{' …' if len(present) > 5 else ''}."

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from prunecheck.data.files import decode_all, side_of
-from prunecheck.data.source import Source, Split
-from prunecheck.data.spec import DataShape, DataSpec
-from prunecheck.data.subset import scattered
-from prunecheck.data.types import Images, Labels
+from prunecheck.data.catalogue import DataShape, DataSpec
+from prunecheck.data.images import decode_all, side_of
+from prunecheck.data.reduce import scattered
+from prunecheck.data.types import Images, Labels, Source, Split
 from prunecheck.errors import DataError
 from prunecheck.text import printable
 

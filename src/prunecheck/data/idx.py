@@ -15,11 +15,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from prunecheck.data.catalogue import entry
-from prunecheck.data.places import missing, roots
-from prunecheck.data.source import Source, Split, in_memory
-from prunecheck.data.spec import DataSpec
-from prunecheck.data.types import Images
+from prunecheck.data.catalogue import DataSpec, entry
+from prunecheck.data.files import missing, roots
+from prunecheck.data.types import Images, Source, Split, in_memory
 from prunecheck.errors import DataError
 
 FOLDERS = {

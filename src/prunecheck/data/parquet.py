@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prunecheck.data.files import decode_all
-from prunecheck.data.source import Split
-from prunecheck.data.types import Images, Labels
+from prunecheck.data.images import decode_all
+from prunecheck.data.types import Images, Labels, Split
 from prunecheck.errors import DataError
 
 IMAGE_COLUMNS = ("img", "image")

@@ -11,13 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from prunecheck.data.archive import Tree, open_tree
-from prunecheck.data.catalogue import entry
-from prunecheck.data.files import decode_all
-from prunecheck.data.places import missing, roots
-from prunecheck.data.source import Source, Split
-from prunecheck.data.spec import DataShape, DataSpec
-from prunecheck.data.types import Images, Labels
+from prunecheck.data.catalogue import DataShape, DataSpec, entry
+from prunecheck.data.files import Tree, missing, open_tree, roots
+from prunecheck.data.images import decode_all
+from prunecheck.data.types import Images, Labels, Source, Split
 from prunecheck.errors import DataError
 from prunecheck.text import printable
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,3 +99,25 @@ def shared_images(train: Images, test: Images) -> int:
 
 def _digest(image: Images) -> bytes:
     return hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Labels ``[N]``, and a function from positions ``[n]`` to pixels ``[n, C, H, W]``: a subset decodes no more."""
+
+    targets: Labels
+    images: Callable[[Labels], Images]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Train and test of a data set as it lies on disk."""
+
+    train: Split
+    test: Split
+    class_names: tuple[str, ...]
+
+
+def in_memory(inputs: Images, targets: Labels) -> Split:
+    """A split whose pixels are there already."""
+    return Split(targets, lambda positions: inputs[positions])
