@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prunecheck.interop import Audit, Hold
     from prunecheck.runner.results import Results
     from prunecheck.runner.status import Status
-    from prunecheck.runner.workspace import Place
+    from prunecheck.runner.workspace import Workspace
     from prunecheck.statistics import StudyVerdict
     from prunecheck.study import Plan, Study
 
@@ -57,13 +57,14 @@ def run(
     from prunecheck.study import load_study
 
     checked, progress = load_study(study, overrides), Progress(console)
-    place, most = place_of(checked, store, folder), workers or usable_cores()
+    workspace, most = workspace_of(checked, store, folder), workers or usable_cores()
     if tracker is None:
-        return run_study(checked, place, most, progress, command)
+        return run_study(checked, workspace, most, progress, command)
     from prunecheck.runner.trackers import tracking
 
-    log = tracking(tracker, checked.name, place.store, place.folder, progress.note if console else warnings.warn)
-    results = run_study(checked, place, most, progress, command, log.finished)
+    warn = progress.note if console else warnings.warn
+    log = tracking(tracker, checked.name, workspace.store, workspace.folder, warn)
+    results = run_study(checked, workspace, most, progress, command, log.finished)
     log.judged(results.verdict)
     return results
 
@@ -76,7 +77,7 @@ def report(
     from prunecheck.study import load_study
 
     checked = load_study(study, overrides)
-    return report_study(checked, place_of(checked, store, folder))
+    return report_study(checked, workspace_of(checked, store, folder))
 
 
 def status(
@@ -88,7 +89,7 @@ def status(
     from prunecheck.study import load_study
 
     checked = load_study(study, overrides)
-    return study_status(checked, place_of(checked, store, folder), usable_cores())
+    return study_status(checked, workspace_of(checked, store, folder), usable_cores())
 
 
 def verdict(source: str | Path | Iterable[Mapping[str, Any]], margin: float | None = None) -> StudyVerdict:
@@ -244,13 +245,13 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def place_of(study: Study, store: str | Path | None, folder: str | Path | None) -> Place:
+def workspace_of(study: Study, store: str | Path | None, folder: str | Path | None) -> Workspace:
     """Where a study lives when nobody says otherwise."""
-    from prunecheck.runner.workspace import Place, default_store
+    from prunecheck.runner.workspace import Workspace, default_store
     from prunecheck.store import Store
 
     root = Path(store) if store is not None else default_store()
-    return Place(Store.open(root), Path(folder) if folder is not None else Path("runs") / study.name)
+    return Workspace(Store.open(root), Path(folder) if folder is not None else Path("runs") / study.name)
 
 
 def _batches(data: Any) -> list[tuple[Tensor, Tensor]]:

@@ -15,7 +15,7 @@ from prunecheck.cli import polling
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.status import CheckStatus, Status, study_status
 from prunecheck.runner.study_run import run_study
-from prunecheck.runner.workspace import Place
+from prunecheck.runner.workspace import Workspace
 from prunecheck.store import Store
 from prunecheck.study import load_study, make_plan
 from tests.cli.desk import Desk
@@ -25,7 +25,7 @@ from tests.reliability.trial import new_trial
 @pytest.fixture
 def begun(tmp_path: Path) -> Status:
     study = load_study(new_trial(tmp_path / "trial") / "s.toml")
-    return study_status(study, Place(Store.open(tmp_path / "store"), tmp_path / "out"), 1)
+    return study_status(study, Workspace(Store.open(tmp_path / "store"), tmp_path / "out"), 1)
 
 
 @pytest.fixture
@@ -71,17 +71,17 @@ def test_without_a_terminal_a_line_a_change(begun: Status, instantly: list[float
 def test_a_study_that_is_watched_while_it_runs(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page is written before the study is finished, and again at the end; the last one is the page of the run."""
     path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
-    study, place = load_study(path), Place(Store.open(tmp_path / "store"), tmp_path / "out")
-    first = run_study(study, place, 1, Progress())
+    study, workspace = load_study(path), Workspace(Store.open(tmp_path / "store"), tmp_path / "out")
+    first = run_study(study, workspace, 1, Progress())
     want = first.page.read_bytes()
     steps = list(make_plan(study).steps.values())
     victim = next(step for step in steps if step.kind == "train" and "layerwise_rearrange" in step.title)
-    place.store.drop(victim.key)
+    workspace.store.drop(victim.key)
     unfinished: list[bytes] = []
 
     def go_on(_: float) -> None:
         unfinished.append((tmp_path / "out" / "index.html").read_bytes())
-        run_study(study, place, 1, Progress())
+        run_study(study, workspace, 1, Progress())
 
     monkeypatch.setattr(polling.time, "sleep", go_on)
     said = desk("report", path, "--watch", "--store", tmp_path / "store", "--out", tmp_path / "out")
@@ -101,8 +101,8 @@ def test_a_report_that_is_watched_from_the_very_beginning(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
-    place = Place(Store.open(tmp_path / "store"), tmp_path / "runs" / "s")
-    monkeypatch.setattr(polling.time, "sleep", lambda _: run_study(load_study(path), place, 1, Progress()))
+    workspace = Workspace(Store.open(tmp_path / "store"), tmp_path / "runs" / "s")
+    monkeypatch.setattr(polling.time, "sleep", lambda _: run_study(load_study(path), workspace, 1, Progress()))
     said = desk("report", path, "--watch")
     assert said.code == 0
     assert said.err.splitlines()[0].startswith("nothing to show yet: not begun, 0 of ")

@@ -14,7 +14,7 @@ import pytest
 
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.study_run import run_study
-from prunecheck.runner.workspace import Place
+from prunecheck.runner.workspace import Workspace
 from prunecheck.store import Store
 from prunecheck.study import load_study, make_plan
 from tests.cli.desk import run
@@ -74,7 +74,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study that was run, in a folder of its own with its store and results."""
     folder = tmp_path_factory.mktemp("done")
     path = study(folder)
-    run_study(load_study(path), Place(Store.open(folder / "store"), folder / "runs" / "tiny"), 1, Progress())
+    run_study(load_study(path), Workspace(Store.open(folder / "store"), folder / "runs" / "tiny"), 1, Progress())
     return path
 
 

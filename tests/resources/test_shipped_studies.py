@@ -13,7 +13,7 @@ from prunecheck.resources import study_names, study_text
 from prunecheck.runner.preflight import preflight
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.study_run import run_study
-from prunecheck.runner.workspace import Place
+from prunecheck.runner.workspace import Workspace
 from prunecheck.store import Store
 from prunecheck.study import load_study, make_plan
 from prunecheck.study.arms import resolved_methods
@@ -117,7 +117,7 @@ def test_the_smallest_twin_runs(tmp_path: Path) -> None:
     studied = {name: shipped(name, tmp_path) for name in TWINS}
     smallest = min(TWINS, key=lambda name: sum(s.cost_units for s in make_plan(studied[name]).steps.values()))
     study = shipped(smallest, tmp_path, "seeds=1")
-    results = run_study(study, Place(Store.open(tmp_path / "store"), tmp_path / "out"), 1, Progress())
+    results = run_study(study, Workspace(Store.open(tmp_path / "store"), tmp_path / "out"), 1, Progress())
     assert len(results.rows) == len(results.plan.arms)
     assert {method.label or method.name for method in study.methods} <= {row["method"] for row in results.rows}
     assert results.page.is_file()

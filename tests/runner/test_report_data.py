@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from prunecheck.pruning.counts import kept_total
-from prunecheck.runner.report_data import Facts, cost_of, curves, layer_tables, overlaps, present, provenance_of, rows
+from prunecheck.runner.report_data import (
+    StepResults,
+    cost_of,
+    curves,
+    layer_tables,
+    overlaps,
+    present,
+    provenance_of,
+    rows,
+)
 from prunecheck.runner.results import Results
 from prunecheck.store import Store
 from prunecheck.study import Arm
@@ -28,7 +37,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Store]:
 
 def test_a_row_for_every_trained_arm(ran: tuple[Results, Store]) -> None:
     results, store = ran
-    found = rows(present(results.plan, store), Facts(store))
+    found = rows(present(results.plan, store), StepResults(store))
     assert found == results.rows
     assert [(row["method"], row["check"]) for row in found] == [
         ("dense", "clean"),
@@ -51,7 +60,7 @@ def test_a_row_for_every_trained_arm(ran: tuple[Results, Store]) -> None:
 
 def test_the_learning_curves(ran: tuple[Results, Store]) -> None:
     results, store = ran
-    found = {(c.method, c.check): c for c in curves(results.plan.arms, Facts(store))}
+    found = {(c.method, c.check): c for c in curves(results.plan.arms, StepResults(store))}
     assert len(found) == 7
     last = {(row["method"], row["check"]): row["accuracy"] for row in results.rows}
     assert all(curve.accuracy[-1] == last[cell] for cell, curve in found.items())
@@ -59,14 +68,14 @@ def test_the_learning_curves(ran: tuple[Results, Store]) -> None:
 
 def test_layer_tables_stand_beside_the_reference_allocations(ran: tuple[Results, Store]) -> None:
     results, store = ran
-    tables = {table.method: table for table in layer_tables(results.study, results.plan.arms, Facts(store))}
+    tables = {table.method: table for table in layer_tables(results.study, results.plan.arms, StepResults(store))}
     assert set(tables) == {"snip", "lr_rewinding", "smart_ratio", "erk"}
     assert all(sum(table.kept) == kept_total(23824, 0.8) for table in tables.values())
     assert all(sum(table.weights) == 23824 for table in tables.values())
 
 
 class Given:
-    """Facts by key, as a store would hold them."""
+    """StepResults by key, as a store would hold them."""
 
     def __init__(self, **facts: dict[str, Any]) -> None:
         self.of = facts.__getitem__
@@ -117,7 +126,7 @@ def test_the_backend_is_told_where_one_was_asked_for(ran: tuple[Results, Store],
 
 def test_facts_keep_in_memory_what_rows_and_curves_need_and_no_more(ran: tuple[Results, Store]) -> None:
     results, store = ran
-    facts = Facts(store)
+    facts = StepResults(store)
     arm = next(arm for arm in results.plan.arms if arm.mask)
     assert len(facts.of(arm.train)["accuracies"]) == len(facts.whole(arm.train)["history"])
     assert len(facts.whole(arm.mask or "")["layers"]) > 3

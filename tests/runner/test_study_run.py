@@ -18,7 +18,7 @@ from prunecheck.pruning import allocation, check, method
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.results import Results
 from prunecheck.runner.study_run import hidden_from_workers, mask_tier, report_study, run_study
-from prunecheck.runner.workspace import Place
+from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import judge, judging
 from prunecheck.steps.perform import STEPS
 from prunecheck.store import Store
@@ -95,7 +95,7 @@ def test_the_results_of_one_study_do_not_depend_on_what_else_is_in_the_store(who
     alone = results_of(tmp_path)
     shared = run_study(
         tiny.study(**FULL | {"methods": ["snip"], "checks": ["layerwise_rearrange"]}),
-        Place(Store.open(whole / "store"), tmp_path / "shared"),
+        Workspace(Store.open(whole / "store"), tmp_path / "shared"),
         1,
         Progress(),
     )

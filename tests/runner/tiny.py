@@ -10,7 +10,7 @@ from typing import Any
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.results import Results
 from prunecheck.runner.study_run import run_study
-from prunecheck.runner.workspace import Place
+from prunecheck.runner.workspace import Workspace
 from prunecheck.store import Store
 from prunecheck.study import Study, load_study
 
@@ -38,8 +38,8 @@ def study(**changes: Any) -> Study:
     return load_study(fields(**changes))
 
 
-def place(folder: Path) -> Place:
-    return Place(Store.open(folder / "store"), folder / "out")
+def place(folder: Path) -> Workspace:
+    return Workspace(Store.open(folder / "store"), folder / "out")
 
 
 def run(folder: Path, workers: int = 1, **changes: Any) -> Results:

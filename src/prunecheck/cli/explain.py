@@ -59,7 +59,7 @@ def explain(
     loaded = load_study(study, set)
     steps = make_plan(loaded).steps | make_plan(loaded, largest_seeds(loaded)).steps
     one = steps[_one(key, steps, f"step of {printable_path(study)}")]
-    print(why(one, steps, api.place_of(loaded, store, out)))
+    print(why(one, steps, api.workspace_of(loaded, store, out)))
 
 
 def _one(digits: str, keys: Iterable[str], kind: str) -> str:

@@ -25,12 +25,12 @@ SHARE = 0.1
 def asker(study: Study, store: Path | None, folder: Path | None) -> Callable[[], Status]:
     """What tells how far the study is; what it read once it does not read again."""
     from prunecheck import api
-    from prunecheck.runner.report_data import Facts
+    from prunecheck.runner.report_data import StepResults
     from prunecheck.runner.status import study_status
 
-    place = api.place_of(study, store, folder)
-    facts, cores = Facts(place.store), api.usable_cores()
-    return lambda: study_status(study, place, cores, facts)
+    workspace = api.workspace_of(study, store, folder)
+    facts, cores = StepResults(workspace.store), api.usable_cores()
+    return lambda: study_status(study, workspace, cores, facts)
 
 
 def until_over(ask: Callable[[], Status]) -> Iterator[Status]:

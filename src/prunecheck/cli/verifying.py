@@ -40,13 +40,13 @@ def verify(
     from prunecheck.runner.progress import Progress
     from prunecheck.runner.verify import parse_share
     from prunecheck.runner.verify import rerun as again
-    from prunecheck.runner.workspace import Place
+    from prunecheck.runner.workspace import Workspace
     from prunecheck.study import load_study
 
     share, checked = parse_share(rerun), load_study(study, options.set)
     progress = Progress(None if quiet else err())
-    place = Place(opened(options.store), out or Path("runs") / checked.name)
-    found = again(checked, place, share, seed, workers or api.usable_cores(), progress)
+    workspace = Workspace(opened(options.store), out or Path("runs") / checked.name)
+    found = again(checked, workspace, share, seed, workers or api.usable_cores(), progress)
     if options.json:
         print_json(found.to_dict())
     else:

@@ -14,8 +14,8 @@ from math import isfinite
 from prunecheck import data
 from prunecheck.runner.engine import Outcome, needed
 from prunecheck.runner.records import blocked, fixed_margin, read_failed
-from prunecheck.runner.report_data import Facts, Row, present, rows
-from prunecheck.runner.workspace import Place
+from prunecheck.runner.report_data import Row, StepResults, present, rows
+from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import Cell, CheckVerdict, Settings, StudyVerdict, next_look
 from prunecheck.study.arms import DENSE
 from prunecheck.study.plan import CLEAN, Plan, make_plan
@@ -48,7 +48,12 @@ def train_nothing(_plan: Plan) -> AbstractContextManager[Settle]:
 
 
 def walk(
-    study: Study, place: Place, facts: Facts, at_work: AtWork = train_nothing, *, write_margin: bool = True
+    study: Study,
+    workspace: Workspace,
+    facts: StepResults,
+    at_work: AtWork = train_nothing,
+    *,
+    write_margin: bool = True,
 ) -> Iterator[StudyLook]:
     """The looks of *study*, up to the first that is not whole or asks for no more seeds. ``at_work`` makes what a look
     needs. The margin is written down once all dense runs that fix it are there (or will never be), if at all."""
@@ -60,16 +65,16 @@ def walk(
         dense = {arm.train for arm in plan.arms if arm.method == DENSE}
         with at_work(plan) as settle:
             outcome = settle(dense)
-            first = _first_dense_rows(study, place, plan, facts)
+            first = _first_dense_rows(study, workspace, plan, facts)
             if not first:
                 yield StudyLook(plan, Settings(), [], None, False, outcome)
                 return
             settings = settings or settings_of(study)
             final = write_margin and (trains or len(first) == len(study.first_seeds()))
             accuracies = [row["accuracy"] for row in first]
-            fixed = fixed_margin(place.folder, accuracies, first[0]["n_test"], settings, write=final)
+            fixed = fixed_margin(workspace.folder, accuracies, first[0]["n_test"], settings, write=final)
             outcome = outcome.then(settle(plan.targets))
-        arms = present(plan, place.store)
+        arms = present(plan, workspace.store)
         found, whole = rows(arms, facts), len(arms) == len(plan.arms)
         verdict = _judged(study, found, fixed)
         yield StudyLook(plan, fixed, found, verdict, whole, outcome)
@@ -120,10 +125,10 @@ class Gap:
         )
 
 
-def gap_of(plan: Plan, place: Place) -> Gap:
+def gap_of(plan: Plan, workspace: Workspace) -> Gap:
     """What is missing of a plan, and why as far as that is known."""
-    missing = needed(plan.steps, plan.targets, place.store)
-    failed = {key: reason for key, reason in read_failed(place.folder).items() if key in missing}
+    missing = needed(plan.steps, plan.targets, workspace.store)
+    failed = {key: reason for key, reason in read_failed(workspace.folder).items() if key in missing}
     return Gap(missing, failed, blocked(missing, failed))
 
 
@@ -135,10 +140,10 @@ def _chance(study: Study) -> float:
     return float(np.bincount(targets).max() / len(targets))
 
 
-def _first_dense_rows(study: Study, place: Place, plan: Plan, facts: Facts) -> list[Row]:
+def _first_dense_rows(study: Study, workspace: Workspace, plan: Plan, facts: StepResults) -> list[Row]:
     """The dense runs that fix the margin, as far as they are there."""
     first = set(study.first_seeds())
-    arms = [arm for arm in present(plan, place.store) if arm.method == DENSE and arm.seed in first]
+    arms = [arm for arm in present(plan, workspace.store) if arm.method == DENSE and arm.seed in first]
     return rows(arms, facts)
 
 

@@ -42,19 +42,19 @@ def rehearse(study: Study, model: nn.Module, images: ImageData) -> None:
     scores = any({"batches", "loss"} & set(resolve_method(study, choice).plugin.asks) for choice in study.methods)
     wanted = study.scoring.samples_per_class * study.scoring.batches if scores else 0
     for i, (choice_, check) in enumerate(zip(study.checks, resolved_checks(study), strict=True)):
-        place, news = f"checks[{i}] = {check.label!r}", _is_news(check.plugin, choice_.options)
+        field, news = f"checks[{i}] = {check.label!r}", _is_news(check.plugin, choice_.options)
         if check.plugin.at == "batches":
             if news or wanted * NEAR > _rarest(images.train_targets)[1]:
-                _try_on_data(place, check, study, images, wanted)
+                _try_on_data(field, check, study, images, wanted)
         elif news:
-            _try_on_ticket(place, check, study, model, images.num_classes)
+            _try_on_ticket(field, check, study, model, images.num_classes)
 
 
 def _is_news(plugin: Method | Check, options: Mapping[str, Any]) -> bool:
     return plugin.origin != "built-in" or bool(options)
 
 
-def _try_method(place: str, one: ResolvedMethod, study: Study, model: nn.Module) -> None:
+def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module) -> None:
     import torch
 
     from prunecheck.pruning.apply import asked
@@ -69,7 +69,7 @@ def _try_method(place: str, one: ResolvedMethod, study: Study, model: nn.Module)
         targets = torch.arange(classes).repeat_interleave(OF_EACH)
         batch = torch.randn(len(targets), *image[1:]).to(study.device), targets.to(study.device)
     how: dict[str, Any] = {"family": family_of(study.model), "options": one.allocate_options, "preset": study.preset}
-    with _located(place, one.plugin, one.allocation):
+    with _located(field, one.plugin, one.allocation):
         if "given" in one.allocation.asks:
             how["given"] = dict(ALLOCATIONS.get("uniform")(layers, sparsity))
         masks_given = one.plugin.gives == "masks"
@@ -90,7 +90,7 @@ def _try_method(place: str, one: ResolvedMethod, study: Study, model: nn.Module)
             select(one.allocation, layers, answer, sparsity, method=one.plugin.name, **how)
 
 
-def _try_on_ticket(place: str, check: ResolvedCheck, study: Study, model: nn.Module, classes: int) -> None:
+def _try_on_ticket(field: str, check: ResolvedCheck, study: Study, model: nn.Module, classes: int) -> None:
     import torch
 
     from prunecheck.pruning.partial import touched
@@ -103,22 +103,22 @@ def _try_on_ticket(place: str, check: ResolvedCheck, study: Study, model: nn.Mod
     initial = {name: torch.flip(weight.cpu(), [0]) for name, weight in weights_of(model, layers).items()}
     offer: dict[str, Any] = {"scores": scores, "masks": masks, "weights": weights, "initial": initial, "layers": layers}
     offer |= {"classes": classes, "rng": stream(seed, "rehearsal")}
-    with _located(place, check.plugin):
+    with _located(field, check.plugin):
         touched(check.plugin, offer, check.options, check.fraction, stream(seed, "rehearsal", "dose"), layers)
 
 
-def _try_on_data(place: str, check: ResolvedCheck, study: Study, images: ImageData, wanted: int) -> None:
+def _try_on_data(field: str, check: ResolvedCheck, study: Study, images: ImageData, wanted: int) -> None:
     import torch
 
     from prunecheck.pruning.partial import corrupted_batches
 
     clean = torch.from_numpy(images.train_inputs), torch.from_numpy(images.train_targets)
-    with _located(place, check.plugin):
+    with _located(field, check.plugin):
         _, targets = corrupted_batches(clean, check.params, study.first_seeds()[0], images.num_classes)
     label, there = _rarest(targets.numpy())
     if there < wanted:
         raise DataError(
-            f"{place} leaves {there} samples of class {label}; scoring needs {wanted} of every class. "
+            f"{field} leaves {there} samples of class {label}; scoring needs {wanted} of every class. "
             "Lower scoring.samples_per_class."
         )
 
@@ -142,16 +142,16 @@ def _image_shape(study: Study) -> tuple[int, int, int, int]:
 
 
 @contextmanager
-def _located(place: str, *plugins: Method | Allocation | Check) -> Iterator[None]:
+def _located(field: str, *plugins: Method | Allocation | Check) -> Iterator[None]:
     """Whatever is raised within says which field it belongs to, and which line of the plug-in raised it."""
     try:
         yield
     except PrunecheckError as error:
-        raise type(error)(f"{place}: {error}") from None
+        raise type(error)(f"{field}: {error}") from None
     except (Exception, SystemExit) as error:
         where = next(filter(None, (_line_in(error, plugin.function) for plugin in plugins)), "")
         reason = f"{type(error).__name__}: {printable(str(error), 200)}"
-        raise PluginError(f"{place} failed when it was tried{where}: {reason}") from error
+        raise PluginError(f"{field} failed when it was tried{where}: {reason}") from error
 
 
 def _line_in(error: BaseException, function: Callable[..., Any]) -> str:

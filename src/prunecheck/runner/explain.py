@@ -9,7 +9,7 @@ from prunecheck.runner.engine import needed
 from prunecheck.runner.estimate import spoken
 from prunecheck.runner.records import LastPlan, PlannedStep, read_failed, read_plan
 from prunecheck.runner.status import running_step
-from prunecheck.runner.workspace import Place
+from prunecheck.runner.workspace import Workspace
 from prunecheck.study.step import Step, numerics
 from prunecheck.text import printable
 
@@ -19,21 +19,21 @@ SHORT = 24
 """characters of a value that is shown; of a longer one only that it changed"""
 
 
-def why(step: Step, steps: Mapping[str, Step], place: Place) -> str:
+def why(step: Step, steps: Mapping[str, Step], workspace: Workspace) -> str:
     """What becomes of *step*, one of *steps* of a study, at the next run, and the reason."""
     who = f"{step.kind} {step.key[:16]} ({step.title})"
-    if place.store.has(step.key):
+    if workspace.store.has(step.key):
         return printable(f"{who} is in the store and will not run again.", 400)
-    holder = place.store.holders().get(step.key)
+    holder = workspace.store.holders().get(step.key)
     if holder is not None:
         now = running_step(step, holder)
         by = f" by process {now.process} on {now.host}" if now.process and now.host else ""
         return printable(f"{who} is being made now{by}, for {spoken(now.seconds)}.", 400)
-    failed = read_failed(place.folder).get(step.key)
+    failed = read_failed(workspace.folder).get(step.key)
     if failed is not None:
         reason = failed.removeprefix(f"{step.title}: ")
         return printable(f"{who} will run: it failed when it was last tried ({reason}).", 600)
-    return printable(f"{who} will run: {_history(step, steps, place)}.{_inputs(step, steps, place)}", 1000)
+    return printable(f"{who} will run: {_history(step, steps, workspace)}.{_inputs(step, steps, workspace)}", 1000)
 
 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
@@ -47,9 +47,9 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
         yield f"{path} was {shown[0]} and is {shown[1]}" if longest <= SHORT else f"{path} has changed"
 
 
-def _history(step: Step, steps: Mapping[str, Step], place: Place) -> str:
+def _history(step: Step, steps: Mapping[str, Step], workspace: Workspace) -> str:
     """What is known of it from the last run of the study."""
-    last = read_plan(place.folder)
+    last = read_plan(workspace.folder)
     if last is None:
         return "it was never run"
     before = last.steps.get(step.title)
@@ -57,7 +57,7 @@ def _history(step: Step, steps: Mapping[str, Step], place: Place) -> str:
         return "it was never run, and no step of that name was in the last run"
     if before.key == step.key:
         return "it was in the last run, which did not come to it (or its artefact was removed since)"
-    kept = "is in the store" if place.store.has(before.key) else "is not in the store either"
+    kept = "is in the store" if workspace.store.has(before.key) else "is not in the store either"
     return (
         f"it is not what the last run made: {_changes(step, before, last, steps)}; that one ({before.key[:16]}) {kept}"
     )
@@ -72,8 +72,8 @@ def _changes(step: Step, before: PlannedStep, last: LastPlan, steps: Mapping[str
     return f"{', '.join(found[:FEW])}{more}"
 
 
-def _inputs(step: Step, steps: Mapping[str, Step], place: Place) -> str:
-    absent = needed(steps, {step.key}, place.store).keys() - {step.key}
+def _inputs(step: Step, steps: Mapping[str, Step], workspace: Workspace) -> str:
+    absent = needed(steps, {step.key}, workspace.store).keys() - {step.key}
     direct = [f"{role} ({steps[key].title})" for role, key in sorted(step.inputs.items()) if key in absent]
     if not step.inputs:
         return ""

@@ -27,7 +27,7 @@ REFERENCES = ("smart_ratio", "erk")
 NEARLY_A_NO_OP = 0.9
 
 
-class Facts:
+class StepResults:
     """The ``result.json`` of steps, read once. What takes memory is not kept: of the epochs only the test accuracies
     (``accuracies``), of the layers nothing; ``whole`` reads all there is, every time."""
 
@@ -55,12 +55,12 @@ def present(plan: Plan, store: Store) -> list[Arm]:
     return [arm for arm in there if (arm.method, arm.sparsity) in clean]
 
 
-def rows(arms: Iterable[Arm], facts: Facts) -> list[Row]:
+def rows(arms: Iterable[Arm], facts: StepResults) -> list[Row]:
     """One row a trained arm, as in ``results.csv``; accuracies are fractions."""
     return [_row(arm, facts) for arm in arms]
 
 
-def _row(arm: Arm, facts: Facts) -> Row:
+def _row(arm: Arm, facts: StepResults) -> Row:
     trained = facts.of(arm.train)
     row: Row = {
         "method": arm.method,
@@ -91,7 +91,7 @@ def _row(arm: Arm, facts: Facts) -> Row:
     return row | {"weights_sha256": final.sha256[:16], "key": arm.train[:16]}
 
 
-def curves(arms: Iterable[Arm], facts: Facts) -> tuple[Curve, ...]:
+def curves(arms: Iterable[Arm], facts: StepResults) -> tuple[Curve, ...]:
     return tuple(
         Curve(
             arm.method,
@@ -104,7 +104,7 @@ def curves(arms: Iterable[Arm], facts: Facts) -> tuple[Curve, ...]:
     )
 
 
-def layer_tables(study: Study, arms: Iterable[Arm], facts: Facts) -> tuple[LayerTable, ...]:
+def layer_tables(study: Study, arms: Iterable[Arm], facts: StepResults) -> tuple[LayerTable, ...]:
     """How many weights every method keeps in every layer (first seed, clean arm), beside the reference allocations."""
     tables: dict[tuple[str, float], LayerTable] = {}
     layers: tuple[Layer, ...] = ()
@@ -132,7 +132,7 @@ def _table(method: str, sparsity: float, layers: tuple[Layer, ...], kept: list[i
     return LayerTable(method, CLEAN, sparsity, names, sizes, tuple(kept))
 
 
-def overlaps(arms: Iterable[Arm], facts: Facts) -> tuple[MaskOverlap, ...]:
+def overlaps(arms: Iterable[Arm], facts: StepResults) -> tuple[MaskOverlap, ...]:
     """The mask tier, one entry a method x check x sparsity, averaged over the seeds."""
     cells: dict[tuple[str, str, float], list[dict[str, Any]]] = {}
     for arm in arms:
@@ -171,7 +171,7 @@ def cost_of(plan: Plan, largest: Plan) -> dict[str, object]:
     }
 
 
-def backends_of(arms: Iterable[Arm], facts: Facts) -> dict[str, str]:
+def backends_of(arms: Iterable[Arm], facts: StepResults) -> dict[str, str]:
     """How the tickets were trained, in one line; nothing where all were trained densely because nothing else was
     asked for."""
     trained = {arm.train: facts.of(arm.train) for arm in arms if arm.mask}

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from prunecheck.runner.adaptive import Gap, StudyLook, gap_of, walk
 from prunecheck.runner.estimate import Estimate, spoken
-from prunecheck.runner.report_data import Facts
-from prunecheck.runner.workspace import Place
+from prunecheck.runner.report_data import StepResults
+from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import CheckVerdict, StudyVerdict
 from prunecheck.statistics.roles import role
 from prunecheck.store import Damaged, Holder
@@ -124,30 +124,30 @@ class Status:
     __repr__ = __str__
 
 
-def study_status(study: Study, place: Place, workers: int, facts: Facts | None = None) -> Status:
+def study_status(study: Study, workspace: Workspace, workers: int, facts: StepResults | None = None) -> Status:
     """How far *study* is. ``workers``: how many could be at work, for the time left; ``facts``: kept by somebody who
     asks again and again."""
-    facts = facts or Facts(place.store)
+    facts = facts or StepResults(workspace.store)
     for _ in range(TRIES - 1):
         try:
-            return _status(study, place, workers, facts)
+            return _status(study, workspace, workers, facts)
         except Damaged:
             continue
-    return _status(study, place, workers, facts)
+    return _status(study, workspace, workers, facts)
 
 
-def _status(study: Study, place: Place, workers: int, facts: Facts) -> Status:
+def _status(study: Study, workspace: Workspace, workers: int, facts: StepResults) -> Status:
     verdict = None
-    for look in walk(study, place, facts, write_margin=False):
+    for look in walk(study, workspace, facts, write_margin=False):
         if look.whole:
             verdict = look.verdict
-    gap = gap_of(look.plan, place)
+    gap = gap_of(look.plan, workspace)
     if gap.is_final:
         verdict = look.verdict
-    held = place.store.holders()
+    held = workspace.store.holders()
     running = {key: running_step(step, held[key]) for key, step in gap.missing.items() if key in held}
-    page = place.folder / "index.html"
-    estimate = Estimate(place.store)
+    page = workspace.folder / "index.html"
+    estimate = Estimate(workspace.store)
     todo = [step for key, step in gap.missing.items() if key not in gap.blocked]
     return Status(
         study=study.name,
@@ -159,8 +159,8 @@ def _status(study: Study, place: Place, workers: int, facts: Facts) -> Status:
         measured=estimate.is_measured(todo),
         checks=_checks(look, verdict),
         is_adaptive=study.seeds == "auto",
-        store=place.store.root,
-        folder=place.folder,
+        store=workspace.store.root,
+        folder=workspace.folder,
         page=page if page.is_file() else None,
     )
 
@@ -240,7 +240,7 @@ FEW = 8
 
 
 def text(status: Status, command: str = "") -> str:
-    """Facts, a line each, and a table of methods and checks. ``command``: what to type next, where that is known."""
+    """One line for each figure and a table of methods and checks. ``command``: what to type next, if known."""
     facts = [("study", status.study), ("state", sentence(status))]
     facts += [(KINDS[kind.kind], _kind(kind)) for kind in status.kinds]
     facts += _named("running", [_running(step) for step in status.running])

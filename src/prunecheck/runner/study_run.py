@@ -29,7 +29,7 @@ from prunecheck.runner.preflight import enough_space
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.records import verified, write_failed, write_plan
 from prunecheck.runner.report_data import (
-    Facts,
+    StepResults,
     backends_of,
     cost_of,
     curves,
@@ -41,7 +41,7 @@ from prunecheck.runner.report_data import (
 )
 from prunecheck.runner.results import Results
 from prunecheck.runner.worker import Bench
-from prunecheck.runner.workspace import Place
+from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import StudyVerdict
 from prunecheck.statistics.gates import collapse_line
 from prunecheck.store import Damaged, Store
@@ -51,14 +51,14 @@ from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
 from prunecheck.study.toml import to_toml
 
-__all__ = ["Place", "largest_seeds", "mask_tier", "report_study", "run_study", "settings_of"]
+__all__ = ["largest_seeds", "mask_tier", "report_study", "run_study", "settings_of"]
 
 ROUNDS = 3
 """how often steps are tried whose inputs turn out to be damaged, and are made again"""
 
 
 def run_study(
-    study: Study, place: Place, workers: int, progress: Progress, command: str = "", watch: Watcher = unwatched
+    study: Study, workspace: Workspace, workers: int, progress: Progress, command: str = "", watch: Watcher = unwatched
 ) -> Results:
     """Train what is missing and judge. ``watch`` is told of every step that was finished. Raises StepError where
     steps failed, once everything else is done and the results of what is there are written."""
@@ -66,20 +66,20 @@ def run_study(
 
     model_bytes = preflight(study)
     plan = make_plan(study)
-    enough_space(needed(plan.steps, plan.targets, place.store).values(), model_bytes, place.store)
-    write_failed(place.folder, ())  # what failed last time is tried again
-    write_plan(place.folder, plan)
+    enough_space(needed(plan.steps, plan.targets, workspace.store).values(), model_bytes, workspace.store)
+    write_failed(workspace.folder, ())  # what failed last time is tried again
+    write_plan(workspace.folder, plan)
     results = _look_until_settled(
-        study, place, _workshop(study, place.store, workers, progress, watch), progress, command
+        study, workspace, _workshop(study, workspace.store, workers, progress, watch), progress, command
     )
     if results.failures:
         raise StepError(_failed(results.failures, results.page))
     return results
 
 
-def report_study(study: Study, place: Place, command: str = "") -> Results:
+def report_study(study: Study, workspace: Workspace, command: str = "") -> Results:
     """The same results from what the store holds; trains nothing. Raises StudyError where there is nothing yet."""
-    return _look_until_settled(study, place, train_nothing, Progress(), command)
+    return _look_until_settled(study, workspace, train_nothing, Progress(), command)
 
 
 def _workshop(study: Study, store: Store, workers: int, progress: Progress, watch: Watcher = unwatched) -> AtWork:
@@ -126,38 +126,40 @@ def _set_damaged_aside(targets: set[str], store: Store) -> None:
             store.read(key, "result.json")
 
 
-def _look_until_settled(study: Study, place: Place, at_work: AtWork, progress: Progress, command: str) -> Results:
-    facts, settled = Facts(place.store), Settled()
+def _look_until_settled(
+    study: Study, workspace: Workspace, at_work: AtWork, progress: Progress, command: str
+) -> Results:
+    facts, settled = StepResults(workspace.store), Settled()
     ran: list[Step] = []
     seconds, memory = 0.0, 0
-    for look in walk(study, place, facts, at_work):
+    for look in walk(study, workspace, facts, at_work):
         ran += look.outcome.done
         seconds += look.outcome.seconds
         memory = max(memory, look.outcome.memory)
         if at_work is not train_nothing:
-            write_failed(place.folder, look.outcome.failures)
-            write_plan(place.folder, look.plan)
+            write_failed(workspace.folder, look.outcome.failures)
+            write_plan(workspace.folder, look.plan)
         if study.seeds == "auto" and look.verdict is not None and look.whole:
             news = settled.news(look.verdict)
             for line in news if look.outcome.done else ():
                 progress.note(line)
     failures = look.outcome.failures
     if look.verdict is None:
-        raise _nothing_to_judge(study, place, failures)
-    evidence = _evidence(study, place, look, look.verdict, facts, command)
-    return Results(study, evidence, write(evidence, place.folder), look.plan, ran, seconds, failures, memory)
+        raise _nothing_to_judge(study, workspace, failures)
+    evidence = _evidence(study, workspace, look, look.verdict, facts, command)
+    return Results(study, evidence, write(evidence, workspace.folder), look.plan, ran, seconds, failures, memory)
 
 
-def _nothing_to_judge(study: Study, place: Place, failures: list[Failure]) -> PrunecheckError:
+def _nothing_to_judge(study: Study, workspace: Workspace, failures: list[Failure]) -> PrunecheckError:
     if failures:
         return StepError(_failed(failures, None))
-    return StudyError(f"study {study.name!r} has no results to judge in {place.store.root} yet: run it first.")
+    return StudyError(f"study {study.name!r} has no results to judge in {workspace.store.root} yet: run it first.")
 
 
 def _evidence(
-    study: Study, place: Place, look: StudyLook, verdict: StudyVerdict, facts: Facts, command: str
+    study: Study, workspace: Workspace, look: StudyLook, verdict: StudyVerdict, facts: StepResults, command: str
 ) -> Evidence:
-    plan, arms = look.plan, present(look.plan, place.store)
+    plan, arms = look.plan, present(look.plan, workspace.store)
     return Evidence(
         name=study.name,
         rows=look.rows,
@@ -168,11 +170,11 @@ def _evidence(
         curves=curves(arms, facts),
         overlaps=overlaps(arms, facts),
         cost=cost_of(plan, make_plan(study, largest_seeds(study)) if study.seeds == "auto" else plan),
-        provenance=provenance_of(study, plan) | backends_of(arms, facts) | verified(place.folder, plan.steps),
+        provenance=provenance_of(study, plan) | backends_of(arms, facts) | verified(workspace.folder, plan.steps),
         command=command,
         published=published_for(study),
         collapse_line=collapse_line(look.settings.chance, verdict.n_test, verdict.dense_accuracy),
-        unfinished=gap_of(plan, place).sentence,
+        unfinished=gap_of(plan, workspace).sentence,
     )
 
 
@@ -197,7 +199,7 @@ def mask_tier(
     if outcome.failures:
         raise StepError(outcome.failures[0].reason)
     left_out = [method.label for method in resolved_methods(study) if method.needs_training]
-    return overlaps(plan.arms, Facts(store)), left_out
+    return overlaps(plan.arms, StepResults(store)), left_out
 
 
 GROUPS = ("prunecheck.methods", "prunecheck.allocations", "prunecheck.checks")

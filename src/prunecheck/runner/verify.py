@@ -20,7 +20,7 @@ from prunecheck.runner.estimate import Estimate
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.records import write_verification
 from prunecheck.runner.worker import Bench
-from prunecheck.runner.workspace import Place
+from prunecheck.runner.workspace import Workspace
 from prunecheck.store import Damaged, Store
 from prunecheck.study.plan import largest_seeds, make_plan
 from prunecheck.study.step import Step
@@ -75,25 +75,25 @@ def parse_share(text: str) -> float:
     return share
 
 
-def rerun(study: Study, place: Place, share: float, seed: int, workers: int, progress: Progress) -> Rerun:
+def rerun(study: Study, workspace: Workspace, share: float, seed: int, workers: int, progress: Progress) -> Rerun:
     """Compute ``share`` (in (0, 1], at least one step) of what the store holds of *study* again, in a store of its
     own, from the inputs the study used. The outcome is written into the study's folder, where the report finds it.
 
     Raises StudyError where nothing of the study is in the store.
     """
     steps = make_plan(study).steps | make_plan(study, largest_seeds(study)).steps
-    absent = place.store.missing(steps)
+    absent = workspace.store.missing(steps)
     present = {key: step for key, step in steps.items() if key not in absent}
     if not present:
-        raise StudyError(f"study {study.name!r} has no results in {place.store.root} yet: run it first.")
+        raise StudyError(f"study {study.name!r} has no results in {workspace.store.root} yet: run it first.")
     chosen = _drawn(present, share, seed)
     with tempfile.TemporaryDirectory(prefix="prunecheck-rerun-") as folder:
         scratch = Store.open(Path(folder) / "store")
-        damaged = _lend_inputs(chosen, place.store, scratch)
+        damaged = _lend_inputs(chosen, workspace.store, scratch)
         todo = {key: step for key, step in chosen.items() if key not in damaged}
-        outcome = _compute(study, todo, scratch, workers, Estimate(place.store), progress)
-        found = _compare(chosen, place.store, scratch, damaged, outcome, len(present), seed)
-    write_verification(place.folder, json.dumps({**found.to_dict(), "keys": sorted(chosen)}, indent=1))
+        outcome = _compute(study, todo, scratch, workers, Estimate(workspace.store), progress)
+        found = _compare(chosen, workspace.store, scratch, damaged, outcome, len(present), seed)
+    write_verification(workspace.folder, json.dumps({**found.to_dict(), "keys": sorted(chosen)}, indent=1))
     return found
 
 

@@ -10,7 +10,7 @@ from prunecheck.store import Store
 
 
 @dataclass(frozen=True)
-class Place:
+class Workspace:
     """Where a study lives: ``store`` holds artefacts and is shared between studies, ``folder`` gets the results."""
 
     store: Store
