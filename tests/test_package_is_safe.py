@@ -14,8 +14,8 @@ import pytest
 from safetensors import safe_open
 
 import prunecheck
-from tests.cli.conftest import desk  # noqa: F401
-from tests.cli.desk import Desk
+from tests.cli.command import Cli
+from tests.cli.conftest import cli  # noqa: F401
 from tests.runner import tiny
 
 SOURCE = Path(prunecheck.__file__).parent
@@ -163,7 +163,7 @@ def is_harmless(text: str) -> bool:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=ascii)
-def test_a_name_in_a_study_gives_no_orders(payload: str, desk: Desk, tmp_path: Path) -> None:
+def test_a_name_in_a_study_gives_no_orders(payload: str, cli: Cli, tmp_path: Path) -> None:
     study = {"model": "convnet", "data": "digits", "methods": ["snip"], "checks": ["identity"], "sparsities": [0.9]}
     hostile = [
         {"name": payload},
@@ -178,7 +178,7 @@ def test_a_name_in_a_study_gives_no_orders(payload: str, desk: Desk, tmp_path: P
         path = tmp_path / f"{number}.toml"
         rows = [f"{json.dumps(k)} = {_toml(v)}" for k, v in {**study, **fields}.items()]
         path.write_text("\n".join(rows).replace("\x7f", "\\u007f"), encoding="utf-8")
-        said = desk("plan", path)
+        said = cli("plan", path)
         refused = said.code == 2 or (said.code == 0 and "model" in fields)  # a plan builds no network
         assert refused, (fields, said)
         assert is_harmless(said.out + said.err), fields
@@ -194,7 +194,7 @@ def _toml(value: object) -> str:
     return json.dumps(value)
 
 
-def test_labels_in_somebodys_table_give_no_orders(desk: Desk, tmp_path: Path) -> None:
+def test_labels_in_somebodys_table_give_no_orders(cli: Cli, tmp_path: Path) -> None:
     table = tmp_path / "theirs.csv"
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -205,7 +205,7 @@ def test_labels_in_somebodys_table_give_no_orders(desk: Desk, tmp_path: Path) ->
             for seed in range(3):
                 for check in ("clean", payload):
                     writer.writerow([payload, check, 0.9, seed, 0.9 - 0.1 * (check == payload), 1000, *PAYLOADS])
-    said = desk("verdict", table, "--margin", 0.5, "--out", tmp_path / "out")
+    said = cli("verdict", table, "--margin", 0.5, "--out", tmp_path / "out")
     assert said.code == 0, said
     assert is_harmless(said.out + said.err)
     with (tmp_path / "out" / "results.csv").open(encoding="utf-8", newline="") as file:
@@ -217,7 +217,7 @@ def test_labels_in_somebodys_table_give_no_orders(desk: Desk, tmp_path: Path) ->
         assert is_harmless(cell)
 
 
-def test_what_a_plugin_says_when_it_fails_gives_no_orders(desk: Desk, tmp_path: Path) -> None:
+def test_what_a_plugin_says_when_it_fails_gives_no_orders(cli: Cli, tmp_path: Path) -> None:
     for number, payload in enumerate(ESCAPES):
         (tmp_path / f"p{number}.py").write_text(f"raise ValueError({payload!a})\n")
         path = tmp_path / "s.toml"
@@ -225,5 +225,5 @@ def test_what_a_plugin_says_when_it_fails_gives_no_orders(desk: Desk, tmp_path: 
             f'model = "convnet"\ndata = "digits"\nmethods = ["snip"]\nchecks = ["identity"]\nsparsities = [0.9]\n'
             f'plugins = ["p{number}.py"]\n'
         )
-        said = desk("plan", path)
+        said = cli("plan", path)
         assert (said.code, is_harmless(said.out + said.err)) == (2, True), ascii(payload)

@@ -9,14 +9,14 @@ from cyclopts import App
 from cyclopts.argument import Argument
 from docs._reference.markdown import code, said, table
 
-from prunecheck.cli.main import make_app
+from prunecheck.cli.app import build
 
 EXAMPLE = "Example: "
 
 
 def markdown() -> str:
     """All commands in the order of ``prunecheck --help``."""
-    return "\n\n".join(_section(name, app) for name, app in commands(make_app()))
+    return "\n\n".join(_section(name, app) for name, app in commands(build()))
 
 
 def commands(app: App, before: str = "prunecheck") -> Iterator[tuple[str, App]]:

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.desk import Desk
+from tests.cli.command import Cli
 
 
 @pytest.fixture
-def desk(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """The desk in an empty folder with a store of its own; what it does to signals is undone."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PRUNECHECK_HOME", str(tmp_path / "store"))
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield Desk(capsys)
+    yield Cli(capsys)
     for number, handler in before.items():
         signal.signal(number, handler)

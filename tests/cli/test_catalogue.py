@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from prunecheck import data, models
+from prunecheck.cli import catalogue
 from prunecheck.cli.catalogue import Kind
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, method
 from prunecheck.pruning.presets import PRESETS
 from prunecheck.resources import study_names
 from prunecheck.study import Study
 from prunecheck.training.recipe import RECIPES
-from tests.cli.desk import Desk
+from tests.cli.command import Cli, python
 
 NAMES = {
     "methods": METHODS.names(),
@@ -32,26 +34,26 @@ def test_every_kind_is_tested() -> None:
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_the_first_word_of_every_line_is_a_name(desk: Desk, kind: str) -> None:
-    said = desk("list", kind)
+def test_the_first_word_of_every_line_is_a_name(cli: Cli, kind: str) -> None:
+    said = cli("list", kind)
     assert (said.code, said.err) == (0, "")
     assert [line.split()[0] for line in said.out.splitlines()] == NAMES[kind]
     assert all(len(line.split()) > 1 for line in said.out.splitlines()), "every name is explained"
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_a_list_as_json(desk: Desk, kind: str) -> None:
-    document = json.loads(desk("list", kind, "--json").out)
+def test_a_list_as_json(cli: Cli, kind: str) -> None:
+    document = json.loads(cli("list", kind, "--json").out)
     assert document["schema_version"] == 1
     assert [entry["name"] for entry in document[kind]] == NAMES[kind]
 
 
-def test_a_plugin_cannot_move_the_cursor(desk: Desk) -> None:
+def test_a_plugin_cannot_move_the_cursor(cli: Cli) -> None:
     @method(summary="red \x1b[31m and\nmore")
     def mine(weights: object) -> object:
         return weights
 
-    said = desk("list", "methods")
+    said = cli("list", "methods")
     assert "\x1b" not in said.out
     assert [line for line in said.out.splitlines() if line.startswith("mine ")]
 
@@ -59,9 +61,9 @@ def test_a_plugin_cannot_move_the_cursor(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("key", "model"), [("resnet32/cifar10/0.98", "resnet32"), ("resnet32/cifar10/0.9", "resnet32")]
 )
-def test_counts_with_the_official_preset_are_the_published_codes(desk: Desk, key: str, model: str) -> None:
+def test_counts_with_the_official_preset_are_the_published_codes(cli: Cli, key: str, model: str) -> None:
     golden, sparsity = GOLDEN[key], key.split("/")[-1]
-    said = desk("counts", model, "--sparsity", sparsity, "--preset", "official", "--json")
+    said = cli("counts", model, "--sparsity", sparsity, "--preset", "official", "--json")
     document = json.loads(said.out)
     assert (said.code, said.err) == (0, "")
     assert [layer["kept"] for layer in document["layers"]] == golden["keep"]
@@ -69,11 +71,11 @@ def test_counts_with_the_official_preset_are_the_published_codes(desk: Desk, key
     assert (document["model"], document["sparsity"], document["preset"]) == (model, float(sparsity), "official")
 
 
-def test_counts_without_a_preset_are_exact_and_the_table_says_what_the_json_says(desk: Desk) -> None:
-    document = json.loads(desk("counts", "resnet32", "--sparsity", "98%", "--json").out)
+def test_counts_without_a_preset_are_exact_and_the_table_says_what_the_json_says(cli: Cli) -> None:
+    document = json.loads(cli("counts", "resnet32", "--sparsity", "98%", "--json").out)
     assert document["sparsity"] == 0.98
     assert document["kept"] == round(document["weights"] * 0.02)
-    head, *rows = [line.split() for line in desk("counts", "resnet32", "--sparsity", "0.98").out.splitlines()]
+    head, *rows = [line.split() for line in cli("counts", "resnet32", "--sparsity", "0.98").out.splitlines()]
     assert head == ["name", "weights", "kept", "share"]
     *layers, total = rows
     assert [(name, int(n), int(k)) for name, n, k, _ in layers] == [
@@ -82,16 +84,73 @@ def test_counts_without_a_preset_are_exact_and_the_table_says_what_the_json_says
     assert (int(total[1]), int(total[2])) == (document["weights"], document["kept"])
 
 
-def test_counts_follow_the_shape_of_the_data(desk: Desk) -> None:
+def test_counts_follow_the_shape_of_the_data(cli: Cli) -> None:
     arguments = ["counts", "lenet_300_100", "--sparsity", "0.5", "--allocate", "uniform", "--json"]
-    document = json.loads(desk(*arguments, "--channels", "1", "--image-size", "28", "--classes", "7").out)
+    document = json.loads(cli(*arguments, "--channels", "1", "--image-size", "28", "--classes", "7").out)
     assert [layer["weights"] for layer in document["layers"]] == [784 * 300, 300 * 100, 100 * 7]
 
 
-def test_the_schema_is_json_and_names_every_field_of_a_study(desk: Desk) -> None:
-    document = json.loads(desk("schema").out)
+def test_the_schema_is_json_and_names_every_field_of_a_study(cli: Cli) -> None:
+    document = json.loads(cli("schema").out)
     assert document["properties"].keys() == Study.model_fields.keys() - {"folder"}
     assert document["additionalProperties"] is False
     assert set(document["required"]) == {"model", "data", "methods", "checks", "sparsities"}
     for name in ("DataChoice", "MethodChoice", "CheckChoice", "TrainingChoice", "ScoringChoice"):
         assert document["$defs"][name]["additionalProperties"] is False
+
+
+def test_a_difference_has_one_line_a_choice(cli: Cli) -> None:
+    said = cli("presets", "diff", "official", "none")
+    assert (said.code, said.err) == (0, "")
+    head, *rows = said.out.splitlines()
+    assert head.split() == ["official", "none"]
+    assert any(row.startswith("random labels") and "12345" in row and row.endswith("per seed") for row in rows)
+    assert not any(row.startswith("left whole") for row in rows)
+
+
+def test_a_difference_as_json(cli: Cli) -> None:
+    document = json.loads(cli("presets", "diff", "snip", "grasp", "--json").out)
+    assert (document["schema_version"], document["first"], document["second"]) == (1, "snip", "grasp")
+    assert {"choice": "snip: draws anew", "first": "conv and linear", "second": "nothing"} in document["different"]
+
+
+def test_equal_presets_say_so(cli: Cli) -> None:
+    assert cli("presets", "diff", "torch", "torch").out == "torch and torch make the same choices\n"
+
+
+@pytest.mark.parametrize("name", [*PRESETS, "none"])
+def test_every_preset_can_be_shown(cli: Cli, name: str) -> None:
+    assert "other methods: keeps" in cli("presets", "show", name).out
+    assert len(json.loads(cli("presets", "show", name, "--json").out)["choices"]) >= 8
+
+
+def test_a_misspelt_preset_is_refused_with_the_nearest(cli: Cli) -> None:
+    said = cli("presets", "diff", "official", "snap")
+    assert said.code == 2
+    assert "'snap' is not a preset. Did you mean 'snip'?" in said.err
+
+
+def test_it_names_versions_cores_and_the_store(cli: Cli, tmp_path: Path) -> None:
+    document = json.loads(cli("doctor", "--json").out)
+    assert document["torch"] == version("torch")
+    assert int(document["cores"]) >= 1
+    assert document["store"] == str(tmp_path / "store")
+    assert document["store holds"] == "0 artefacts, 0 B"
+    assert "devices" not in document
+    assert "free on its disk" in cli("doctor").out
+    assert not (tmp_path / "store").exists()
+
+
+def test_it_says_what_is_missing_and_what_that_costs(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "find_spec", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    document = json.loads(cli("doctor", "--json").out)
+    assert document["pyarrow"] == "not installed (no parquet data sets)"
+    assert document["torch"] == "missing"
+    assert document["browser"].startswith("none found")
+
+
+def test_torch_is_loaded_only_where_that_is_asked_for(cli: Cli, tmp_path: Path) -> None:
+    program = "import sys; from prunecheck.cli import main; main(['doctor']); sys.exit('torch' in sys.modules)"
+    assert python(program, env={"PRUNECHECK_HOME": str(tmp_path / "store")}).returncode == 0
+    assert json.loads(cli("doctor", "--torch", "--json").out)["devices"].startswith("cpu")

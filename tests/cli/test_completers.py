@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from prunecheck.pruning import CHECKS, METHODS
-from tests.cli.desk import Desk
+from tests.cli.command import Cli
 
 BASH = """
 source "$1"
@@ -44,9 +44,9 @@ def completed(script: Path, *words: str) -> set[str]:
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 @pytest.mark.usefixtures("bin_")
-def test_in_bash(desk: Desk, tmp_path: Path) -> None:
+def test_in_bash(cli: Cli, tmp_path: Path) -> None:
     script = tmp_path / "completion.bash"
-    script.write_text(desk("completion", "bash").out)
+    script.write_text(cli("completion", "bash").out)
     (tmp_path / "mine.toml").touch()
     assert {"run", "report"} == completed(script, "r")
     assert {"status"} == completed(script, "st")
@@ -66,8 +66,8 @@ def test_in_bash(desk: Desk, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_in_other_shells(desk: Desk, tmp_path: Path, shell: str) -> None:
-    said = desk("completion", shell)
+def test_in_other_shells(cli: Cli, tmp_path: Path, shell: str) -> None:
+    said = cli("completion", shell)
     assert (said.code, said.err) == (0, "")
     assert "prunecheck" in said.out
     if shutil.which(shell) is None:
@@ -77,27 +77,27 @@ def test_in_other_shells(desk: Desk, tmp_path: Path, shell: str) -> None:
     assert subprocess.run([shell, "-n", script]).returncode == 0
 
 
-def test_the_shell_is_the_users_own_unless_named(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shell_is_the_users_own_unless_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHELL", "/bin/bash")
-    assert desk("completion").out == desk("completion", "bash").out
+    assert cli("completion").out == cli("completion", "bash").out
     for shell, says in (("/bin/tcsh", "'tcsh' is not a shell"), ("", "Name one: prunecheck completion bash")):
         monkeypatch.setenv("SHELL", shell)
-        said = desk("completion")
+        said = cli("completion")
         assert (said.code, says in said.err) == (2, True)
-    said = desk("completion", "fsh")
+    said = cli("completion", "fsh")
     assert (said.code, "fish" in said.err) == (2, True)
 
 
-def test_it_is_installed_where_shells_look(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_installed_where_shells_look(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
-    said = desk("completion", "bash", "--install")
+    said = cli("completion", "bash", "--install")
     assert said.code == 0
     path = Path(said.err.split(" written.")[0])
     assert home in path.parents
-    assert path.read_text() == desk("completion", "bash").out
+    assert path.read_text() == cli("completion", "bash").out
     shutil.rmtree(home)
     home.touch()
-    said = desk("completion", "bash", "--install")
+    said = cli("completion", "bash", "--install")
     assert (said.code, len(said.err.splitlines())) == (2, 1)

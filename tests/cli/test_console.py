@@ -4,37 +4,37 @@ import os
 
 import pytest
 
-from prunecheck.cli import console as say
+from prunecheck.cli import console
 
 
 def test_columns_are_aligned_and_harmless(capsys: pytest.CaptureFixture[str]) -> None:
-    say.print_columns([("name", "n"), ("a\x1b[31m", 7), ("long name", 12345)], frozenset({1}))
+    console.print_columns([("name", "n"), ("a\x1b[31m", 7), ("long name", 12345)], frozenset({1}))
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["name           n", "a\N{REPLACEMENT CHARACTER}[31m         7", "long name  12345"]
 
 
 def test_no_rows_print_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    say.print_columns([])
+    console.print_columns([])
     assert capsys.readouterr().out == ""
 
 
-def test_a_complaint_keeps_its_lines_and_a_note_is_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert say.complain("first\nsecond\r\x1b[2J", 74) == 74
+def test_an_error_keeps_its_lines_and_a_note_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert console.print_error("first\nsecond\r\x1b[2J", 74) == 74
     assert capsys.readouterr().err == "prunecheck: first\nsecond\n\N{REPLACEMENT CHARACTER}[2J\n"
-    say.note("first\nsecond\x07")
+    console.note("first\nsecond\x07")
     assert capsys.readouterr().err == "first second\N{REPLACEMENT CHARACTER}\n"
 
 
 def test_no_document_holds_what_is_not_json() -> None:
     with pytest.raises(ValueError):
-        say.print_json({"x": float("nan")})
+        console.print_json({"x": float("nan")})
 
 
 def test_a_console_that_nobody_reads_goes_quiet() -> None:
     read, wrote = os.pipe()
     os.close(read)
     with os.fdopen(wrote, "w") as stream:
-        console = say._console(stream)
-        console.print("x" * 100_000)
-        assert console.quiet
-        console.print("more")
+        closed = console._console(stream)
+        closed.print("x" * 100_000)
+        assert closed.quiet
+        closed.print("more")

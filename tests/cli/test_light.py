@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cli.desk import python
+from tests.cli.command import python
 from tests.cli.test_results import table
 from tests.statistics.makers import full
 from tests.study.studies import BASE_TOML, write

@@ -12,26 +12,26 @@ import pytest
 import prunecheck
 from prunecheck.cli import main, studies
 from prunecheck.errors import StepError, StoreError
-from tests.cli.desk import Desk, run
+from tests.cli.command import Cli, run
 from tests.study.studies import BASE_TOML, write
 
 COMMANDS = ["demo", "init", "plan", "run", "report", "verdict", "list", "counts", "schema", "ticket", "audit", "arms"]
 COMMANDS += ["cache", "doctor", "explain", "verify", "presets", "status", "paper", "completion"]
 
 
-def test_help_names_every_command_and_the_way_in(desk: Desk) -> None:
-    said = desk("--help")
+def test_help_names_every_command_and_the_way_in(cli: Cli) -> None:
+    said = cli("--help")
     assert (said.code, said.err) == (0, "")
     for command in COMMANDS:
         assert re.search(rf"^\W*{command} ", said.out, re.MULTILINE), command
     assert "prunecheck demo" in said.out
-    assert desk().out == said.out
-    assert desk("-h").out == said.out
+    assert cli().out == said.out
+    assert cli("-h").out == said.out
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_and_its_options(desk: Desk, command: str) -> None:
-    said = desk(command, "--help")
+def test_every_command_explains_itself_and_its_options(cli: Cli, command: str) -> None:
+    said = cli(command, "--help")
     assert (said.code, said.err) == (0, "")
     assert f"Usage: prunecheck {command}" in said.out
     first_sentence = said.out.split("\n\n")[1]
@@ -40,8 +40,8 @@ def test_every_command_explains_itself_and_its_options(desk: Desk, command: str)
         assert len(option[1].strip(" │")) > 10, f"{option[0]} says nothing about itself"
 
 
-def test_the_version_is_the_packages(desk: Desk) -> None:
-    assert desk("--version").out.strip() == prunecheck.__version__
+def test_the_version_is_the_packages(cli: Cli) -> None:
+    assert cli("--version").out.strip() == prunecheck.__version__
 
 
 @pytest.mark.parametrize(
@@ -80,10 +80,10 @@ def test_the_version_is_the_packages(desk: Desk) -> None:
     ids=" ".join,
 )
 def test_a_wrong_request_is_refused_with_what_is_right(
-    desk: Desk, arguments: list[str], says: str, tmp_path: Path
+    cli: Cli, arguments: list[str], says: str, tmp_path: Path
 ) -> None:
     write(tmp_path, BASE_TOML, "s.toml")
-    said = desk(*arguments)
+    said = cli(*arguments)
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith("prunecheck: ")
     assert says in said.err
@@ -103,33 +103,33 @@ def test_a_wrong_request_is_refused_with_what_is_right(
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_every_end_has_its_code(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, tmp_path: Path
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, tmp_path: Path
 ) -> None:
     def fail(*_: object) -> None:
         raise error
 
     monkeypatch.setattr(studies, "_checked", fail)
     monkeypatch.setattr(sys.modules["prunecheck.cli.main"], "unplug", lambda _stream: None)
-    said = desk("plan", write(tmp_path, BASE_TOML))
+    said = cli("plan", write(tmp_path, BASE_TOML))
     assert (said.code, said.out) == (code, "")
     assert ("Traceback" in said.err) == (code == 70)
     assert ("bug of prunecheck" in said.err) == (code == 70)
     assert str(error) in said.err
 
 
-def test_a_study_that_is_wrong_writes_nothing(desk: Desk, tmp_path: Path) -> None:
+def test_a_study_that_is_wrong_writes_nothing(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, "sparsites = [0.9]\n")
     for command in (["plan"], ["run"], ["run", "--masks-only"], ["report"]):
-        said = desk(*command, path)
+        said = cli(*command, path)
         assert (said.code, said.out) == (2, "")
         assert "study.toml: sparsites" in said.err
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_control_characters_in_a_message_are_harmless(desk: Desk, tmp_path: Path) -> None:
+def test_control_characters_in_a_message_are_harmless(cli: Cli, tmp_path: Path) -> None:
     write(tmp_path, "model = 3", "a\x1b[31m.toml")
     for arguments in (["plan", "a\x1b[31m.toml"], ["plan", "b\x1b[31m.toml"], ["li\x1b[31mst"], ["counts", "\x1b[31m"]):
-        said = desk(*arguments, *(["--sparsity", "0.9"] if arguments[0] == "counts" else []))
+        said = cli(*arguments, *(["--sparsity", "0.9"] if arguments[0] == "counts" else []))
         assert said.code == 2
         assert "\x1b" not in said.err
 
@@ -155,10 +155,10 @@ def test_no_color_means_no_colour_even_where_colour_is_forced(arguments: list[st
 
 
 def test_sigterm_is_an_interruption_that_can_be_resumed(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(studies, "_checked", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-    said = desk("plan", write(tmp_path, BASE_TOML))
+    said = cli("plan", write(tmp_path, BASE_TOML))
     assert said.code == 75
     assert "same command" in said.err
 

@@ -8,15 +8,17 @@ from xml.etree import ElementTree
 import pytest
 
 import prunecheck
+from prunecheck.reporting import export
 from prunecheck.statistics import Row
-from tests.cli.desk import Desk, files, run
+from tests.cli.command import Cli, files, run
+from tests.runner import tiny
 from tests.statistics.makers import full
 
 COLUMNS = ["method", "check", "sparsity", "seed", "accuracy", "n_test"]
 
 
 def table(folder: Path, rows: list[Row], name: str = "results.csv") -> Path:
-    """The rows as a CSV file of anybody's."""
+    """The rows as a CSV file of results."""
     path = folder / name
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -26,38 +28,38 @@ def table(folder: Path, rows: list[Row], name: str = "results.csv") -> Path:
 
 
 @pytest.mark.parametrize(("drop", "strictly", "answer"), [(5.0, 0, "PASSES"), (0.0, 1, "FAILS")])
-def test_a_verdict_on_anybodys_numbers(desk: Desk, tmp_path: Path, drop: float, strictly: int, answer: str) -> None:
+def test_a_verdict_on_anybodys_numbers(cli: Cli, tmp_path: Path, drop: float, strictly: int, answer: str) -> None:
     path = table(tmp_path, full(snip=drop))
-    said = desk("verdict", path, "--json")
+    said = cli("verdict", path, "--json")
     assert (said.code, said.err) == (0, "")
     document = json.loads(said.out)
     assert document == prunecheck.verdict(path).to_dict()
     (snip,) = [method for method in document["methods"] if method["method"] == "snip"]
     assert snip["verdict"] == answer
-    assert desk("verdict", path, "--strict").code == strictly
-    assert f"snip: {answer.lower()}" in desk("verdict", path).out
+    assert cli("verdict", path, "--strict").code == strictly
+    assert f"snip: {answer.lower()}" in cli("verdict", path).out
 
 
-def test_an_open_verdict_is_4_where_strict(desk: Desk, tmp_path: Path) -> None:
+def test_an_open_verdict_is_4_where_strict(cli: Cli, tmp_path: Path) -> None:
     path = table(tmp_path, full(snip=0.6, seeds=3))
-    assert desk("verdict", path, "--strict", "--margin", "0.5").code == 4
-    assert desk("verdict", path, "--margin", "0.5").code == 0
+    assert cli("verdict", path, "--strict", "--margin", "0.5").code == 4
+    assert cli("verdict", path, "--margin", "0.5").code == 0
 
 
-def test_the_margin_is_taken(desk: Desk, tmp_path: Path) -> None:
+def test_the_margin_is_taken(cli: Cli, tmp_path: Path) -> None:
     path = table(tmp_path, full(snip=5.0))
-    document = json.loads(desk("verdict", path, "--json", "--margin", "0.75").out)
+    document = json.loads(cli("verdict", path, "--json", "--margin", "0.75").out)
     assert document["margin"] == 0.75
     assert document == prunecheck.verdict(path, margin=0.75).to_dict()
     for margin in ("0", "-1", "nan", "inf"):
-        said = desk("verdict", path, "--margin", margin)
+        said = cli("verdict", path, "--margin", margin)
         assert (said.code, said.out) == (2, ""), margin
         assert "margin" in said.err
 
 
-def test_the_page_and_the_junit_file(desk: Desk, tmp_path: Path) -> None:
+def test_the_page_and_the_junit_file(cli: Cli, tmp_path: Path) -> None:
     path = table(tmp_path, full(snip=0.0))
-    said = desk("verdict", path, "--out", "here", "--junit", "verdicts.xml")
+    said = cli("verdict", path, "--out", "here", "--junit", "verdicts.xml")
     assert said.code == 0
     assert said.err.strip() == f"report: {Path('here') / 'index.html'}"
     assert "snip" in (tmp_path / "here" / "index.html").read_text("utf-8")
@@ -67,12 +69,12 @@ def test_the_page_and_the_junit_file(desk: Desk, tmp_path: Path) -> None:
     assert suite.findall(".//failure")
 
 
-def test_a_report_that_cannot_be_written_is_the_disks_fault(desk: Desk, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_the_disks_fault(cli: Cli, tmp_path: Path) -> None:
     path = table(tmp_path, full(snip=0.0))
     (tmp_path / "file").write_text("")
     before = files(tmp_path)
-    assert desk("verdict", path, "--out", "file").code == 74
-    assert desk("verdict", path, "--junit", tmp_path / "nowhere" / "x.xml").code == 74
+    assert cli("verdict", path, "--out", "file").code == 74
+    assert cli("verdict", path, "--junit", tmp_path / "nowhere" / "x.xml").code == 74
     assert files(tmp_path) == before
 
 
@@ -90,21 +92,21 @@ def test_a_report_that_cannot_be_written_is_the_disks_fault(desk: Desk, tmp_path
     ],
     ids=["empty", "columns missing", "no rows", "percent", "sparsity in percent", "no seed", "no text", "binary"],
 )
-def test_a_table_that_is_none(desk: Desk, tmp_path: Path, content: bytes, says: str) -> None:
+def test_a_table_that_is_none(cli: Cli, tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "results.csv"
     path.write_bytes(content)
-    said = desk("verdict", path, "--out", "here")
+    said = cli("verdict", path, "--out", "here")
     assert (said.code, said.out) == (2, "")
     assert says in said.err
     assert len(said.err.splitlines()) <= 3
     assert files(tmp_path) == [path]
 
 
-def test_hostile_names_in_a_table_are_harmless(desk: Desk, tmp_path: Path) -> None:
+def test_hostile_names_in_a_table_are_harmless(cli: Cli, tmp_path: Path) -> None:
     rows = full(snip=0.0)
     for name in ("sn\x1b[31mip", "[red]snip", "[/]snip", "\x1b]0;title\x07"):
         named = [Row(name if row.method == "snip" else row.method, *_rest(row)) for row in rows]
-        said = desk("verdict", table(tmp_path, named), "--out", "here")
+        said = cli("verdict", table(tmp_path, named), "--out", "here")
         assert said.code in (0, 2), name
         assert not {"\x1b", "\x07"} & set(said.out + said.err), name
 
@@ -121,3 +123,46 @@ def test_a_verdict_without_colour_and_for_nobody(tmp_path: Path) -> None:
     assert "\x1b[3" not in plain.stdout.replace("\x1b[3m", "")  # italics are no colour
     piped = run("verdict", path, env={"NO_COLOR": "", "FORCE_COLOR": ""})
     assert "\x1b" not in piped.stdout
+
+
+FILES = ["accuracy.tex", "effects.svg", "methods.tex", "references.bib", "results.csv", "tables.md", "verdicts.tex"]
+
+
+def test_a_papers_folder_from_anybodys_numbers(cli: Cli, tmp_path: Path) -> None:
+    path = table(tmp_path, full(snip=5.0))
+    said = cli("paper", path, "--to", "paper", "--formats", "svg", "--parquet")
+    assert said.code == 0, said.err
+    written = sorted(one.name for one in (tmp_path / "paper").iterdir())
+    assert written == sorted([*FILES, "accuracy.svg", "results.parquet"])
+    assert sorted(Path(line).name for line in said.out.split()) == written
+    assert r"\input{verdicts}" in said.err
+    with (tmp_path / "paper" / "results.csv").open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    from pyarrow.parquet import read_table
+
+    rows = read_table(tmp_path / "paper" / "results.parquet").to_pylist()
+    assert [(r["method"], r["check"], r["seed"], r["accuracy"]) for r in rows] == [
+        (r["method"], r["check"], int(r["seed"]), float(r["accuracy"])) for r in lines
+    ]
+
+
+def test_a_study_that_was_not_run_has_no_paper(cli: Cli, tmp_path: Path) -> None:
+    from prunecheck.study.toml import to_toml
+
+    (tmp_path / "study.toml").write_text(to_toml(tiny.study()))
+    said = cli("paper", "study.toml", "--to", "paper")
+    assert said.code == 2
+    assert "run it first" in said.err
+    assert not (tmp_path / "paper").exists()
+
+
+def test_mistakes_are_said_before_anything_is_written(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = table(tmp_path, full(snip=5.0))
+    said = cli("paper", path, "--to", "paper", "--formats", "svg,pgn")
+    assert (said.code, "Did you mean 'png'?" in said.err) == (2, True)
+    monkeypatch.setattr(export, "find_spec", lambda _name: None)
+    said = cli("paper", path, "--to", "paper", "--parquet")
+    assert (said.code, "pip install 'prunecheck[parquet]'" in said.err) == (2, True)
+    assert not (tmp_path / "paper").exists()

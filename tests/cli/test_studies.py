@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from prunecheck.runner import trackers
 from prunecheck.study import load_study, make_plan
-from tests.cli.desk import Desk, files
+from tests.cli.command import Cli, files
+from tests.runner import tiny
 from tests.study.studies import BASE_TOML, study_text, write
 
 PLUGIN = """\
@@ -18,46 +20,46 @@ def upside_down(scores):
 """
 
 
-def test_init_writes_a_study_that_can_be_planned(desk: Desk, tmp_path: Path) -> None:
-    said = desk("init")
+def test_init_writes_a_study_that_can_be_planned(cli: Cli, tmp_path: Path) -> None:
+    said = cli("init")
     assert (said.code, said.out) == (0, "")
     assert "prunecheck plan study.toml" in said.err
     assert make_plan(load_study(tmp_path / "study.toml")).trainings > 0
 
 
-def test_init_copies_a_shipped_study(desk: Desk, tmp_path: Path) -> None:
-    said = desk("init", "mine.toml", "--template", "ratios-cpu")
+def test_init_copies_a_shipped_study(cli: Cli, tmp_path: Path) -> None:
+    said = cli("init", "mine.toml", "--template", "ratios-cpu")
     assert (said.code, said.out) == (0, "")
     assert load_study(tmp_path / "mine.toml").name == "ratios-cpu"
-    said = desk("init", "other.toml", "--template", "ratio-cpu")
+    said = cli("init", "other.toml", "--template", "ratio-cpu")
     assert said.code == 2
     assert "'ratios-cpu'" in said.err
     assert not (tmp_path / "other.toml").exists()
 
 
-def test_init_overwrites_only_when_told(desk: Desk, tmp_path: Path) -> None:
+def test_init_overwrites_only_when_told(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, "mine", "mine.toml")
-    said = desk("init", path)
+    said = cli("init", path)
     assert (said.code, said.out) == (2, "")
     assert "--force" in said.err
     assert path.read_text() == "mine"
-    assert desk("init", path, "--force").code == 0
+    assert cli("init", path, "--force").code == 0
     assert path.read_text() != "mine"
 
 
-def test_init_takes_no_folder_and_no_place_that_cannot_be(desk: Desk, tmp_path: Path) -> None:
+def test_init_takes_no_folder_and_no_place_that_cannot_be(cli: Cli, tmp_path: Path) -> None:
     for force in ([], ["--force"]):
-        said = desk("init", tmp_path, *force)
+        said = cli("init", tmp_path, *force)
         assert said.code == 2
         assert "is a folder" in said.err
-    said = desk("init", tmp_path / "nowhere" / "study.toml")
+    said = cli("init", tmp_path / "nowhere" / "study.toml")
     assert (said.code, said.out) == (74, "")
     assert files(tmp_path) == []
 
 
-def test_a_plan_says_what_will_be_trained(desk: Desk, tmp_path: Path) -> None:
+def test_a_plan_says_what_will_be_trained(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, BASE_TOML)
-    said = desk("plan", path)
+    said = cli("plan", path)
     plan = make_plan(load_study(path))
     lines = dict(line.split(maxsplit=1) for line in said.out.splitlines())
     assert (said.code, said.err) == (0, "")
@@ -68,9 +70,9 @@ def test_a_plan_says_what_will_be_trained(desk: Desk, tmp_path: Path) -> None:
     assert files(tmp_path) == [path], "a plan writes nothing"
 
 
-def test_a_plan_as_json(desk: Desk, tmp_path: Path) -> None:
+def test_a_plan_as_json(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, BASE_TOML)
-    document = json.loads(desk("plan", path, "--json").out)
+    document = json.loads(cli("plan", path, "--json").out)
     plan = make_plan(load_study(path))
     assert document["schema_version"] == 1
     assert document["study"] == "study"
@@ -85,30 +87,30 @@ def test_a_plan_as_json(desk: Desk, tmp_path: Path) -> None:
     assert document["workers"] >= 1
 
 
-def test_a_plan_of_an_adaptive_study_says_the_most_it_can_come_to(desk: Desk, tmp_path: Path) -> None:
+def test_a_plan_of_an_adaptive_study_says_the_most_it_can_come_to(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, BASE_TOML)
-    document = json.loads(desk("plan", path, "--json", "--set", "seeds=auto", "--set", "max_seeds=5").out)
-    fixed = json.loads(desk("plan", path, "--json", "--set", "seeds=3").out)
-    most = json.loads(desk("plan", path, "--json", "--set", "seeds=5").out)
+    document = json.loads(cli("plan", path, "--json", "--set", "seeds=auto", "--set", "max_seeds=5").out)
+    fixed = json.loads(cli("plan", path, "--json", "--set", "seeds=3").out)
+    most = json.loads(cli("plan", path, "--json", "--set", "seeds=5").out)
     assert document["trainings"] == fixed["trainings"]
     assert document["most_trainings"] == most["trainings"]
-    assert "at most" in desk("plan", path, "--set", "seeds=auto").out
+    assert "at most" in cli("plan", path, "--set", "seeds=auto").out
 
 
-def test_set_changes_the_study(desk: Desk, tmp_path: Path) -> None:
+def test_set_changes_the_study(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, BASE_TOML)
-    out = desk("plan", path, "--set", "training.epochs=3", "--set", "methods=['random_ticket']").out
+    out = cli("plan", path, "--set", "training.epochs=3", "--set", "methods=['random_ticket']").out
     assert "3 epochs" in out
     assert "random_ticket" in out
     assert "snip" not in out
-    said = desk("plan", path, "--set", "training.epoch=3")
+    said = cli("plan", path, "--set", "training.epoch=3")
     assert said.code == 2
     assert "'epochs'" in said.err
 
 
-def test_names_are_shown_without_control_characters(desk: Desk, tmp_path: Path) -> None:
+def test_names_are_shown_without_control_characters(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, study_text('model = "some:\\u001b[31mnet\\nx"'))
-    said = desk("plan", path)
+    said = cli("plan", path)
     assert said.code == 0
     assert "\x1b" not in said.out
     assert "some:" in said.out
@@ -117,37 +119,37 @@ def test_names_are_shown_without_control_characters(desk: Desk, tmp_path: Path) 
 @pytest.mark.parametrize(
     "command", [["plan"], ["plan", "--json"], ["report"], ["run", "--masks-only", "--workers", "1"]]
 )
-def test_the_plugin_files_that_were_loaded_are_named(desk: Desk, tmp_path: Path, command: list[str]) -> None:
+def test_the_plugin_files_that_were_loaded_are_named(cli: Cli, tmp_path: Path, command: list[str]) -> None:
     plugin = write(tmp_path, PLUGIN, "mine.py")
     path = write(tmp_path, study_text('plugins = ["mine.py"]\nchecks = ["upside_down"]\nmethods = ["snip"]\nseeds = 1'))
-    said = desk(*command, path)
+    said = cli(*command, path)
     first = said.err.splitlines()[0]
     assert first == f"plug-in files loaded: {plugin}"
     assert "plug-in" not in said.out
     assert said.code == (2 if command == ["report"] else 0)
 
 
-def test_masks_only_compares_masks_and_names_what_needs_training(desk: Desk, tmp_path: Path) -> None:
+def test_masks_only_compares_masks_and_names_what_needs_training(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, study_text('checks = ["layerwise_rearrange"]\nseeds = 1'))
-    said = desk("run", path, "--masks-only", "--workers", "1", "--json")
+    said = cli("run", path, "--masks-only", "--workers", "1", "--json")
     document = json.loads(said.out)
     assert said.code == 0
     assert document["left_out"] == ["lr_rewinding"]
     (cell,) = document["cells"]
     assert (cell["method"], cell["check"], cell["sparsity"]) == ("snip", "layerwise_rearrange", 0.9)
     assert abs(cell["iou"] - cell["chance_iou"]) < 0.05
-    table = desk("run", path, "--masks-only", "--workers", "1").out
+    table = cli("run", path, "--masks-only", "--workers", "1").out
     assert "left out, they need training: lr_rewinding" in table
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_small_study_from_end_to_end(desk: Desk, tmp_path: Path) -> None:
+def test_a_small_study_from_end_to_end(cli: Cli, tmp_path: Path) -> None:
     text = study_text(
         'methods = ["snip"]\nchecks = ["layerwise_rearrange"]\nseeds = 3\n'
         'data = {name = "digits", train_size = 200, test_size = 100}\n[training]\nepochs = 1'
     )
     path = write(tmp_path, text, "small.toml")
-    said = desk("run", path, "--workers", "1", "--json", "--out", "here")
+    said = cli("run", path, "--workers", "1", "--json", "--out", "here")
     document = json.loads(said.out)
     assert said.code == 0
     assert document["trainings_run"] == 9
@@ -155,22 +157,36 @@ def test_a_small_study_from_end_to_end(desk: Desk, tmp_path: Path) -> None:
     assert document["page"] == str(Path("here") / "index.html")
     assert {"index.html", "results.csv", "verdicts.json"} <= {found.name for found in (tmp_path / "here").iterdir()}
 
-    again = desk("run", path, "--workers", "1", "--out", "here")
+    again = cli("run", path, "--workers", "1", "--out", "here")
     assert "9 in all, 0 run now" in again.out
-    assert desk("report", path, "--out", "there").code == 0
+    assert cli("report", path, "--out", "there").code == 0
     assert (tmp_path / "there" / "results.csv").read_bytes() == (tmp_path / "here" / "results.csv").read_bytes()
 
-    planned = json.loads(desk("plan", path, "--json").out)
+    planned = json.loads(cli("plan", path, "--json").out)
     assert (planned["trainings"], planned["trainings_to_run"], planned["to_run"]) == (9, 0, {})
-    assert "nothing to run" in desk("plan", path).out
-    assert desk("run", path, "--workers", "1", "--strict", "--out", "here", "--junit", "junit.xml").code in (1, 4)
+    assert "nothing to run" in cli("plan", path).out
+    assert cli("run", path, "--workers", "1", "--strict", "--out", "here", "--junit", "junit.xml").code in (1, 4)
     assert "<testsuite" in (tmp_path / "junit.xml").read_text()
 
 
-def test_results_that_cannot_be_written_are_found_out_before_anything_is_trained(desk: Desk, tmp_path: Path) -> None:
+def test_results_that_cannot_be_written_are_found_out_before_anything_is_trained(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, study_text('methods = ["random_ticket"]\nchecks = ["layerwise_rearrange"]\nseeds = 1'))
     (tmp_path / "file").touch()
-    said = desk("run", path, "--out", "file", "--workers", 1)
+    said = cli("run", path, "--out", "file", "--workers", 1)
     assert (said.code, said.out) == (74, "")
     assert "file" in said.err
     assert not (tmp_path / "store" / "objects").exists()
+
+
+def test_a_tracker_that_is_not_installed_is_said_before_anything_is_trained(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prunecheck.study.toml import to_toml
+
+    (tmp_path / "study.toml").write_text(to_toml(tiny.study()))
+    monkeypatch.setattr(trackers, "find_spec", lambda _name: None)
+    said = cli("run", "study.toml", "--tracker", "wandb")
+    assert said.code == 2
+    assert "pip install 'prunecheck[wandb]'" in said.err
+    assert not (tmp_path / "runs").exists()
+    assert "Did you mean 'wandb'?" in cli("run", "study.toml", "--tracker", "wandbb").err

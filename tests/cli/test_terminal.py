@@ -17,7 +17,7 @@ from prunecheck.runner.study_run import run_study
 from prunecheck.runner.workspace import Workspace
 from prunecheck.store import Store
 from prunecheck.study import load_study, make_plan
-from tests.cli.desk import run
+from tests.cli.command import run
 from tests.cli.terminal import PROGRAM, Terminal, open_terminal
 from tests.runner import tiny
 from tests.runner.test_signals import as_toml

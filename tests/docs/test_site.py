@@ -99,7 +99,7 @@ def test_a_command_or_option_without_words_is_an_omission(monkeypatch: pytest.Mo
         """Do something."""
 
     app.command(planted)
-    monkeypatch.setattr(commands, "make_app", lambda: app)
+    monkeypatch.setattr(commands, "build", lambda: app)
     with pytest.raises(Undocumented, match="prunecheck planted --twice"):
         commands.markdown()
     planted.__doc__ = "Do something.\n\nParameters\n----------\ntwice\n    Do it again."

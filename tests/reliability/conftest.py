@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import desk
+from tests.cli.conftest import cli
 from tests.reliability.trial import RUN, Zygote, artefacts, new_trial, results
 
-__all__ = ["desk"]
+__all__ = ["cli"]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.desk import Desk
+from tests.cli.command import Cli
 from tests.data.makers import cut
 from tests.reliability.bad_data import BAD_DATA, BadData, pictures
 from tests.study.studies import write
@@ -44,10 +44,10 @@ def study_of(lines: str, **fields: str) -> str:
     return f"{text}\n{TRAINING if not bracket else TRAINING.strip() + tables}\n"
 
 
-def assert_refused(desk: Desk, folder: Path, text: str, says: list[str]) -> None:
+def assert_refused(cli: Cli, folder: Path, text: str, says: list[str]) -> None:
     path = write(folder, text)
     before = {p for p in folder.rglob("*") if "__pycache__" not in p.parts}
-    said = desk("run", path, "--workers", 1, "--out", folder / "out")
+    said = cli("run", path, "--workers", 1, "--out", folder / "out")
     assert said.code == 2, said.err
     assert said.out == ""
     assert len(said.err.strip().splitlines()) <= 3, said.err
@@ -59,31 +59,31 @@ def assert_refused(desk: Desk, folder: Path, text: str, says: list[str]) -> None
 
 
 @pytest.mark.parametrize("case", PLUGINS, ids=[case["name"] for case in PLUGINS])
-def test_a_bad_plugin(case: dict[str, Any], desk: Desk, tmp_path: Path) -> None:
+def test_a_bad_plugin(case: dict[str, Any], cli: Cli, tmp_path: Path) -> None:
     fields = {}
     if "plugin" in case:
         write(tmp_path, IMPORTS + case["plugin"], "plug.py")
         fields = {"plugins": '["plug.py"]'} | ({} if "lines" in case else {"methods": '["mine"]'})
-    assert_refused(desk, tmp_path, study_of(case.get("lines", ""), **fields), case["says"])
+    assert_refused(cli, tmp_path, study_of(case.get("lines", ""), **fields), case["says"])
 
 
 @pytest.mark.parametrize("case", MODELS, ids=[case["name"] for case in MODELS])
-def test_a_bad_network(case: dict[str, Any], desk: Desk, tmp_path: Path) -> None:
+def test_a_bad_network(case: dict[str, Any], cli: Cli, tmp_path: Path) -> None:
     write(tmp_path, "import torch\nfrom torch import nn\n\n" + case.get("nets", ""), "nets.py")
     model = case.get("model", "nets.py:net")
-    assert_refused(desk, tmp_path, study_of(case.get("lines", ""), model=f'"{model}"'), case["says"])
+    assert_refused(cli, tmp_path, study_of(case.get("lines", ""), model=f'"{model}"'), case["says"])
 
 
 @pytest.mark.parametrize("case", BAD_DATA, ids=[case.name for case in BAD_DATA])
-def test_bad_data(case: BadData, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_data(case: BadData, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PRUNECHECK_DATA", raising=False)
     cut(monkeypatch, "mnist", 40, 20)
     case.spoil(tmp_path)
-    assert_refused(desk, tmp_path, study_of(case.lines), list(case.says))
+    assert_refused(cli, tmp_path, study_of(case.lines), list(case.says))
 
 
 def test_what_all_of_them_spoil_is_good_and_there_are_enough(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The study, plug-ins of each kind, a network and pictures, none of them wrong, get as far as the first step."""
     assert min(len(PLUGINS), len(MODELS), len(BAD_DATA)) >= 15
@@ -104,7 +104,7 @@ def test_what_all_of_them_spoil_is_good_and_there_are_enough(
     folder = 'data = { name = "folder", root = "pictures", size = 8 }'
     for lines in ("", mine, folder, 'model = "nets.py:net"'):
         begun.clear()
-        said = desk("run", write(tmp_path, study_of(lines)), "--workers", 1, "--out", tmp_path / "out")
+        said = cli("run", write(tmp_path, study_of(lines)), "--workers", 1, "--out", tmp_path / "out")
         assert begun, said.err
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from prunecheck.runner import space
 from prunecheck.store import Store
-from tests.cli.desk import Desk
+from tests.cli.command import Cli
 from tests.reliability.conftest import Undisturbed
 from tests.reliability.trial import RUN, Zygote, artefacts, commits, new_trial, results
 
@@ -29,11 +29,11 @@ def test_a_file_that_does_not_fit(limit: int, zygote: Zygote, undisturbed: Undis
 
 
 def test_too_little_space_is_said_before_anything_is_trained(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = new_trial(tmp_path / "trial") / "s.toml"
     monkeypatch.setattr(Store, "free_bytes", lambda _: space.RESERVE)
-    said = desk("run", path, "--workers", "1")
+    said = cli("run", path, "--workers", "1")
     assert (said.code, said.out) == (74, "")
     assert len(said.err.splitlines()) == 1
     assert "has 100 MB free; this study needs about 100 MB" in said.err or "Free some space" in said.err
@@ -41,8 +41,8 @@ def test_too_little_space_is_said_before_anything_is_trained(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_finished_study_needs_no_space(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_study_needs_no_space(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = new_trial(tmp_path / "trial") / "s.toml"
-    assert desk("run", path, "--workers", "1").code == 0
+    assert cli("run", path, "--workers", "1").code == 0
     monkeypatch.setattr(Store, "free_bytes", lambda _: 0)
-    assert desk("run", path, "--workers", "1").code == 0
+    assert cli("run", path, "--workers", "1").code == 0

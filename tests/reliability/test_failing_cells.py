@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.desk import Desk
+from tests.cli.command import Cli
 from tests.reliability.trial import new_trial
 from tests.runner import tiny
 
@@ -48,12 +48,12 @@ def suicidal(weights):
 """None of them fails when it is tried before the run."""
 
 
-def run_with(names: list[str], workers: int, desk: Desk, folder: Path) -> tuple[int, str, set[str]]:
+def run_with(names: list[str], workers: int, cli: Cli, folder: Path) -> tuple[int, str, set[str]]:
     """Exit code, stderr, and the methods that have results in the end."""
     path = new_trial(folder / "trial", ("snip", *names)) / "s.toml"
     path.write_text(f'plugins = ["plug.py"]\n{path.read_text()}')
     tiny.plugin(path.parent, PLUGIN)
-    said = desk("run", path, "--workers", workers, "--out", folder / "out")
+    said = cli("run", path, "--workers", workers, "--out", folder / "out")
     with (folder / "out" / "results.csv").open(encoding="utf-8") as file:
         return said.code, said.err, {row["method"] for row in csv.DictReader(file)}
 
@@ -66,8 +66,8 @@ def run_with(names: list[str], workers: int, desk: Desk, folder: Path) -> tuple[
         ("reckless", "SystemExit: 0"),
     ],
 )
-def test_a_method_that_fails_takes_nobody_along(name: str, reason: str, desk: Desk, tmp_path: Path) -> None:
-    code, err, finished = run_with([name], 1, desk, tmp_path)
+def test_a_method_that_fails_takes_nobody_along(name: str, reason: str, cli: Cli, tmp_path: Path) -> None:
+    code, err, finished = run_with([name], 1, cli, tmp_path)
     assert code == 3
     assert "steps failed; the others are finished and in" in err
     assert name in err
@@ -78,8 +78,8 @@ def test_a_method_that_fails_takes_nobody_along(name: str, reason: str, desk: De
 
 
 @pytest.mark.slow
-def test_a_method_that_kills_its_worker_takes_nobody_along(desk: Desk, tmp_path: Path) -> None:
-    code, err, finished = run_with(["suicidal", "random_ticket"], 2, desk, tmp_path)
+def test_a_method_that_kills_its_worker_takes_nobody_along(cli: Cli, tmp_path: Path) -> None:
+    code, err, finished = run_with(["suicidal", "random_ticket"], 2, cli, tmp_path)
     assert code == 3
     assert "suicidal" in err
     assert "its worker process died twice" in err

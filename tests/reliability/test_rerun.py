@@ -16,7 +16,7 @@ from prunecheck.runner.study_run import report_study
 from prunecheck.runner.verify import Rerun, parse_share, rerun
 from prunecheck.store import Store
 from prunecheck.study import make_plan
-from tests.cli.desk import Desk
+from tests.cli.command import Cli
 from tests.reliability.trial import new_trial
 from tests.runner import tiny
 
@@ -135,22 +135,22 @@ def test_what_is_no_share(text: str) -> None:
     assert "\x1b" not in str(caught.value)
 
 
-def test_at_the_desk(desk: Desk, tmp_path: Path) -> None:
+def test_at_the_desk(cli: Cli, tmp_path: Path) -> None:
     path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
-    said = desk("verify", path)
+    said = cli("verify", path)
     assert (said.code, "run it first" in said.err) == (2, True)
-    assert desk("run", path, "--workers", 1).code == 0
-    said = desk("verify", path, "--rerun", "50%", "--workers", 1)
+    assert cli("run", path, "--workers", 1).code == 0
+    said = cli("verify", path, "--rerun", "50%", "--workers", 1)
     assert said.code == 0
     assert "all equal" in said.out
-    document = json.loads(desk("verify", path, "--rerun", "10%", "--workers", 1, "--json").out)
+    document = json.loads(cli("verify", path, "--rerun", "10%", "--workers", 1, "--json").out)
     assert document["ok"]
     store = Store.open(tmp_path / "store")
     for key in list(store.keys()):
         files = {name: store.read(key, name) for name in store.names(key)}
         store.drop(key)
         store.commit(key, files | {"another.json": b"{}"})
-    said = desk("verify", path, "--rerun", "20%", "--workers", 1)
+    said = cli("verify", path, "--rerun", "20%", "--workers", 1)
     assert said.code == 3
     assert "different: " in said.err
-    assert desk("verify", path, "--rerun", "no").code == 2
+    assert cli("verify", path, "--rerun", "no").code == 2

@@ -1,24 +1,30 @@
-"""What there is: methods, checks, models, data sets, allocations, studies; counts of a model; the schema of a study."""
+"""Lists of names, counts of a model, presets, the schema of a study file, and what this machine offers."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
 
-from cyclopts import Parameter
+from cyclopts import App
 
-from prunecheck.cli import completers
-from prunecheck.cli.console import print_columns, print_json
+from prunecheck import api
+from prunecheck.cli.console import open_store, print_columns, print_json
+from prunecheck.cli.options import Allocation, Flag, Json, Model, Preset, StorePath
+from prunecheck.resources import study_names, study_question
+from prunecheck.text import byte_size, parse_sparsity
 
-Flag = Annotated[bool, Parameter(negative="", show_default=False)]
-Model = Annotated[str, Parameter(completer=completers.models)]
-Allocation = Annotated[str, Parameter(completer=completers.allocations)]
-Preset = Annotated[str | None, Parameter(completer=completers.presets)]
 Kind = Literal["methods", "checks", "models", "datasets", "allocations", "presets", "recipes", "studies"]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-def list_(kind: Kind, *, json: Flag = False) -> None:
-    """List what a study can name, one a line, the name first.
+def list_(kind: Kind, *, json: Json = False) -> None:
+    """List the names a study file can use, one per line.
 
     Example: prunecheck list methods
 
@@ -26,8 +32,6 @@ def list_(kind: Kind, *, json: Flag = False) -> None:
     ----------
     kind
         methods, checks, models, datasets, allocations, presets, recipes or studies.
-    json
-        Print one JSON document instead.
     """
     entries = _entries(kind)
     if json:
@@ -40,7 +44,6 @@ def _entries(kind: Kind) -> list[tuple[str, str]]:
     from prunecheck import data, models
     from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
     from prunecheck.pruning.presets import PRESETS
-    from prunecheck.resources import study_names, study_question
     from prunecheck.training.recipe import RECIPES
 
     if kind == "models":
@@ -65,17 +68,15 @@ def counts(
     channels: int = 3,
     image_size: int = 32,
     allocate: Allocation = "smart_ratio",
-    preset: Preset = None,
-    json: Flag = False,
+    preset: Preset | None = None,
+    json: Json = False,
 ) -> None:
-    """Show how many weights every layer of a model keeps, without data and without training.
+    """Show how many weights every layer of a model keeps. Needs no data and no training.
 
     Example: prunecheck counts resnet32 --sparsity 98% --preset official
 
     Parameters
     ----------
-    model
-        A name from `prunecheck list models`, `torchvision:NAME`, `timm:NAME` or `package.module:function`.
     sparsity
         Fraction of weights removed: 0.98 or 98%.
     classes
@@ -87,13 +88,8 @@ def counts(
     allocate
         A name from `prunecheck list allocations`.
     preset
-        Count as a published code does, e.g. official.
-    json
-        Print one JSON document instead.
+        Count as a published implementation does, e.g. official.
     """
-    from prunecheck import api
-    from prunecheck.text import parse_sparsity
-
     layers = api.counts(
         model, sparsity, allocate=allocate, classes=classes, channels=channels, image_size=image_size, preset=preset
     )
@@ -125,3 +121,125 @@ def schema() -> None:
     from prunecheck.study import Study
 
     print(json.dumps(Study.model_json_schema(), indent=2))
+
+
+presets = App(
+    name="presets",
+    help="Show and compare how published implementations count, break ties and score.",
+    group_commands="Commands",
+)
+
+
+@presets.command
+def show(name: Preset, *, json: Json = False) -> None:
+    """Print every choice of one preset.
+
+    Example: prunecheck presets show official
+
+    Parameters
+    ----------
+    name
+        A name from `prunecheck list presets`, or `none` for prunecheck without one.
+    """
+    from prunecheck.pruning.presets import facts_in_brief
+
+    table = facts_in_brief(name)
+    if json:
+        print_json({"schema_version": 1, "preset": name, "choices": table})
+    else:
+        print_columns(list(table.items()))
+
+
+@presets.command
+def diff(first: Preset, second: Preset, *, json: Json = False) -> None:
+    """Print the choices in which two presets differ.
+
+    Example: prunecheck presets diff official none
+
+    Parameters
+    ----------
+    first
+        A name from `prunecheck list presets`, or `none` for prunecheck without one.
+    second
+        Another one.
+    """
+    from prunecheck.pruning.presets import difference
+
+    rows = difference(first, second)
+    if json:
+        fields = [{"choice": choice, "first": one, "second": other} for choice, one, other in rows]
+        print_json({"schema_version": 1, "first": first, "second": second, "different": fields})
+    elif rows:
+        print_columns([("", first, second), *rows])
+    else:
+        print(f"{first} and {second} make the same choices")
+
+
+def doctor(*, torch: Flag = False, store: StorePath = None, json: Json = False) -> None:
+    """Show versions, cores, the store and its disk, and which optional packages are installed.
+
+    Example: prunecheck doctor --torch
+
+    Parameters
+    ----------
+    torch
+        Also import torch (takes seconds) and list its devices.
+    """
+    facts = {**_software(), **_machine(store)}
+    if torch:
+        facts |= _devices()
+    if json:
+        print_json({"schema_version": 1, **facts})
+    else:
+        print_columns(list(facts.items()))
+
+
+def _software() -> dict[str, str]:
+    optional = {
+        "numba": "no sparse backend",
+        "pyarrow": "no parquet data sets",
+        "torchvision": "no torchvision: models",
+        "timm": "no timm: models",
+    }
+    browser = next((name for name in BROWSERS if shutil.which(name)), None)
+    return {
+        "prunecheck": _version("prunecheck") or "run from its source",
+        "python": platform.python_version(),
+        "torch": _version("torch") or "missing",
+        "numpy": _version("numpy") or "missing",
+        **{name: _version(name) or f"not installed ({without})" for name, without in optional.items()},
+        "browser": browser or "none found (only the tests of the report's page use one)",
+    }
+
+
+def _machine(store: Path | None) -> dict[str, str]:
+    from prunecheck.store import sizes
+
+    found = open_store(store)
+    held = sizes(found)
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": str(api.usable_cores()),
+        "store": str(found.root),
+        "store holds": f"{held.artefacts} artefacts, {byte_size(held.artefact_bytes)}",
+        "free on its disk": byte_size(found.free_bytes()),
+    }
+
+
+def _devices() -> dict[str, str]:
+    import torch
+
+    if not torch.cuda.is_available():
+        return {"devices": "cpu"}
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {"devices": ", ".join(["cpu", *(f"cuda:{i} ({name})" for i, name in enumerate(names))])}
+
+
+def _version(package: str) -> str | None:
+    """Its installed version, without importing it."""
+    if find_spec(package) is None:
+        return None
+    try:
+        return installed_version(package)
+    except PackageNotFoundError:
+        return None

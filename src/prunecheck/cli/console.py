@@ -1,4 +1,4 @@
-"""How the desk speaks: one console for results, one for everything else."""
+"""Console output: results on stdout, messages on stderr; and the store that a command works on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+
+from prunecheck.text import printable_line, printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from prunecheck.store import Store
 
 
 def out() -> Console:
@@ -24,25 +29,25 @@ def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
     class Quiet(Console):
-        """Goes on in silence when nobody reads on; rich would exit with 1, which here means a failed method."""
+        """Continues silently when the pipe is closed; rich would exit with 1, which here means a failed method."""
 
         def on_broken_pipe(self) -> None:
             self.quiet = True
-            unplug(stream)
+            discard_output(stream)
 
     return Quiet(file=stream, highlight=False)
 
 
-def unplug(stream: TextIO) -> None:
-    """Let what is still to be written to a broken pipe go nowhere (the Python manual's note on SIGPIPE)."""
+def discard_output(stream: TextIO) -> None:
+    """Send further output to the null device once the pipe is closed (the Python manual's note on SIGPIPE)."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
-def plug_all() -> None:
-    """Give a process that was started without stdin, stdout or stderr somewhere to write to. Otherwise the next file it
-    opens would get that number, and what others print would go into it."""
+def open_standard_streams() -> None:
+    """Open the null device for each of stdin, stdout and stderr that the process was started without. Otherwise the
+    next file opened would get that descriptor, and printed text would be written into it."""
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(handle, True)
     os.close(handle)
@@ -52,30 +57,24 @@ def plug_all() -> None:
 
 
 def show_cursor(stream: TextIO) -> None:
-    """Undo what a bar that was interrupted while it was being tidied up leaves behind."""
+    """Show the cursor again after a progress bar was interrupted while it was being removed."""
     if stream.isatty():
         stream.write("\x1b[?25h")
         stream.flush()
 
 
-def harmless(text: str) -> str:
-    """*text* without control characters, which could move the cursor or colour what follows; lines are kept."""
-    lines = text.splitlines()
-    return "\n".join("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line) for line in lines)
-
-
-def complain(message: str, code: int) -> int:
-    """*message* on stderr, as far as that can be written; returns *code*."""
+def print_error(message: str, code: int) -> int:
+    """Print *message* on stderr, if it can be written to; returns *code*."""
     try:
-        print(f"prunecheck: {harmless(message)}", file=sys.stderr)
+        print(f"prunecheck: {printable_lines(message)}", file=sys.stderr)
     except OSError:
-        unplug(sys.stderr)
+        discard_output(sys.stderr)
     return code
 
 
 def note(message: str) -> None:
-    """*message* on stderr, on one line."""
-    print(harmless(" ".join(message.splitlines())), file=sys.stderr)
+    """Print *message* on stderr, on one line."""
+    print(printable_line(message, 100_000), file=sys.stderr)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -84,8 +83,16 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 def print_columns(rows: Sequence[Sequence[object]], right: frozenset[int] = frozenset()) -> None:
     """Plain aligned columns; those in *right* are flush right."""
-    texts = [[harmless(str(value)) for value in row] for row in rows]
+    texts = [[printable_lines(value) for value in row] for row in rows]
     widths = [max((len(row[i]) for row in texts), default=0) for i in range(len(texts[0]) if texts else 0)]
     for row in texts:
         cells = [t.rjust(w) if i in right else t.ljust(w) for i, (t, w) in enumerate(zip(row, widths, strict=True))]
         print("  ".join(cells).rstrip())
+
+
+def open_store(folder: Path | None) -> Store:
+    """The store in *folder*, or the default one."""
+    from prunecheck.runner.workspace import default_store
+    from prunecheck.store import Store
+
+    return Store.open(folder or default_store())

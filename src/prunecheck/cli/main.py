@@ -8,60 +8,49 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from prunecheck.cli.console import complain, out, plug_all, show_cursor, unplug
+from prunecheck.cli.console import discard_output, open_standard_streams, out, print_error, show_cursor
 from prunecheck.errors import Interrupted, PrunecheckError
 from prunecheck.runner.signals import terminated
 
-if TYPE_CHECKING:
-    from cyclopts import App
-
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""what writing to stdout can end with; files are written by those who say so themselves"""
-
-
-def make_app() -> App:
-    """The application, without running it."""
-    from prunecheck.cli.app import build
-
-    return build()
+"""errors of writing to stdout; errors of writing a file are reported where the file is written"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the desk and return (at the console script: exit with) its code."""
-    plug_all()
+    """Entry point; returns the exit code."""
+    open_standard_streams()
     signal.signal(signal.SIGTERM, terminated)
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         return _run(words)
     except (PrunecheckError, Interrupted) as error:
-        return complain(str(error), error.exit_code)
+        return print_error(str(error), error.exit_code)
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is left to be tidied up: another one ends it at once
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is left to clean up: a second Ctrl-C may end it
         show_cursor(sys.stderr)
-        return complain("Interrupted. All that was finished is kept: run the same command again to go on.", 130)
-    except BrokenPipeError:  # nobody reads on (`| head`): that is no failure
-        unplug(sys.stdout)
+        return print_error("Interrupted. Finished steps are kept: run the same command again to continue.", 130)
+    except BrokenPipeError:  # the reader closed the pipe (`| head`), which is not a failure
+        discard_output(sys.stdout)
         return 0
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
-            unplug(sys.stdout)
-            return complain(f"The output cannot be written: {error.strerror}.", 74)
+            discard_output(sys.stdout)
+            return print_error(f"The output cannot be written: {error.strerror}.", 74)
         traceback.print_exc()
-        return complain("This is a bug of prunecheck, not of your study. Please report it with the lines above.", 70)
+        return print_error("This is a bug of prunecheck, not of your study. Please report it with the lines above.", 70)
 
 
 def _run(words: list[str]) -> int:
-    """Imports here can be interrupted as anything else can."""
+    """Parse and run. Imported here, so that Ctrl-C during the import is handled too."""
     from cyclopts.exceptions import CycloptsError
+
+    from prunecheck.cli.app import build, usage_error
 
     helps = not words or not {"--help", "-h", "--version"}.isdisjoint(words)
     try:
-        code = make_app()(words, console=out() if helps else None, exit_on_error=False, print_error=False)
+        code = build()(words, console=out() if helps else None, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        from prunecheck.cli.helping import refusal
-
-        return complain(refusal(error), 2)
+        return print_error(usage_error(error), 2)
     return code if isinstance(code, int) else 0

@@ -1,16 +1,42 @@
-"""What a plan says about itself, torch-free."""
+"""What a study will do: the plan and its cost, the mask tier, and why a step runs."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunecheck.api import usable_cores
+from prunecheck import api
+from prunecheck.cli.console import err, open_store, print_columns, print_json
+from prunecheck.cli.options import DEFAULTS, Options, Out, Set, StorePath
+from prunecheck.errors import StudyError
+from prunecheck.text import byte_size, duration, percent, printable, printable_path
 
 if TYPE_CHECKING:
+    from prunecheck.store import Store
     from prunecheck.study import Study
+
+
+def plan(study: Path, *, options: Options = DEFAULTS) -> None:
+    """Show what a study will train, what is shared, what is there already and how long it should take.
+
+    Example: prunecheck plan study.toml --set seeds=5
+
+    Parameters
+    ----------
+    study
+        The study file.
+    """
+    from prunecheck.study import load_study
+
+    found = forecast(load_study(study, options.set), options.store)
+    if options.json:
+        print_json(found.document)
+    else:
+        print_columns(found.lines)
 
 
 @dataclass(frozen=True)
@@ -20,19 +46,16 @@ class Forecast:
 
 
 def forecast(study: Study, store_root: Path | None) -> Forecast:
-    """Counts of steps by kind, wanted, shared and present, and the time the rest should take."""
+    """Counts of steps by kind (all, shared, to run) and the expected time of those to run."""
     from prunecheck.runner.engine import needed
-    from prunecheck.runner.estimate import Estimate, spoken
-    from prunecheck.runner.workspace import default_store
-    from prunecheck.store import Store
+    from prunecheck.runner.estimate import Estimate
     from prunecheck.study import make_plan
     from prunecheck.study.plan import largest_seeds
-    from prunecheck.text import percent
 
     plan = make_plan(study)
     most = make_plan(study, largest_seeds(study)) if study.seeds == "auto" else plan
-    store = Store.open(store_root or default_store())
-    estimate, cores = Estimate(store), usable_cores()
+    store = open_store(store_root)
+    estimate, cores = Estimate(store), api.usable_cores()
     spans = []
     for one in (plan, most):
         todo = needed(one.steps, one.targets, store)
@@ -41,7 +64,7 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
     sure = (
         "from earlier timings"
         if estimate.is_measured(todo.values())
-        else "a rough guess: nothing like it was timed here"
+        else "a rough guess: no such training was timed on this machine"
     )
     rows = [
         ("study", study.name),
@@ -56,12 +79,13 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
     kinds = Counter(step.kind for step in plan.steps.values())
     open_ = Counter(step.kind for step in todo.values())
     rows += [(kind, f"{count} steps, {open_[kind]} to run") for kind, count in sorted(kinds.items())]
-    rows.append(
-        ("time", f"about {spoken(seconds)} on {cores} cores ({sure})" if todo else "nothing to run: all of it is there")
+    time = (
+        f"about {duration(seconds)} on {cores} cores ({sure})" if todo else "nothing to run: every step is in the store"
     )
+    rows.append(("time", time))
     if most is not plan:
         rows.append(
-            ("at most", f"{most.trainings} trainings, about {spoken(spans[1][2])}, if every verdict stays open")
+            ("at most", f"{most.trainings} trainings, about {duration(spans[1][2])}, if every verdict stays open")
         )
     document = {
         "schema_version": 1,
@@ -83,5 +107,101 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
 
 def _seeds(study: Study) -> str:
     if study.seeds == "auto":
-        return f"auto: 3, then more only where a verdict is open, at most {study.max_seeds}"
+        return f"auto: 3, then more where a verdict is open, at most {study.max_seeds}"
     return ", ".join(str(seed) for seed in study.first_seeds())
+
+
+def masks_only_table(study: Study, store: Path | None, workers: int | None, json: bool, quiet: bool) -> None:
+    """Print the overlap of every corrupted mask with the clean one, and the overlap expected by chance."""
+    from prunecheck.runner.progress import Progress
+    from prunecheck.runner.study_run import mask_tier
+
+    progress = Progress(None if quiet else err())
+    found, left_out = mask_tier(study, open_store(store), workers or api.usable_cores(), progress)
+    if json:
+        cells = [
+            {
+                "method": o.method,
+                "check": o.check,
+                "sparsity": o.sparsity,
+                "iou": o.iou,
+                "chance_iou": o.chance_iou,
+                "counts_correlation": o.counts_correlation,
+                "note": o.note,
+            }
+            for o in found
+        ]
+        print_json({"schema_version": 1, "study": study.name, "cells": cells, "left_out": left_out})
+        return
+    head = ("method", "check", "sparsity", "overlap", "by chance", "layer counts", "")
+    rows = [
+        (
+            o.method,
+            o.check,
+            percent(o.sparsity),
+            f"{o.iou:.3f}",
+            f"{o.chance_iou:.3f}",
+            "-" if o.counts_correlation is None else f"{o.counts_correlation:.3f}",
+            o.note,
+        )
+        for o in found
+    ]
+    print_columns([head, *rows], frozenset({2, 3, 4, 5}))
+    if left_out:
+        print(f"left out because they need training: {', '.join(left_out)}")
+
+
+def explain(
+    key: str,
+    study: Path | None = None,
+    *,
+    set: Set = (),
+    store: StorePath = None,
+    out: Out = None,
+) -> None:
+    """Explain what a step is, whether it is in the store, and if not, why it will run.
+
+    Changes are found by comparing with the plan of the study's last run.
+
+    Example: prunecheck explain 7c1e study.toml
+
+    Parameters
+    ----------
+    key
+        The first digits of a step's key, as in the key column of results.csv.
+    study
+        The study file it belongs to; without one, only the store is searched.
+    """
+    if key.endswith(".toml"):
+        raise StudyError(f"{printable(key)} is a study file; the key comes first: prunecheck explain KEY STUDY.")
+    if study is None:
+        found = open_store(store)
+        print(_of_artefact(_one(key, found.keys(), "artefact in the store"), found))
+        return
+    from prunecheck.runner.explain import why
+    from prunecheck.study import load_study, make_plan
+    from prunecheck.study.plan import largest_seeds
+
+    loaded = load_study(study, set)
+    steps = make_plan(loaded).steps | make_plan(loaded, largest_seeds(loaded)).steps
+    one = steps[_one(key, steps, f"step of {printable_path(study)}")]
+    print(why(one, steps, api.workspace_of(loaded, store, out)))
+
+
+def _one(digits: str, keys: Iterable[str], kind: str) -> str:
+    """The one key that begins with *digits*."""
+    digits, known = digits.lower().removesuffix("…"), list(keys)
+    matches = [key for key in known if key.startswith(digits)] if digits else []
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        shown = ", ".join(key[: len(digits) + 4] for key in matches[:4])
+        raise StudyError(f"{printable(digits)} begins {len(matches)} keys: {shown}, … Give more digits.")
+    close = get_close_matches(digits, {key[: len(digits)] for key in known}, n=1, cutoff=0.8)
+    tail = f" Did you mean {close[0]!r}?" if close else ""
+    raise StudyError(f"no {kind} has a key that begins with {printable(repr(digits))}.{tail}")
+
+
+def _of_artefact(key: str, store: Store) -> str:
+    files = ", ".join(f"{name} ({byte_size(entry.size)})" for name, entry in store.entries(key).items())
+    return f"{key[:16]} is in the store: {files}. Name a study to see which of its steps it is."

@@ -1,50 +1,28 @@
-"""Studies: demo, init, plan, run, report."""
+"""Commands on a study file: demo, init, run, report, verify."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
+from prunecheck import api
 from prunecheck.cli import completers, console
-from prunecheck.cli.console import err, note, print_columns, print_json
+from prunecheck.cli.console import err, note, open_store, print_json
+from prunecheck.cli.options import DEFAULTS, Flag, Junit, Options, Out, Quiet, Strict, Workers
+from prunecheck.cli.plan import masks_only_table
 from prunecheck.errors import StudyError
+from prunecheck.resources import study_path, study_text
+from prunecheck.text import byte_size
 
 if TYPE_CHECKING:
     from prunecheck.runner.results import Results
     from prunecheck.study import Study
 
-Flag = Annotated[bool, Parameter(negative="", show_default=False)]
-Workers = Annotated[int | None, Parameter(validator=Number(gte=1))]
-
-
-Out = Annotated[Path | None, Parameter(help="Where results go (default: runs/NAME).")]
-Quiet = Annotated[
-    bool, Parameter(name=["--quiet", "-q"], negative="", show_default=False, help="No progress and no remarks.")
-]
 Template = Annotated[str, Parameter(completer=completers.templates)]
-Junit = Annotated[Path | None, Parameter(help="Write the verdicts as JUnit XML to this file.")]
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Options:
-    """What every study command takes."""
-
-    set: Annotated[tuple[str, ...], Parameter(consume_multiple=False, negative="", show_default=False)] = ()
-    """Override a field of the study, e.g. `--set training.epochs=5`; may be given several times."""
-    store: Path | None = None
-    """Where trained artefacts are kept and shared between studies (default: $PRUNECHECK_HOME or the user's cache)."""
-    json: Flag = False
-    """Print one JSON document on stdout instead of tables."""
-
-
-DEFAULTS = Options()
 
 
 def demo(
@@ -58,13 +36,8 @@ def demo(
     """Run a small real study: digits, a small convolutional network, a few minutes on two cores.
 
     Example: prunecheck demo --out runs/demo
-
-    Parameters
-    ----------
-    workers
-        Processes to train in (default: one per core).
     """
-    results = _run(_checked(_shipped("demo"), options, quiet), workers, quiet, out, options)
+    results = _run(_checked(study_path("demo"), options, quiet), workers, quiet, out, options)
     return _show(results, junit, options)
 
 
@@ -82,7 +55,6 @@ def init(path: Path = Path("study.toml"), *, template: Template = "template", fo
     force
         Overwrite an existing file.
     """
-    from prunecheck.resources import study_text
     from prunecheck.store.durable import write_file
 
     text = study_text(template)
@@ -92,33 +64,14 @@ def init(path: Path = Path("study.toml"), *, template: Template = "template", fo
     if path.exists() and not force:
         raise StudyError(f"{path} exists already. Choose another name or add --force.")
     write_file(path, text.encode())
-    note(f"{path} written. Look at it, then: prunecheck plan {shlex.quote(str(path))}")
-
-
-def plan(study: Path, *, options: Options = DEFAULTS) -> None:
-    """Show what a study will train, what is shared, what is there already and how long it should take.
-
-    Example: prunecheck plan study.toml --set seeds=5
-
-    Parameters
-    ----------
-    study
-        The study file.
-    """
-    from prunecheck.cli.plan import forecast
-
-    facts = forecast(_checked(study, options), options.store)
-    if options.json:
-        print_json(facts.document)
-    else:
-        print_columns(facts.lines)
+    note(f"{path} written. Edit it, then: prunecheck plan {shlex.quote(str(path))}")
 
 
 def run(
     study: Path,
     *,
     workers: Workers = None,
-    strict: Flag = False,
+    strict: Strict = False,
     masks_only: Flag = False,
     tracker: str | None = None,
     quiet: Quiet = False,
@@ -128,8 +81,8 @@ def run(
 ) -> int:
     """Run a study: train what is missing, judge, write results.csv, verdicts.json and the report page.
 
-    Run the same command again after any interruption; nothing finished is repeated. Progress goes to stderr, and in
-    an adaptive study so does every verdict in the moment it is settled.
+    Run the same command again after any interruption; nothing finished is repeated. Progress goes to
+    stderr; an adaptive study prints every verdict there as soon as it is decided.
 
     Example: prunecheck run study.toml --workers 2 --set training.epochs=5
 
@@ -137,19 +90,13 @@ def run(
     ----------
     study
         The study file.
-    workers
-        Processes to train in, one thread each (default: one per core). Changes no result.
-    strict
-        Exit with 1 when a method failed, with 4 when a verdict is open.
     masks_only
-        Only the mask tier: how far each check moves the masks. No training.
+        Train nothing: only show how far each check moves the masks.
     tracker
         Send every finished training and the verdicts to tensorboard, wandb, mlflow or trackio.
     """
     checked = _checked(study, options, quiet)
     if masks_only:
-        from prunecheck.cli.masks import masks_only_table
-
         masks_only_table(checked, options.store, workers, options.json, quiet)
         return 0
     return _show(_run(checked, workers, quiet, out, options, tracker), junit, options, strict)
@@ -158,37 +105,74 @@ def run(
 def report(
     study: Path,
     *,
-    watch: Flag = False,
     quiet: Quiet = False,
     out: Out = None,
     junit: Junit = None,
     options: Options = DEFAULTS,
 ) -> int:
-    """Write the report of a study again from what is in the store; trains nothing.
+    """Write the report of a study again from the results in the store. Trains nothing.
 
-    The page of a study that is not finished says so.
+    The page of an unfinished study says that it is unfinished.
 
-    Example: prunecheck report study.toml --watch
+    Example: prunecheck report study.toml
 
     Parameters
     ----------
     study
         The study file.
-    watch
-        Write it again whenever something was finished, until the study is (or Ctrl-C).
     """
-    from prunecheck import api
-
     checked = _checked(study, options, quiet)
-    if watch:
-        from prunecheck.cli.polling import report_until_over
-
-        return _show(report_until_over(checked, options.store, out, quiet), junit, options)
     return _show(api.report(checked, store=options.store, folder=out), junit, options)
 
 
+def verify(
+    study: Path,
+    *,
+    rerun: str = "5%",
+    seed: int = 0,
+    workers: Workers = None,
+    quiet: Quiet = False,
+    out: Out = None,
+    options: Options = DEFAULTS,
+) -> int:
+    """Compute a random share of a study's finished steps again and compare every byte; exit code 3 on any difference.
+
+    `prunecheck report` then shows the outcome under provenance. `prunecheck cache verify` only hashes the stored files.
+
+    Example: prunecheck verify study.toml --rerun 10%
+
+    Parameters
+    ----------
+    study
+        The study file.
+    rerun
+        Share of the finished steps: 5% or 0.05, at least one step.
+    seed
+        Seed of the random choice of steps.
+    """
+    from prunecheck.runner.progress import Progress
+    from prunecheck.runner.verify import parse_share
+    from prunecheck.runner.verify import rerun as again
+    from prunecheck.runner.workspace import Workspace
+    from prunecheck.study import load_study
+
+    share, checked = parse_share(rerun), load_study(study, options.set)
+    progress = Progress(None if quiet else err())
+    workspace = Workspace(open_store(options.store), out or Path("runs") / checked.name)
+    found = again(checked, workspace, share, seed, workers or api.usable_cores(), progress)
+    if options.json:
+        print_json(found.to_dict())
+    else:
+        print(found.sentence)
+        for title in found.different:
+            note(f"different: {title}")
+        for title, why in found.failed.items():
+            note(f"failed: {title}: {why}")
+    return 0 if found.ok else 3
+
+
 def _checked(study_file: Path, options: Options, quiet: bool = False) -> Study:
-    """The study, and a word about the code that was loaded with it."""
+    """Load the study and name the plug-in files that were loaded with it."""
     from prunecheck.study import load_study
 
     study = load_study(study_file, options.set)
@@ -205,9 +189,6 @@ def _run(
     options: Options,
     tracker: str | None = None,
 ) -> Results:
-    from prunecheck import api
-    from prunecheck.text import byte_size
-
     results = api.run(
         study,
         store=options.store,
@@ -248,10 +229,3 @@ def _show(results: Results, junit: Path | None, options: Options, strict: bool =
         )
         print(f"report:    {results.page}")
     return exit_code(results.verdict) if strict else 0
-
-
-def _shipped(name: str) -> Path:
-    """A study file that travels with the package."""
-    from prunecheck.resources import study_path
-
-    return study_path(name)

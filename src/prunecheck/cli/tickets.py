@@ -1,47 +1,31 @@
-"""Masks in and tickets out: audit, arms, ticket."""
+"""Masks from files and tickets to files: audit, arms, ticket."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from prunecheck import api
 from prunecheck.cli import completers
 from prunecheck.cli.console import note, print_columns, print_json
+from prunecheck.cli.options import CIFAR, Images, Json, Model
+from prunecheck.errors import StudyError
+from prunecheck.text import percent
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-
-Flag = Annotated[bool, Parameter(negative="")]
-Model = Annotated[str, Parameter(completer=completers.models)]
 Checks = Annotated[str, Parameter(completer=completers.checks)]
 
 
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Images:
-    """The images a named model is built for."""
-
-    classes: int = 10
-    """Number of classes."""
-    channels: int = 3
-    """Channels of an image."""
-    image_size: int = 32
-    """Side of an image in pixels."""
-
-
-CIFAR = Images()
-
-
-def audit(checkpoint: Path, *, model: Model, images: Images = CIFAR, json: Flag = False) -> None:
-    """Look at a mask before anything is trained: layer counts, collapse, connectivity, what a rearrangement can change.
+def audit(checkpoint: Path, *, model: Model, images: Images = CIFAR, json: Json = False) -> None:
+    """Audit a mask before training: layer counts, collapse, connectivity, and how far a rearrangement can change it.
 
     Example: prunecheck audit pruned.safetensors --model resnet32
 
@@ -49,15 +33,9 @@ def audit(checkpoint: Path, *, model: Model, images: Images = CIFAR, json: Flag 
     ----------
     checkpoint
         Masks, or the weights of a pruned network: .safetensors, .npz, or .pt with tensors only.
-    model
-        The network: a name from `prunecheck list models`, `torchvision:NAME`, `timm:NAME` or `package.module:function`.
-    json
-        Print one JSON document instead.
     """
-    from prunecheck import api
-
     with _warnings_as_notes():
-        found = api.audit(checkpoint, _built(model, images), inputs=_input_shape(images))
+        found = api.audit(checkpoint, _built(model, images), inputs=images.shape)
     if json:
         print_json({"schema_version": 1, "model": model, **found.to_dict()})
         return
@@ -80,7 +58,7 @@ def arms(
     n_test: int | None = None,
     images: Images = CIFAR,
 ) -> None:
-    """Write the arms of a trial for your own training code: files to train from and a table to fill in.
+    """Write the arms of a trial for your own training code: mask files and a table to fill in.
 
     Fill in the columns accuracy and n_test of arms.csv, then: `prunecheck verdict arms.csv`.
 
@@ -89,29 +67,26 @@ def arms(
     Parameters
     ----------
     mask
-        Masks or a pruned network's weights; `{seed}` in the path: one file a seed.
-    model
-        The network, as for `prunecheck audit`.
+        Masks or a pruned network's weights; with `{seed}` in the path, one file per seed.
     checks
-        Checks of masks and weights, with commas between them.
+        Checks of masks and weights, separated by commas.
     seeds
-        Seeds, with commas between them.
+        Seeds, separated by commas.
     out
         The folder to write to.
     weights
-        What the tickets start from, for checks of weights; `{seed}` as above.
+        Initial weights of the tickets, for checks of weights; `{seed}` as above.
     name
-        What the method is called in the table.
+        Name of the method in the table.
     n_test
-        Images in your test set.
+        Number of images in your test set.
     """
-    from prunecheck.errors import StudyError
     from prunecheck.interop import write_arms
 
     try:
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError:
-        raise StudyError(f"--seeds {seeds}: write whole numbers with commas between them, e.g. 0,1,2.") from None
+        raise StudyError(f"--seeds {seeds}: write whole numbers separated by commas, e.g. 0,1,2.") from None
     with _warnings_as_notes():
         table = write_arms(
             mask,
@@ -135,34 +110,28 @@ def ticket(
     method: Annotated[str, Parameter(completer=completers.methods)] = "random_ticket",
     allocate: Annotated[str | None, Parameter(completer=completers.allocations)] = None,
     images: Images = CIFAR,
-    json: Flag = False,
+    json: Json = False,
 ) -> None:
-    """Write a ticket's mask for a model, without data and without training.
+    """Write the mask of a ticket for a model. Needs no data and no training.
 
     Example: prunecheck ticket resnet32 --sparsity 98% --out ticket.safetensors
 
     Parameters
     ----------
-    model
-        The network, as for `prunecheck audit`.
     sparsity
         Fraction of weights removed: 0.98 or 98%.
     out
         The .safetensors file to write.
     seed
-        Of the positions and, for methods that look at them, the initial weights.
+        Seed of the positions and, for methods that use them, of the initial weights.
     method
         Any method that needs neither data nor training.
     allocate
-        A name from `prunecheck list allocations`, in place of the method's own.
-    json
-        Print one JSON document instead.
+        A name from `prunecheck list allocations`, instead of the method's own.
     """
-    from prunecheck import api
     from prunecheck.interop import save_masks
     from prunecheck.pruning.masks import counts_of, sparsity_of
     from prunecheck.pruning.seeds import torch_stream
-    from prunecheck.text import percent
 
     with torch_stream(seed, "init"):  # the initial weights a study would give this seed
         network = _built(model, images)
@@ -192,11 +161,7 @@ def _shape_alone(method: str, images: Images) -> tuple[Tensor, Tensor] | None:
 
     if {"batches", "loss"} & set(METHODS.get(method).asks):
         return None
-    return torch.zeros(1, *_input_shape(images)), torch.zeros(1, dtype=torch.int64)
-
-
-def _input_shape(images: Images) -> tuple[int, int, int]:
-    return images.channels, images.image_size, images.image_size
+    return torch.zeros(1, *images.shape), torch.zeros(1, dtype=torch.int64)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from prunecheck.runner.explain import differences
 from prunecheck.runner.records import write_failed, write_plan
 from prunecheck.store import Store
 from prunecheck.study import Step, load_study, make_plan
-from tests.cli.desk import Desk
+from tests.cli.command import Cli
 from tests.reliability.trial import new_trial
 
 
@@ -17,44 +17,44 @@ def steps_of(path: Path) -> dict[str, Step]:
     return {step.kind: step for step in make_plan(load_study(path)).steps.values()}
 
 
-def test_before_and_after_a_run(desk: Desk, tmp_path: Path) -> None:
+def test_before_and_after_a_run(cli: Cli, tmp_path: Path) -> None:
     path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
     steps = steps_of(path)
     train, pretrain = steps["train"], steps["pretrain"]
-    said = desk("explain", train.key[:16], path)
+    said = cli("explain", train.key[:16], path)
     assert said.code == 0
     who = f"train {train.key[:16]} ({train.title})"
     assert said.out.startswith(f"{who} will run: it was never run. Missing as well, and made before it: masks (")
     assert len(said.out.splitlines()) == 1
-    assert desk("explain", pretrain.key, path).out.endswith("will run: it was never run.\n")
-    assert desk("explain", train.key[:16]).code == 2
+    assert cli("explain", pretrain.key, path).out.endswith("will run: it was never run.\n")
+    assert cli("explain", train.key[:16]).code == 2
 
-    assert desk("run", path, "--workers", 1).code == 0
-    assert desk("explain", train.key[:16], path).out == f"{who} is in the store and will not run again.\n"
-    assert "final.safetensors (" in desk("explain", train.key[:16]).out
+    assert cli("run", path, "--workers", 1).code == 0
+    assert cli("explain", train.key[:16], path).out == f"{who} is in the store and will not run again.\n"
+    assert "final.safetensors (" in cli("explain", train.key[:16]).out
     Store.open(tmp_path / "store").drop(train.key)
-    said = desk("explain", train.key[:16], path)
+    said = cli("explain", train.key[:16], path)
     assert "it was in the last run, which did not come to it (or its artefact was removed since)" in said.out
     assert said.out.endswith("All it is made from (masks) is there.\n")
 
 
-def test_what_has_changed_since_the_last_run(desk: Desk, tmp_path: Path) -> None:
+def test_what_has_changed_since_the_last_run(cli: Cli, tmp_path: Path) -> None:
     path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
     before = steps_of(path)
-    assert desk("run", path, "--workers", 1).code == 0
+    assert cli("run", path, "--workers", 1).code == 0
     path.write_text(path.read_text().replace("epochs = 1", "epochs = 2"))
     train = steps_of(path)["train"]
-    said = desk("explain", train.key[:12], path).out
+    said = cli("explain", train.key[:12], path).out
     assert "it is not what the last run made: recipe.epochs was 1 and is 2" in said
     assert f"that one ({before['train'].key[:16]}) is in the store." in said
-    said = desk("explain", before["train"].key[:12], path)
+    said = cli("explain", before["train"].key[:12], path)
     assert (said.code, "no step of" in said.err) == (2, True)
     path.write_text(path.read_text().replace("[0.8]", "[0.7]"))
-    said = desk("explain", steps_of(path)["train"].key[:12], path).out
+    said = cli("explain", steps_of(path)["train"].key[:12], path).out
     assert "it was never run, and no step of that name was in the last run" in said
 
 
-def test_another_torch_is_named(desk: Desk, tmp_path: Path) -> None:
+def test_another_torch_is_named(cli: Cli, tmp_path: Path) -> None:
     path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
     plan = make_plan(load_study(path))
     folder = tmp_path / "runs" / "s"
@@ -63,21 +63,21 @@ def test_another_torch_is_named(desk: Desk, tmp_path: Path) -> None:
     key, torch = plan.arms[0].train, version("torch")
     text = text.replace(f'"torch":"{torch}"', '"torch":"1.0"').replace(key, "e" * 64)
     (folder / "plan.json").write_text(text)
-    said = desk("explain", key[:12], path).out
+    said = cli("explain", key[:12], path).out
     assert f"torch was '1.0' and is '{torch}'" in said
     assert f"that one ({'e' * 16}) is not in the store either" in said
     for content in ("", "{}", "[]", '{"steps": [{}], "parts": [], "numerics": {}}', "\udcff"):
         (folder / "plan.json").write_bytes(content.encode(errors="surrogateescape"))
-        assert "it was never run." in desk("explain", key[:12], path).out, "a damaged plan is none"
+        assert "it was never run." in cli("explain", key[:12], path).out, "a damaged plan is none"
 
 
-def test_who_is_at_work_on_it_and_why_it_failed(desk: Desk, tmp_path: Path) -> None:
+def test_who_is_at_work_on_it_and_why_it_failed(cli: Cli, tmp_path: Path) -> None:
     path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
     step = steps_of(path)["pretrain"]
     with Store.open(tmp_path / "store").claim(step.key):
-        assert f"is being made now by process {os.getpid()} on " in desk("explain", step.key[:12], path).out
+        assert f"is being made now by process {os.getpid()} on " in cli("explain", step.key[:12], path).out
     write_failed(tmp_path / "runs" / "s", [Failure(step, "no \x1b[2Jmemory")])
-    said = desk("explain", step.key[:12], path).out
+    said = cli("explain", step.key[:12], path).out
     assert "will run: it failed when it was last tried (no " in said
     assert "\x1b" not in said
 
@@ -94,24 +94,24 @@ def test_differences_are_named_leaf_by_leaf() -> None:
     assert list(differences(new, new)) == []
 
 
-def test_a_key_must_be_one(desk: Desk, tmp_path: Path) -> None:
+def test_a_key_must_be_one(cli: Cli, tmp_path: Path) -> None:
     path = new_trial(tmp_path / "trial") / "s.toml"
     for digits in ("zz", "\x1b[2J", "f" * 64):
-        said = desk("explain", digits, path)
+        said = cli("explain", digits, path)
         assert said.code == 2
         assert "no step of" in said.err
         assert "\x1b" not in said.err
     digits = [key[0] for key in make_plan(load_study(path)).steps]
     twice = next(digit for digit in digits if digits.count(digit) > 1)
-    assert "Give more digits" in desk("explain", twice, path).err
-    assert desk("explain", "", path).code == 2
+    assert "Give more digits" in cli("explain", twice, path).err
+    assert cli("explain", "", path).code == 2
 
 
-def test_a_key_with_a_wrong_digit_and_words_in_the_wrong_order(desk: Desk, tmp_path: Path) -> None:
+def test_a_key_with_a_wrong_digit_and_words_in_the_wrong_order(cli: Cli, tmp_path: Path) -> None:
     path = new_trial(tmp_path / "trial") / "s.toml"
     key = next(iter(make_plan(load_study(path)).steps))
     wrong = key[:6] + ("0" if key[6] != "0" else "1") + key[7:12]
-    said = desk("explain", wrong, path)
+    said = cli("explain", wrong, path)
     assert (said.code, f"Did you mean {key[:12]!r}?" in said.err) == (2, True)
-    said = desk("explain", path, key[:12])
+    said = cli("explain", path, key[:12])
     assert (said.code, "the key comes first" in said.err) == (2, True)

@@ -1,4 +1,4 @@
-"""The desk lists methods, checks, models and data without loading torch, which takes seconds."""
+"""The command line lists methods, checks, models and data without loading torch, which takes seconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-ROOMS = [
+PACKAGES = [
     "pruning",
     "pruning.methods",
     "pruning.checks",
@@ -20,9 +20,9 @@ ROOMS = [
 ]
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_importing_a_room_of_names_does_not_import_torch(room: str) -> None:
-    program = f"import sys, prunecheck.{room}; print('torch' in sys.modules)"
+@pytest.mark.parametrize("package", PACKAGES)
+def test_importing_a_room_of_names_does_not_import_torch(package: str) -> None:
+    program = f"import sys, prunecheck.{package}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -36,9 +36,9 @@ def test_listing_every_plugin_does_not_import_torch() -> None:
     assert done.stdout.split() == ["True", "False"]
 
 
-@pytest.mark.parametrize("room", [*ROOMS[:6], "reporting", "statistics"])
-def test_importing_a_room_of_names_does_not_import_numpy_either(room: str) -> None:
-    program = f"import sys, prunecheck.{room}; print({{'numpy', 'scipy', 'rich', 'jinja2'}} & set(sys.modules))"
+@pytest.mark.parametrize("package", [*PACKAGES[:6], "reporting", "statistics"])
+def test_importing_a_room_of_names_does_not_import_numpy_either(package: str) -> None:
+    program = f"import sys, prunecheck.{package}; print({{'numpy', 'scipy', 'rich', 'jinja2'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -15,7 +15,7 @@ from prunecheck.cli import main
 
 
 @dataclass(frozen=True)
-class Said:
+class Output:
     """What one command came to."""
 
     code: int
@@ -24,13 +24,13 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Desk:
+class Cli:
     capsys: pytest.CaptureFixture[str]
 
-    def __call__(self, *arguments: object) -> Said:
+    def __call__(self, *arguments: object) -> Output:
         code = main([str(argument) for argument in arguments])
         out, err = self.capsys.readouterr()
-        return Said(code, out, err)
+        return Output(code, out, err)
 
 
 def run(*arguments: object, env: dict[str, str] | None = None, **more: Any) -> subprocess.CompletedProcess[str]:
