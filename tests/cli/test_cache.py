@@ -23,7 +23,7 @@ def study(cli: Cli, tmp_path: Path) -> Path:
 def test_an_empty_store_is_no_trouble(cli: Cli, tmp_path: Path) -> None:
     study = new_trial(tmp_path / "trial") / "s.toml"
     assert json.loads(cli("cache", "ls", "--json").out)["artefacts"] == {"count": 0, "bytes": 0}
-    assert cli("cache", "verify").out == "0 artefacts, 0 B: all sound\n"
+    assert cli("cache", "verify").out == "0 artefacts, 0 B: all intact\n"
     assert cli("cache", "gc", study, "--yes").out == "removed 0 artefacts and 0 unfinished trainings, 0 B\n"
     said = cli("cache", "export", study, tmp_path / "x.tar")
     assert (said.code, "run it first" in said.err) == (2, True)
@@ -97,7 +97,7 @@ def test_a_study_travels_in_one_file(cli: Cli, study: Path, tmp_path: Path) -> N
     cli("cache", "export", study, tar)
     assert tar.read_bytes() == before
     said = cli("cache", "import", tar, "--store", there)
-    assert (said.code, said.err.endswith(f"taken from {tar}\n")) == (0, True)
+    assert (said.code, said.err.endswith(f"read from {tar}\n")) == (0, True)
     assert "0 new" in cli("cache", "import", tar, "--store", there).err
     assert "0 run now" in cli("run", study, "--workers", 1, "--store", there, "--out", "there").out
     tar.write_bytes(before[:-2000])

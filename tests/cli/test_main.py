@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import prunecheck
-from prunecheck.cli import main, studies
+from prunecheck.cli import main, plan
 from prunecheck.errors import StepError, StoreError
 from tests.cli.command import Cli, run
 from tests.study.studies import BASE_TOML, write
@@ -108,8 +108,8 @@ def test_every_end_has_its_code(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(studies, "_checked", fail)
-    monkeypatch.setattr(sys.modules["prunecheck.cli.main"], "unplug", lambda _stream: None)
+    monkeypatch.setattr(plan, "read_study", fail)
+    monkeypatch.setattr(sys.modules["prunecheck.cli.main"], "discard_output", lambda _stream: None)
     said = cli("plan", write(tmp_path, BASE_TOML))
     assert (said.code, said.out) == (code, "")
     assert ("Traceback" in said.err) == (code == 70)
@@ -157,7 +157,7 @@ def test_no_color_means_no_colour_even_where_colour_is_forced(arguments: list[st
 def test_sigterm_is_an_interruption_that_can_be_resumed(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(studies, "_checked", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(plan, "read_study", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     said = cli("plan", write(tmp_path, BASE_TOML))
     assert said.code == 75
     assert "same command" in said.err

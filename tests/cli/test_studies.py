@@ -139,7 +139,7 @@ def test_masks_only_compares_masks_and_names_what_needs_training(cli: Cli, tmp_p
     assert (cell["method"], cell["check"], cell["sparsity"]) == ("snip", "layerwise_rearrange", 0.9)
     assert abs(cell["iou"] - cell["chance_iou"]) < 0.05
     table = cli("run", path, "--masks-only", "--workers", "1").out
-    assert "left out, they need training: lr_rewinding" in table
+    assert "left out because they need training: lr_rewinding" in table
     assert not (tmp_path / "runs").exists()
 
 

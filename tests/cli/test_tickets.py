@@ -1,4 +1,4 @@
-"""ticket, audit and arms at the desk."""
+"""ticket, audit and arms on the command line."""
 
 from __future__ import annotations
 
@@ -120,6 +120,6 @@ def test_arms_filled_in_are_judged(ticket: Path, tmp_path: Path, capsys: pytest.
 def test_arms_complain(ticket: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["arms", str(ticket), *MODEL, "--out", str(tmp_path / "arms")]
     assert main([*command, "--seeds", "0;1"]) == 2
-    assert "--seeds 0;1: write whole numbers with commas" in capsys.readouterr().err
+    assert "--seeds 0;1: write whole numbers separated by commas" in capsys.readouterr().err
     assert main([*command, "--checks", "reinit"]) == 2
     assert "touches the weights the ticket starts from" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecheck import api
-from prunecheck.cli.console import err, open_store, print_columns, print_json
+from prunecheck.cli.console import err, note, open_store, print_columns, print_json
 from prunecheck.cli.options import DEFAULTS, Options, Out, Set, StorePath
 from prunecheck.errors import StudyError
 from prunecheck.text import byte_size, duration, percent, printable, printable_path
@@ -30,13 +30,21 @@ def plan(study: Path, *, options: Options = DEFAULTS) -> None:
     study
         The study file.
     """
-    from prunecheck.study import load_study
-
-    found = forecast(load_study(study, options.set), options.store)
+    found = forecast(read_study(study, options), options.store)
     if options.json:
         print_json(found.document)
     else:
         print_columns(found.lines)
+
+
+def read_study(study_file: Path, options: Options, quiet: bool = False) -> Study:
+    """Load the study and name the plug-in files that were loaded with it."""
+    from prunecheck.study import load_study
+
+    study = load_study(study_file, options.set)
+    if study.plugins and not quiet:
+        note(f"plug-in files loaded: {', '.join(map(str, study.plugin_files))}")
+    return study
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from prunecheck import api
 from prunecheck.cli import console
 from prunecheck.cli.options import DEFAULTS, Flag, Options, Out
+from prunecheck.text import printable_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,7 +97,7 @@ def watch_status(read: Callable[[], Status], screen: Console, command: Callable[
         return status
     before = ""
     for status in until_over(read):
-        line = f"{status.study}: {sentence(status)}"
+        line = printable_line(f"{status.study}: {sentence(status)}", 200)
         if line != before:
             screen.print(line, highlight=False, markup=False, soft_wrap=True)
         before = line

@@ -13,7 +13,7 @@ from prunecheck import api
 from prunecheck.cli import completers, console
 from prunecheck.cli.console import err, note, open_store, print_json
 from prunecheck.cli.options import DEFAULTS, Flag, Junit, Options, Out, Quiet, Strict, Workers
-from prunecheck.cli.plan import masks_only_table
+from prunecheck.cli.plan import masks_only_table, read_study
 from prunecheck.errors import StudyError
 from prunecheck.resources import study_path, study_text
 from prunecheck.text import byte_size
@@ -37,7 +37,7 @@ def demo(
 
     Example: prunecheck demo --out runs/demo
     """
-    results = _run(_checked(study_path("demo"), options, quiet), workers, quiet, out, options)
+    results = _run(read_study(study_path("demo"), options, quiet), workers, quiet, out, options)
     return _show(results, junit, options)
 
 
@@ -95,7 +95,7 @@ def run(
     tracker
         Send every finished training and the verdicts to tensorboard, wandb, mlflow or trackio.
     """
-    checked = _checked(study, options, quiet)
+    checked = read_study(study, options, quiet)
     if masks_only:
         masks_only_table(checked, options.store, workers, options.json, quiet)
         return 0
@@ -121,7 +121,7 @@ def report(
     study
         The study file.
     """
-    checked = _checked(study, options, quiet)
+    checked = read_study(study, options, quiet)
     return _show(api.report(checked, store=options.store, folder=out), junit, options)
 
 
@@ -154,9 +154,8 @@ def verify(
     from prunecheck.runner.verify import parse_share
     from prunecheck.runner.verify import rerun as again
     from prunecheck.runner.workspace import Workspace
-    from prunecheck.study import load_study
 
-    share, checked = parse_share(rerun), load_study(study, options.set)
+    share, checked = parse_share(rerun), read_study(study, options, quiet)
     progress = Progress(None if quiet else err())
     workspace = Workspace(open_store(options.store), out or Path("runs") / checked.name)
     found = again(checked, workspace, share, seed, workers or api.usable_cores(), progress)
@@ -169,16 +168,6 @@ def verify(
         for title, why in found.failed.items():
             note(f"failed: {title}: {why}")
     return 0 if found.ok else 3
-
-
-def _checked(study_file: Path, options: Options, quiet: bool = False) -> Study:
-    """Load the study and name the plug-in files that were loaded with it."""
-    from prunecheck.study import load_study
-
-    study = load_study(study_file, options.set)
-    if study.plugins and not quiet:
-        note(f"plug-in files loaded: {', '.join(map(str, study.plugin_files))}")
-    return study
 
 
 def _run(
