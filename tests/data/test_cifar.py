@@ -155,7 +155,7 @@ THIRD, SECOND = binary10()["data_batch_3.bin"], python10()["data_batch_2"]
         (BIN, "data_batch_1.bin", None, "has no 'data_batch_1.bin'"),
         (PY, "data_batch_2", None, "has no 'data_batch_2'"),
         (PY, "data_batch_2", SECOND[:-500], "data_batch_2 is not a CIFAR batch, or torn"),
-        (PY, "data_batch_2", python_batch(TEST, TEST_LABELS, key=b"coarse"), "no list of whole numbers 'labels'"),
+        (PY, "data_batch_2", python_batch(TEST, TEST_LABELS, key=b"coarse"), "no list of labels 'labels'"),
         (PY, "data_batch_2", python_batch(TEST, TEST_LABELS[:9]), r"9 labels, pixels \[20, 3072\]"),
         (PY, "data_batch_2", b"cos\nsystem\n(U\x02lstR.", "refused, nothing of it was run"),
     ],

@@ -85,7 +85,7 @@ def test_huge_members_are_refused_unread(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(files, "LARGEST_MEMBER", 4)
     write_tar(tmp_path / "top.tar.gz", MEMBERS)
     write_zip(tmp_path / "top.zip", MEMBERS, top="top/")
-    with pytest.raises(DataError, match="claims 5 bytes: refused"):
+    with pytest.raises(DataError, match=r"top\.tar\.gz unpacks to more than .* or 512 at once: refused"):
         read_members(tmp_path / "top.tar.gz", ["a.txt"])
     with open_tree(tmp_path / "top.zip", "top") as tree, pytest.raises(DataError, match="claims over 4 bytes"):
         tree.read("a.txt")
@@ -152,3 +152,28 @@ def test_a_root_that_is_missing_or_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     assert "file is a file." in str(missing(DataSpec("cifar10", root=str(tmp_path / "file")), ["x"]))
     assert "absent does not exist." in str(missing(DataSpec("cifar10", root=str(tmp_path / "absent")), ["x"]))
+
+
+def test_a_member_twice_is_refused(tmp_path: Path) -> None:
+    write_tar(tmp_path / "top.tar.gz", {"one/a.txt": b"alpha", "two/a.txt": b"beta"})
+    with pytest.raises(DataError, match=r"holds 'a\.txt' twice"):
+        read_members(tmp_path / "top.tar.gz", ["a.txt"])
+    write_zip(tmp_path / "top.zip", {"top/a.txt": b"alpha", "a.txt": b"beta"}, top="")
+    with pytest.raises(DataError, match=r"holds 'a\.txt' twice"), open_tree(tmp_path / "top.zip", "top"):
+        pass
+
+
+def test_a_tar_whose_header_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
+    """A pax header is read whole by tarfile before its member is seen."""
+    header = tarfile.TarInfo("pax")
+    header.type, header.size = tarfile.XHDTYPE, 2**32
+    (tmp_path / "top.tar.gz").write_bytes(gzip.compress(header.tobuf(tarfile.USTAR_FORMAT) + bytes(2**20)))
+    with pytest.raises(DataError, match="unpacks to more than"):
+        read_members(tmp_path / "top.tar.gz", ["a.txt"])
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LARGEST_ARCHIVE", 2**20)
+    (tmp_path / "top.tar.gz").write_bytes(gzip.compress(bytes(2**22)))
+    with pytest.raises(DataError, match="unpacks to more than 1048576 bytes"):
+        read_members(tmp_path / "top.tar.gz", ["a.txt"])

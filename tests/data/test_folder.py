@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from prunecheck.data import DataShape, DataSpec, check, describe, fingerprint, load
 from prunecheck.errors import DataError
@@ -39,11 +40,14 @@ def test_train_and_test_folders(tmp_path: Path, test_folder: str) -> None:
     assert data.std == pytest.approx(values.std(axis=1))
 
 
-def test_test_goes_before_val(tmp_path: Path) -> None:
+def test_test_is_taken_where_val_is_there_too(tmp_path: Path) -> None:
     for folder, n in (("train", 3), ("val", 2), ("test", 1)):
         write_classes(tmp_path / folder, n=n)
     assert describe(spec(tmp_path)).n_test == 2
-    assert load(spec(tmp_path)).notes == ("2 of 2 test images are in train too, pixel for pixel.",)
+    left, shared = load(spec(tmp_path)).notes
+    assert left.startswith("1 files or folders in ")
+    assert left.endswith(" are not read: val.")
+    assert shared == "2 of 2 test images are in train too, pixel for pixel."
 
 
 def test_an_unlabelled_test_folder_leaves_val(tmp_path: Path) -> None:
@@ -53,13 +57,14 @@ def test_an_unlabelled_test_folder_leaves_val(tmp_path: Path) -> None:
     assert describe(spec(tmp_path)).n_test == 4
 
 
-def test_one_folder_a_class_is_split_once_and_for_all(tmp_path: Path) -> None:
+def test_one_folder_per_class_is_split_by_a_fixed_fifth(tmp_path: Path) -> None:
     write_classes(tmp_path, n=10)
     write_files(tmp_path, {"cat/notes.txt": b"", ".hidden/x.txt": b"", "README": b""})
     data = load(spec(tmp_path))
     assert np.bincount(data.train_targets).tolist() == [8, 8]
     assert np.bincount(data.test_targets).tolist() == [2, 2]
-    assert data.notes == ()
+    (note,) = data.notes
+    assert note == f"2 files or folders in {tmp_path} are not read: README, cat/notes.txt."
     both = {image.tobytes() for image in (*data.train_inputs, *data.test_inputs)}
     assert both == {image.tobytes() for image in images(20, side=6)}
     assert np.array_equal(load(spec(tmp_path)).test_inputs, data.test_inputs)
@@ -96,7 +101,45 @@ def test_constant_images_have_a_usable_deviation(tmp_path: Path) -> None:
     write_files(tmp_path, {f"{c}/{i}.png": black for c in "ab" for i in range(3)})
     data = load(spec(tmp_path))
     assert data.std == (1.0, 1.0, 1.0)
-    assert data.notes == ("2 of 2 test images are in train too, pixel for pixel.",)
+    assert data.notes == (
+        "2 of 2 test images are in train too, pixel for pixel.",
+        "All training images are equal: there is nothing to learn from them.",
+    )
+
+
+def test_a_constant_channel_is_noted(tmp_path: Path) -> None:
+    pixels = images(12, side=4)
+    pixels[:, 1] = 7
+    write_files(tmp_path, {f"{c}/{i}.png": png(pixels[i + 6 * k]) for k, c in enumerate("ab") for i in range(6)})
+    assert load(spec(tmp_path)).notes == ("All pixels of channel 1 are equal in the training images.",)
+
+
+@pytest.mark.parametrize("name", ["cat/99.tif", "cat/99.GIF", "dog/deep.heic"])
+def test_images_of_kinds_that_are_not_read_are_refused(tmp_path: Path, name: str) -> None:
+    write_classes(tmp_path)
+    write_files(tmp_path, {name: b"x"})
+    with pytest.raises(DataError, match=rf"1 of 11 files in .* of a kind that is not read, e\.g\. {name[4:]}"):
+        check(spec(tmp_path))
+
+
+def test_bmp_and_webp_are_read_beside_png(tmp_path: Path) -> None:
+    write_classes(tmp_path, n=5)
+    for kind in ("bmp", "webp"):
+        pixels = images(1, side=6, seed=len(kind))[0].transpose(1, 2, 0)
+        Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / "cat" / f"9.{kind}", lossless=True)
+    (tmp_path / "cat" / "9.webp").rename(tmp_path / "cat" / "9.jpg")
+    data = load(spec(tmp_path))
+    assert len(data.train_inputs) + len(data.test_inputs) == 12
+    both = {image.tobytes() for image in (*data.train_inputs, *data.test_inputs)}
+    assert {images(1, side=6, seed=seed)[0].tobytes() for seed in (3, 4)} <= both
+
+
+def test_files_of_macos_and_nested_folders(tmp_path: Path) -> None:
+    members = write_classes(tmp_path, n=5)
+    write_files(tmp_path, {"cat/._00.png": b"\0\5\x16\7", ".DS_Store": b"", "cat/Thumbs.db": b""})
+    assert load(spec(tmp_path)).notes == ()
+    write_files(tmp_path, {"cat/more/00.png": members["cat/00.png"]})
+    assert load(spec(tmp_path)).notes == (f"1 files or folders in {tmp_path} are not read: cat/more.",)
 
 
 def damaged(root: Path, kind: str) -> None:
@@ -106,7 +149,7 @@ def damaged(root: Path, kind: str) -> None:
     if kind == "no test":
         write_classes(root / "train")
         return
-    if kind == "stranger":
+    if kind == "test only":
         write_classes(root / "train")
         write_files(root / "test", {"cow/0.png": b""})
         return
@@ -124,7 +167,7 @@ def damaged(root: Path, kind: str) -> None:
     [
         ("empty", r"has no CLASS/\*\.png or \*\.jpg"),
         ("no test", "no test/CLASS or val/CLASS"),
-        ("stranger", r"class 'cow' of .*test is not in train"),
+        ("test only", r"class 'cow' of .*test is not in train"),
         ("corrupt", r"cat/00\.png cannot be read"),
         ("empty class", "eel is a class without a png or jpg"),
         ("too few", "class 'eel' has 1 images: too few"),

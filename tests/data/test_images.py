@@ -68,11 +68,11 @@ def test_fit_repeats_the_pixels_of_a_smaller_image() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (lambda: b"", "UnidentifiedImageError"),
-        (lambda: b"not an image", "UnidentifiedImageError"),
+        (lambda: b"", r"cannot be read: it is none of JPEG, PNG, BMP, WEBP, PPM \(it is empty\)"),
+        (lambda: b"not an image", r"it is none of .* \(it starts with 6e6f7420\)"),
         (lambda: png(images(1)[0])[:-200], "cannot be read"),
         (lambda: saved(Image.fromarray(images(1)[0, 0]), "jpeg")[:-200], "truncated"),
-        (lambda: saved(Image.new("RGB", (4, 4)), "gif"), "UnidentifiedImageError"),
+        (lambda: saved(Image.new("RGB", (4, 4)), "gif"), r"it is none of .* \(it starts with 47494638\)"),
         (lambda: saved(Image.new("I;16", (4, 4))), "more than 8 bits"),
         (lambda: huge_png(60_000), "DecompressionBomb"),
         (lambda: huge_png(9_000), "claims 9000x9000 pixels: refused"),
@@ -100,3 +100,24 @@ def test_the_header_tells_the_size() -> None:
     assert side_of("a", saved(Image.new("RGB", (6, 4)))) == (6, 4)
     with pytest.raises(DataError, match="image a cannot be read"):
         side_of("a", b"")
+
+
+def transparent(colour: tuple[int, int, int], alpha: np.ndarray) -> bytes:
+    pixels = np.empty((*alpha.shape, 4), dtype=np.uint8)
+    pixels[..., :3], pixels[..., 3] = colour, alpha
+    return saved(Image.fromarray(pixels))
+
+
+def test_a_picture_in_the_transparency_alone_is_refused() -> None:
+    drawing = images(1, 1, 4)[0, 0]
+    with pytest.raises(DataError, match="its picture is in the transparency alone"):
+        decode("a", transparent((0, 0, 0), drawing))
+    opaque = np.full((4, 4), 255, dtype=np.uint8)
+    assert (decode("a", transparent((9, 8, 7), opaque)) == (9, 8, 7)).all()
+
+
+def test_an_animation_is_refused() -> None:
+    frames = [Image.fromarray(images(1, 1, 4, seed)[0, 0]).convert("RGB") for seed in range(3)]
+    for kind in ("png", "webp"):
+        with pytest.raises(DataError, match="it holds 3 pictures, not one"):
+            decode("a", saved(frames[0], kind, save_all=True, append_images=frames[1:]))

@@ -14,7 +14,8 @@ class DataSpec:
 
     ``root``: the folder (or archive) that holds the files; None looks in $PRUNECHECK_DATA, then in ``./data``.
     ``size``: side in pixels after area down-sampling. ``train_size``, ``test_size``: that many images, drawn
-    class by class in a fixed order, so that a smaller subset lies inside every larger one.
+    class by class in a fixed order, so that a smaller subset lies inside every larger one. ``image``, ``label``: the
+    columns of a parquet table, where it has several that could be meant.
     """
 
     name: str
@@ -22,8 +23,12 @@ class DataSpec:
     size: int | None = None
     train_size: int | None = None
     test_size: int | None = None
+    image: str | None = None
+    label: str | None = None
 
     def __post_init__(self) -> None:
+        if self.name != "parquet" and (self.image is not None or self.label is not None):
+            raise DataError(f"data {self.name!r}: image and label name columns; only data 'parquet' has them.")
         for field in ("size", "train_size", "test_size"):
             value = getattr(self, field)
             if value is not None and (type(value) is not int or value < 1):
@@ -141,6 +146,11 @@ _ENTRIES = (
         "folder",
         "any folder of images: train/CLASS/*.png and test/ or val/, or CLASS/*.png; root says where",
         "prunecheck.data.folder",
+    ),
+    DataEntry(
+        "parquet",
+        "any images in parquet files as Hugging Face lays them out; root says where",
+        "prunecheck.data.parquet",
     ),
 )
 

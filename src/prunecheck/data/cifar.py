@@ -1,25 +1,28 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009): the official files, binary or python edition, or parquet.
 
 Official files may lie unpacked or in the official tar.gz. In both editions a picture is 3072 bytes: red, green, blue,
-each row by row.
+each row by row. The python edition consists of pickles, which can call any function they name; here a name gives a
+record of its arguments, and only the three names that make a numpy array are allowed.
 """
 
 from __future__ import annotations
 
+import io
+import pickle
+import pickletools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from prunecheck.data.batch_reader import array_of, read_batch
 from prunecheck.data.catalogue import DataSpec, entry
-from prunecheck.data.cifar_names import CLASS_NAMES
 from prunecheck.data.files import missing, read_members, roots
-from prunecheck.data.parquet import read_split
+from prunecheck.data.parquet import Table
 from prunecheck.data.types import Images, Labels, Source, Split, in_memory
 from prunecheck.errors import DataError
+from prunecheck.text import printable
 
 PIXELS = 3 * 32 * 32
 
@@ -77,8 +80,34 @@ EDITIONS: dict[str, tuple[Edition, ...]] = {
     ),
 }
 
+_CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
+
+_CIFAR100 = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle
+bowl boy bridge bus butterfly camel can castle caterpillar cattle
+chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur
+dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard
+lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain
+mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree
+plain plate poppy porcupine possum rabbit raccoon ray road rocket
+rose sea seal shark shrew skunk skyscraper snail snake spider
+squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor
+train trout tulip turtle wardrobe whale willow_tree wolf woman worm
+"""
+
+CLASS_NAMES = {"cifar10": tuple(_CIFAR10.split()), "cifar100": tuple(_CIFAR100.split())}
+
+ARRAY_PARTS = {
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+}
+"""what a pickled array names; numpy 2 writes the second"""
+
 PARQUET_FOLDERS = (".", "plain_text", "data", "cifar10", "cifar100")
 LABEL_COLUMNS = {"cifar10": ("label",), "cifar100": ("fine_label", "label")}
+"""the first of them that a table has"""
 
 
 @dataclass(frozen=True)
@@ -108,9 +137,8 @@ def read(spec: DataSpec) -> Source:
     """All images and labels. Raises DataError for torn files and for another number of images than published."""
     found = _find(spec)
     if found.edition is None:
-        columns = LABEL_COLUMNS[spec.name]
-        train = read_split(_parquet(found.place, "train"), columns)
-        test = read_split(_parquet(found.place, "test"), columns)
+        train = _table(spec, found.place, "train")
+        test = _table(spec, found.place, "test")
     else:
         edition = found.edition
         members = read_members(found.place, [*edition.train, *edition.test])
@@ -152,6 +180,12 @@ def _parquet(folder: Path, split: str) -> list[Path]:
     return sorted(folder.glob(f"{split}*.parquet"))
 
 
+def _table(spec: DataSpec, folder: Path, split: str) -> Split:
+    table = Table(_parquet(folder, split))
+    label = next((name for name in LABEL_COLUMNS[spec.name] if name in table.columns), LABEL_COLUMNS[spec.name][0])
+    return table.split(table.image_column(), table.label_column(label))
+
+
 def _official(edition: Edition, names: Sequence[str], members: Mapping[str, bytes], place: Path) -> Split:
     decode = _binary_batch if edition.kind == "binary" else _python_batch
     batches = [decode(edition, members[name], f"{place}: {name}") for name in names]
@@ -169,11 +203,61 @@ def _binary_batch(edition: Edition, content: bytes, where: str) -> tuple[Images,
 
 
 def _python_batch(edition: Edition, content: bytes, where: str) -> tuple[Images, Labels]:
-    batch = read_batch(content, where)
-    pixels = array_of(batch.get("data"), where)
+    batch = unpickled(content, where)
+    pixels = byte_table(batch.get("data"), where)
     labels = batch.get(str(edition.label))
-    if not isinstance(labels, list) or not all(type(label) is int for label in labels):
-        raise DataError(f"{where} has no list of whole numbers {edition.label!r}.")
+    if not isinstance(labels, list) or not all(type(label) is int and 0 <= label < 256 for label in labels):
+        raise DataError(f"{where} has no list of labels {edition.label!r}, whole numbers from 0 to 255.")
     if pixels.shape != (len(labels), PIXELS):
         raise DataError(f"{where}: {len(labels)} labels, pixels {list(pixels.shape)}; it should be [n, {PIXELS}].")
     return pixels.reshape(-1, 3, 32, 32), np.array(labels, dtype=np.int64)
+
+
+class Record:
+    """The place of a numpy object in a pickle: its arguments and its state."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments = arguments
+        self.state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class BatchUnpickler(pickle.Unpickler):
+    """Gives a ``Record`` for the names in ``ARRAY_PARTS`` and refuses every other name."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ARRAY_PARTS:
+            raise DataError(f"it calls {printable(module)}.{printable(name)}: refused, nothing of it was run")
+        # a class of its own each time: a pickle may set attributes of what it names
+        return type(name, (Record,), {})
+
+
+def unpickled(content: bytes, where: str) -> dict[str, Any]:
+    """The dictionary in a pickled batch; an array is a ``Record``, see ``byte_table``. Raises DataError."""
+    try:
+        for opcode, argument, _ in pickletools.genops(content):
+            # the C unpickler allocates its memo up to the largest index, however small the pickle
+            if "PUT" in opcode.name and argument is not None and argument > len(content):
+                raise ValueError(f"a memo index of {argument}")
+        batch = BatchUnpickler(io.BytesIO(content), encoding="latin-1").load()
+    except Exception as error:
+        # damaged and hostile pickles raise exceptions of any type
+        detail = str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
+        raise DataError(f"{where} is not a CIFAR batch, or torn: {detail}.") from error
+    if not isinstance(batch, dict):
+        raise DataError(f"{where} is not a CIFAR batch, or torn: it holds {type(batch).__name__}, not a dictionary.")
+    return batch
+
+
+def byte_table(value: Any, where: str) -> Images:
+    """The table of bytes, uint8 ``[rows, columns]``, that a ``Record`` stands for. Raises DataError for all else."""
+    try:
+        _version, (rows, columns), dtype, is_fortran, content = value.state
+        if dtype.arguments[0] != "u1":
+            raise ValueError(f"its numbers are {dtype.arguments[0]!r}, not 'u1'")
+        flat = np.frombuffer(content.encode("latin-1") if isinstance(content, str) else content, dtype=np.uint8)
+        return flat.reshape((rows, columns), order="F" if is_fortran else "C")
+    except (AttributeError, TypeError, ValueError, LookupError) as error:
+        raise DataError(f"{where}: the pixels are not a table of bytes, or torn ({error}).") from error

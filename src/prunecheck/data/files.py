@@ -19,8 +19,10 @@ from prunecheck.text import nearest, printable
 ENVIRONMENT_VARIABLE = "PRUNECHECK_DATA"
 DEFAULT_ROOT = "data"
 BLOCK = 2**20
-LARGEST_MEMBER = 2**30
-"""Bytes above which a member of an archive is refused: a small archive can claim to hold anything."""
+LARGEST_MEMBER = 2**28
+"""bytes above which a member of an archive is refused: a small archive can claim to hold anything"""
+LARGEST_ARCHIVE = 2**31
+"""bytes above which an unpacked tar is refused; CIFAR's are below 2**28"""
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,20 @@ def open_tree(place: Path, top: str) -> Iterator[Tree]:
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{place} is not a zip archive, or torn: {error}.") from error
     with archive:
-        members = {n.removeprefix(f"{top}/"): n for n in archive.namelist() if not n.endswith("/")}
+        members: dict[str, str] = {}
+        for full in archive.namelist():
+            name = full.removeprefix(f"{top}/")
+            if name in members:
+                raise DataError(f"{place} holds {printable(name)!r} twice.")
+            if not full.endswith("/"):
+                members[name] = full
         yield Tree(tuple(sorted(members)), lambda name: _member(archive, members[name], place))
 
 
 def read_members(place: Path, names: Sequence[str]) -> dict[str, bytes]:
     """The named files of the folder or tar.gz *place*; in an archive the folders above them do not matter.
 
-    Raises DataError where one is missing, not a plain file, over 1 GiB, or the archive is torn.
+    Raises DataError where one is missing, there twice, not a plain file, over 256 MiB, or the archive is torn.
     """
     found = _from_folder(place, names) if place.is_dir() else _from_tar(place, set(names))
     absent = [name for name in names if name not in found]
@@ -69,20 +77,36 @@ def _from_folder(place: Path, names: Sequence[str]) -> dict[str, bytes]:
 def _from_tar(place: Path, names: set[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     try:
-        with gzip.open(place) as stream, tarfile.open(fileobj=stream) as archive:
+        with _LimitedGzip(place) as stream, tarfile.open(mode="r:", fileobj=stream) as archive:
             for member in archive:
                 name = Path(member.name).name
                 if member.size > LARGEST_MEMBER:
                     raise DataError(f"{place}: {printable(member.name)!r} claims {member.size} bytes: refused.")
                 content = archive.extractfile(member) if name in names and member.isfile() else None
                 if content is not None:
+                    if name in found:
+                        raise DataError(f"{place} holds {name!r} twice.")
                     found[name] = content.read()
-            # the checksum stands at the very end, behind what tarfile cares for
+            # the checksum is at the very end, behind what tarfile reads
             while stream.read(BLOCK):
                 pass
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise DataError(f"{place} is not a tar.gz archive, or torn: {error}.") from error
     return found
+
+
+class _LimitedGzip(gzip.GzipFile):
+    """Refuses what a torn or hostile archive makes tarfile ask for: huge headers, endless content."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= LARGEST_MEMBER or self.tell() + size > LARGEST_ARCHIVE:
+            raise DataError(f"{self.name} unpacks to more than {LARGEST_ARCHIVE} bytes, or {size} at once: refused.")
+        return super().read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        if offset > LARGEST_ARCHIVE:
+            raise DataError(f"{self.name} unpacks to more than {LARGEST_ARCHIVE} bytes: refused.")
+        return super().seek(offset, whence)
 
 
 def _member(archive: zipfile.ZipFile, name: str, place: Path) -> bytes:

@@ -1,7 +1,8 @@
-"""Any folder of images, one folder a class, always read as colour.
+"""Any folder of images, one folder per class, always read as colour.
 
 Either ``root/train/CLASS/*.png`` with ``root/test/CLASS`` or ``root/val/CLASS`` (test is taken where both are there),
-or ``root/CLASS/*.png``, of which a fixed fifth of each class becomes the test set.
+or ``root/CLASS/*.png``, of which a fixed fifth of each class becomes the test set. Images of kinds that are not read
+are refused; other files that are left out are counted in a note, but for hidden files, which file managers write.
 """
 
 from __future__ import annotations
@@ -14,26 +15,32 @@ from pathlib import Path
 import numpy as np
 
 from prunecheck.data.catalogue import DataShape, DataSpec
-from prunecheck.data.images import decode_all, side_of
-from prunecheck.data.reduce import scattered
+from prunecheck.data.images import OTHER_SUFFIXES, SUFFIXES, decode_all, side_of
+from prunecheck.data.reduce import held_out
 from prunecheck.data.types import Images, Labels, Source, Split
 from prunecheck.errors import DataError
 from prunecheck.text import printable
 
-SUFFIXES = {".png", ".jpg", ".jpeg"}
 TEST_FOLDERS = ("test", "val")
-TEST_EVERY = 5
-"""Without a test folder, one image in five is for test."""
+SYSTEM = {"Thumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Paths relative to ``root``, sorted by class and name, with their labels."""
+    """Paths relative to ``root``, sorted by class and name, with their labels; ``left``: files that are not read."""
 
     root: Path
     classes: tuple[str, ...]
     train: tuple[tuple[str, int], ...]
     test: tuple[tuple[str, int], ...]
+    left: tuple[str, ...] = ()
+
+    def notes(self) -> tuple[str, ...]:
+        if not self.left:
+            return ()
+        listed = ", ".join(printable(name) for name in self.left[:3])
+        more = ", …" if len(self.left) > 3 else ""
+        return (f"{len(self.left)} files or folders in {printable(str(self.root))} are not read: {listed}{more}.",)
 
 
 def files(spec: DataSpec) -> dict[str, Path]:
@@ -61,6 +68,7 @@ def read(spec: DataSpec) -> Source:
         train=_split(listing.root, listing.train, spec.size),
         test=_split(listing.root, listing.test, spec.size),
         class_names=listing.classes,
+        notes=listing.notes(),
     )
 
 
@@ -76,49 +84,63 @@ def _list(spec: DataSpec) -> Listing:
 
 
 def _list_split(root: Path) -> Listing:
-    train = _classes_of(root, "train")
+    train, left = _classes_of(root, "train")
+    if not train:
+        raise DataError(f"data 'folder': {root / 'train'} has no CLASS/*.png.")
     for name in TEST_FOLDERS:
-        test = _classes_of(root, name)
+        test, left_of_test = _classes_of(root, name)
         if test:
             break
     else:
         raise DataError(f"data 'folder': {root} has train/ but no test/CLASS or val/CLASS with images.")
-    strangers = sorted(set(test) - set(train))
-    if strangers:
-        raise DataError(f"data 'folder': class {printable(strangers[0])!r} of {root / name} is not in train/.")
+    unknown = sorted(set(test) - set(train))
+    if unknown:
+        raise DataError(f"data 'folder': class {printable(unknown[0])!r} of {root / name} is not in train/.")
+    beside = [path.name for path in _visible(root) if path.name not in ("train", name)]
     classes = tuple(train)
-    return Listing(root, classes, _labelled(train, classes), _labelled(test, classes))
+    return Listing(root, classes, _labelled(train, classes), _labelled(test, classes), (*beside, *left, *left_of_test))
 
 
 def _list_whole(root: Path) -> Listing:
-    every = _classes_of(root, "")
+    every, left = _classes_of(root, "")
     if not every:
         raise DataError(f"data 'folder': {root} has no CLASS/*.png or *.jpg; it is root/CLASS or root/train/CLASS.")
-    train, test = {}, {}
-    for name, images in every.items():
-        n_test = max(1, len(images) // TEST_EVERY)
-        chosen = set(scattered(len(images))[:n_test].tolist())
-        if len(images) <= n_test:
-            raise DataError(f"data 'folder': class {printable(name)!r} has {len(images)} images: too few to split.")
-        test[name] = [image for i, image in enumerate(images) if i in chosen]
-        train[name] = [image for i, image in enumerate(images) if i not in chosen]
     classes = tuple(every)
-    return Listing(root, classes, _labelled(train, classes), _labelled(test, classes))
+    images = _labelled(every, classes)
+    train, test = held_out(np.array([label for _, label in images], dtype=np.int64), f"data 'folder': {root}", classes)
+    return Listing(root, classes, tuple(images[i] for i in train), tuple(images[i] for i in test), left)
 
 
-def _classes_of(root: Path, folder: str) -> dict[str, list[str]]:
-    """Class -> its images relative to root, all sorted; no class where the folder is missing or has no subfolder."""
+def _classes_of(root: Path, folder: str) -> tuple[dict[str, list[str]], tuple[str, ...]]:
+    """Class -> its images, and the files that are left out, all relative to root and sorted."""
     base = root / folder
-    if not base.is_dir():
-        return {}
     found: dict[str, list[str]] = {}
-    for path in sorted(base.iterdir()):
-        if path.is_dir() and not path.name.startswith("."):
-            images = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-            if not images:
-                raise DataError(f"data 'folder': {path} is a class without a png or jpg.")
-            found[path.name] = [image.relative_to(root).as_posix() for image in images]
-    return found
+    left: list[Path] = []
+    for path in _visible(base) if base.is_dir() else ():
+        if not path.is_dir():
+            left.append(path)
+            continue
+        inside = list(_visible(path))
+        images = [p for p in inside if p.suffix.lower() in SUFFIXES and p.is_file()]
+        others = [p for p in inside if p.suffix.lower() in OTHER_SUFFIXES]
+        if others:
+            read = ", ".join(suffix.removeprefix(".") for suffix in sorted(SUFFIXES))
+            raise DataError(
+                f"data 'folder': {len(others)} of {len(inside)} files in {path} are images of a kind that is not read, "
+                f"e.g. {printable(others[0].name)}. Convert them to one of {read}, or remove them."
+            )
+        if not images:
+            raise DataError(f"data 'folder': {path} is a class without a png or jpg.")
+        found[path.name] = [image.relative_to(root).as_posix() for image in images]
+        left += [p for p in inside if p not in set(images)]
+    return found, tuple(path.relative_to(root).as_posix() for path in left)
+
+
+def _visible(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in SYSTEM)
+    except OSError as error:
+        raise DataError(f"data 'folder': {folder} cannot be read: {error}.") from error
 
 
 def _labelled(images: Mapping[str, Sequence[str]], classes: Sequence[str]) -> tuple[tuple[str, int], ...]:

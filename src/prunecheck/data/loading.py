@@ -49,8 +49,6 @@ def load(spec: DataSpec) -> ImageData:
     mean, std = known.mean, known.std
     if mean is None or std is None:
         mean, std = channel_statistics(train_inputs)
-    shared = shared_images(train_inputs, test_inputs)
-    overlap = (f"{shared} of {len(test_inputs)} test images are in train too, pixel for pixel.",) if shared else ()
     return ImageData(
         train_inputs=train_inputs,
         train_targets=train_targets,
@@ -60,7 +58,7 @@ def load(spec: DataSpec) -> ImageData:
         mean=mean,
         std=std,
         class_names=source.class_names,
-        notes=overlap,
+        notes=(*source.notes, *_remarks(train_inputs, test_inputs)),
     )
 
 
@@ -106,6 +104,19 @@ def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, 
     return tuple(means), tuple(deviations)
 
 
+def _remarks(train: Images, test: Images) -> Iterator[str]:
+    """Sentences on what is odd about the images."""
+    shared = shared_images(train, test)
+    if shared:
+        yield f"{shared} of {len(test)} test images are in train too, pixel for pixel."
+    if (train == train[0]).all():
+        yield "All training images are equal: there is nothing to learn from them."
+    else:
+        constant = [str(channel) for channel in range(train.shape[1]) if np.ptp(train[:, channel]) == 0]
+        if constant:
+            yield f"All pixels of channel {', '.join(constant)} are equal in the training images."
+
+
 def _take(split: Split, n: int | None, what: str, shape: DataShape) -> tuple[Images, Labels]:
     every = np.arange(len(split.targets), dtype=np.int64)
     positions = every if n is None else balanced(split.targets, n, shape.num_classes, what)
@@ -126,7 +137,8 @@ def fingerprint(spec: DataSpec) -> str:
     """
     files = reader_of(spec).files(spec)
     describe(spec)
-    asked = (READERS_VERSION, spec.name, spec.size, spec.train_size, spec.test_size)
+    columns = (spec.image, spec.label) if spec.image or spec.label else ()
+    asked = (READERS_VERSION, spec.name, spec.size, spec.train_size, spec.test_size, *columns)
     digest = hashlib.sha256(repr(asked).encode())
     try:
         for piece in _pieces(files):

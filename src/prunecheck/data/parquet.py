@@ -1,38 +1,311 @@
-"""Image tables as Hugging Face publishes them: ``img`` or ``image`` is {bytes, path}, the label a whole number."""
+"""Any image classification data set as parquet, in the layout of Hugging Face data sets.
+
+Files belong to train, test or validation by a word in their name (``data/train-00000-of-00002.parquet``) or, where that
+has none, in the name of a folder above them (``train/0000.parquet``). A table has a column of encoded images (bytes, or
+a struct ``{bytes, path}``) and a column of class numbers; names of classes are read from the schema's ``huggingface``
+metadata. Images are read as colour.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prunecheck.data.images import decode_all
-from prunecheck.data.types import Images, Labels, Split
+from prunecheck.data.catalogue import DataShape, DataSpec
+from prunecheck.data.images import decode_all, side_of
+from prunecheck.data.reduce import held_out
+from prunecheck.data.types import Images, Labels, Source, Split
 from prunecheck.errors import DataError
+from prunecheck.text import printable
 
-IMAGE_COLUMNS = ("img", "image")
+WORDS = {
+    "train": "train",
+    "training": "train",
+    "test": "test",
+    "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+}
+"""word in a file or folder name -> split, as the ``datasets`` library reads them"""
+
+BATCH_ROWS = 64
+"""rows decoded at once: a small file can repeat a large image in many rows"""
+LARGEST_LABEL = 10**5
 
 
-def read_split(paths: Sequence[Path], label_columns: Sequence[str]) -> Split:
-    """The rows of all *paths*, in order; the label is in the first of *label_columns* there is.
+@dataclass(frozen=True)
+class Layout:
+    """The files of each split, relative to *root*, sorted. *whole*: files without a split, where no file has one."""
 
-    Raises DataError where pyarrow is not installed, a file is torn, or a column is missing or of another kind.
-    """
-    parquet = _pyarrow_parquet()
-    labels: list[Labels] = []
-    pixels: list[bytes] = []
-    for path in paths:
+    root: Path
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    whole: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def files(spec: DataSpec) -> dict[str, Path]:
+    """Every file that is read. Raises DataError where the layout is not the one described above."""
+    found = _layout(spec)
+    return {name: found.root / name for name in (*found.train, *found.test, *found.whole)}
+
+
+def shape(spec: DataSpec) -> DataShape:
+    """Numbers from the labels, the size from the spec or the first image. Raises DataError."""
+    source = read(spec)
+    first = source.train.targets[:1]
+    if not len(first):
+        raise DataError(f"data 'parquet': {_root(spec)} has no training image.")
+    return DataShape(
+        num_classes=len(source.class_names) or int(source.train.targets.max()) + 1,
+        channels=3,
+        size=spec.size or _side_of_first(spec),
+        n_train=len(source.train.targets),
+        n_test=len(source.test.targets),
+    )
+
+
+def read(spec: DataSpec) -> Source:
+    """Labels now, images decoded when asked for. Raises DataError naming file and column."""
+    found = _layout(spec)
+    if found.whole:
+        table = Table([found.root / name for name in found.whole])
+        split = _split(table, spec)
+        train, test = held_out(split.targets, "data 'parquet'")
+        return Source(_part(split, train), _part(split, test), table.class_names(_label(table, spec)), found.notes)
+    tables = [Table([found.root / name for name in names]) for names in (found.train, found.test)]
+    classes = [table.class_names(_label(table, spec)) for table in tables]
+    if classes[0] != classes[1]:
+        raise DataError(f"data 'parquet': {found.train[0]} and {found.test[0]} name other classes.")
+    train_split, test_split = (_split(table, spec) for table in tables)
+    if len(test_split.targets) and test_split.targets.max() < 0:
+        raise DataError(
+            f"data 'parquet': the labels of {found.test[0]} are all {test_split.targets[0]}: an unlabelled test set. "
+            "Give the root without it; validation files are then used."
+        )
+    return Source(train_split, test_split, classes[0], found.notes)
+
+
+class Table:
+    """Parquet files with equal columns, read as one table. Raises DataError for a file that is torn or differs."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        parquet = _pyarrow_parquet()
+        self.paths = list(paths)
+        self.files = [_guarded(path, partial(parquet.ParquetFile, path)) for path in paths]
+        self.schema = _guarded(paths[0], lambda: self.files[0].schema_arrow)
+        self.columns: list[str] = self.schema.names
+        repeated = {name for name in self.columns if self.columns.count(name) > 1}
+        if repeated:
+            raise DataError(f"{paths[0]} has the column {printable(min(repeated))!r} twice.")
+        for path, file in zip(paths, self.files, strict=True):
+            if _guarded(path, lambda file=file: file.schema_arrow.names) != self.columns:
+                raise DataError(f"{path} has other columns than {paths[0].name}.")
+
+    def features(self) -> dict[str, Any]:
+        """Column -> its Hugging Face feature; empty where the schema has none. Raises DataError if torn."""
+        text = (self.schema.metadata or {}).get(b"huggingface")
+        if text is None:
+            return {}
         try:
-            table = parquet.read_table(path)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} is not a parquet file, or torn: {error}.") from error
-        labels.append(_labels(table, path, label_columns))
-        pixels += _image_bytes(table, path)
-    return Split(np.concatenate(labels), lambda positions: _decode(pixels, positions, paths[0].name))
+            features = json.loads(text)["info"]["features"]
+            return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise DataError(f"{self.paths[0]}: its 'huggingface' metadata cannot be read.") from error
+
+    def image_column(self, name: str | None = None) -> str:
+        """*name*, or the one column of images. Raises DataError where there are several or none."""
+        if name is not None:
+            return self._given("image", name)
+        features = self.features()
+        marked = [column for column in self.columns if features.get(column, {}).get("_type") == "Image"]
+        typed = [field.name for field in self.schema if _is_image(field.type)]
+        return self._only("image", marked or typed, "images (bytes, or a struct {bytes, path})")
+
+    def label_column(self, name: str | None = None) -> str:
+        """*name*, or the one ClassLabel, or ``label``, or the one column of integers. Raises DataError likewise."""
+        if name is not None:
+            return self._given("label", name)
+        features = self.features()
+        marked = [column for column in self.columns if features.get(column, {}).get("_type") == "ClassLabel"]
+        typed = [field.name for field in self.schema if _is_integer(field.type)]
+        if not marked and "label" in self.columns:
+            return "label"
+        return self._only("label", marked or typed, "whole-number labels")
+
+    def class_names(self, label: str) -> tuple[str, ...]:
+        """The names of the classes of column *label*; empty where the metadata has none."""
+        names = self.features().get(label, {}).get("names", [])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise DataError(f"{self.paths[0]}: the class names of {printable(label)!r} are not a list of texts.")
+        return tuple(names)
+
+    def split(self, image: str, label: str) -> Split:
+        """The rows of all files, in order."""
+        targets = [self._labels(path, file, label) for path, file in zip(self.paths, self.files, strict=True)]
+        return Split(np.concatenate(targets), partial(self._decode, image))
+
+    def _given(self, kind: str, name: str) -> str:
+        if name not in self.columns:
+            raise DataError(f"{self.paths[0]} has no {kind} column {printable(name)!r}; it has {self._listed()}.")
+        return name
+
+    def _only(self, kind: str, candidates: Sequence[str], what: str) -> str:
+        if len(candidates) == 1:
+            return candidates[0]
+        if not candidates:
+            raise DataError(f"{self.paths[0]} has no column of {what}; it has {self._listed()}.")
+        listed = ", ".join(printable(name) for name in candidates)
+        raise DataError(f"{self.paths[0]} has {len(candidates)} columns of {what}: {listed}. Name one: {kind} = ….")
+
+    def _listed(self) -> str:
+        return ", ".join(printable(name) for name in self.columns[:10]) or "none"
+
+    def _labels(self, path: Path, file: Any, name: str) -> Labels:
+        if not _is_integer(self.schema.field(name).type):
+            kind = self.schema.field(name).type
+            raise DataError(f"{path}: the labels in {printable(name)!r} are {kind}, not whole numbers.")
+        column = _guarded(path, lambda: file.read(columns=[name]).column(name))
+        if column.null_count:
+            raise DataError(f"{path}: {column.null_count} rows have no {printable(name)!r}.")
+        labels: NDArray[Any] = column.to_numpy()
+        outside = np.flatnonzero((labels < -1) | (labels > LARGEST_LABEL))
+        if len(outside):
+            where = f"{path}: row {outside[0]} of {printable(name)!r}"
+            raise DataError(f"{where} is {labels[outside[0]]}, not a class number of 0..{LARGEST_LABEL}.")
+        return labels.astype(np.int64)
+
+    def _decode(self, image: str, positions: Labels, fit: int | None = None) -> Images:
+        order = np.argsort(positions, kind="stable")
+        rows = self._rows(image, positions[order])
+        names = [f"{self.paths[0].parent.name}/ row {position}" for position in positions[order]]
+        decoded = decode_all(names, lambda _name: next(rows), fit=fit)
+        images = np.empty_like(decoded)
+        images[order] = decoded
+        return images
+
+    def _rows(self, name: str, positions: Labels) -> Iterator[bytes]:
+        """The encoded images at the sorted *positions*."""
+        start, cursor = 0, 0
+        for path, file in zip(self.paths, self.files, strict=True):
+            batches = _guarded(path, partial(file.iter_batches, batch_size=BATCH_ROWS, columns=[name]))
+            for batch in _each(path, batches):
+                stop = start + batch.num_rows
+                if cursor < len(positions) and positions[cursor] < stop:
+                    column = batch.column(0)
+                    while cursor < len(positions) and positions[cursor] < stop:
+                        row = int(positions[cursor])
+                        yield _content(column[row - start].as_py(), f"{path}: row {row}", name)
+                        cursor += 1
+                start = stop
+                if cursor == len(positions):
+                    return
+
+
+def _layout(spec: DataSpec) -> Layout:
+    root = _root(spec)
+    if root.is_file():
+        return Layout(root.parent, (), (), (root.name,), ())
+    names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.parquet") if path.is_file())
+    names = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+    if not names:
+        raise DataError(f"data 'parquet': there is no .parquet file below {root}.")
+    places: dict[str, dict[str, list[str]]] = {"train": {}, "test": {}, "validation": {}, "": {}}
+    for name in names:
+        split, base = _split_of(name)
+        places[split].setdefault(base, []).append(name)
+    if not places["train"] and not places["test"] and not places["validation"]:
+        return Layout(root, (), (), tuple(names), ())
+    for split in ("train", "test", "validation"):
+        if len(places[split]) > 1:
+            listed = ", ".join(printable(base or ".") for base in sorted(places[split]))
+            raise DataError(f"data 'parquet': {split} files lie in several folders of {root}: {listed}. Name one.")
+    chosen = {split: tuple(name for group in places[split].values() for name in group) for split in places}
+    test = chosen["test"] or chosen["validation"]
+    for split, found in (("train", chosen["train"]), ("test or validation", test)):
+        if not found:
+            raise DataError(f"data 'parquet': no file below {root} is named for {split}; the first is {names[0]}.")
+    left = [*chosen[""], *(chosen["validation"] if chosen["test"] else ())]
+    notes = (f"{len(left)} parquet files are not used, e.g. {printable(left[0])}.",) if left else ()
+    return Layout(root, chosen["train"], test, (), notes)
+
+
+def _root(spec: DataSpec) -> Path:
+    if spec.root is None:
+        raise DataError("data 'parquet' takes a root: the folder with train*.parquet and test*.parquet, or one file.")
+    root = Path(spec.root).expanduser()
+    if not root.exists():
+        raise DataError(f"data 'parquet': root {root} does not exist.")
+    return root
+
+
+def _split_of(name: str) -> tuple[str, str]:
+    """The split a file belongs to ("" for none), and the folder above what names it. Raises DataError for two."""
+    parts = name.removesuffix(".parquet").split("/")
+    for depth in range(len(parts) - 1, -1, -1):
+        words = [WORDS[word] for word in re.split(r"[^a-z]+", parts[depth].lower()) if word in WORDS]
+        if len(set(words)) > 1:
+            raise DataError(f"data 'parquet': {printable(name)} is named for {' and '.join(sorted(set(words)))}.")
+        if words:
+            return words[0], "/".join(parts[:depth])
+    return "", ""
+
+
+def _split(table: Table, spec: DataSpec) -> Split:
+    image, label = table.image_column(spec.image), _label(table, spec)
+    split = table.split(image, label)
+    return Split(split.targets, partial(table._decode, image, fit=spec.size))
+
+
+def _label(table: Table, spec: DataSpec) -> str:
+    return table.label_column(spec.label)
+
+
+def _part(split: Split, rows: Labels) -> Split:
+    return Split(split.targets[rows], lambda positions: split.images(rows[positions]))
+
+
+def _side_of_first(spec: DataSpec) -> int:
+    found = _layout(spec)
+    table = Table([found.root / name for name in (found.train or found.whole)])
+    name = table.image_column(spec.image)
+    width, height = side_of(str(table.paths[0]), next(table._rows(name, np.zeros(1, dtype=np.int64))))
+    if width != height:
+        raise DataError(f"{table.paths[0]}: row 0 has {width}x{height} pixels, not a square. Give a size.")
+    return width
+
+
+def _content(value: Any, where: str, column: str) -> bytes:
+    content = value.get("bytes") if isinstance(value, dict) else value
+    if isinstance(content, bytes):
+        return content
+    if isinstance(value, Mapping) and isinstance(value.get("path"), str):
+        raise DataError(f"{where} names an image file and holds no bytes; images have to be inside the table.")
+    raise DataError(f"{where} holds no image bytes in {printable(column)!r} (bytes, or a struct {{bytes, path}}).")
+
+
+def _is_image(kind: Any) -> bool:
+    types = importlib.import_module("pyarrow.types")
+    if types.is_struct(kind):
+        return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+
+def _is_integer(kind: Any) -> bool:
+    return bool(importlib.import_module("pyarrow.types").is_integer(kind))
 
 
 def _pyarrow_parquet() -> Any:
@@ -42,32 +315,16 @@ def _pyarrow_parquet() -> Any:
         raise DataError(f"parquet files need the extra prunecheck[parquet] ({error}).") from error
 
 
-def _column(table: Any, path: Path, names: Sequence[str]) -> Any:
-    for name in names:
-        if name in table.column_names:
-            column = table.column(name)
-            if column.null_count:
-                raise DataError(f"{path}: {column.null_count} rows have no {name!r}.")
-            return column
-    raise DataError(f"{path} has no column {' or '.join(map(repr, names))}; it has {', '.join(table.column_names)}.")
+def _guarded(path: Path, action: Any) -> Any:
+    try:
+        return action()
+    except Exception as error:
+        # pyarrow raises OSError, ValueError, KeyError, NotImplementedError … for torn and hostile files
+        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path} is not a parquet file, or torn: {printable(detail)}.") from error
 
 
-def _labels(table: Any, path: Path, names: Sequence[str]) -> Labels:
-    labels: NDArray[Any] = _column(table, path, names).to_numpy()
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise DataError(f"{path}: the labels are {labels.dtype}, not whole numbers.")
-    return labels.astype(np.int64)
-
-
-def _image_bytes(table: Any, path: Path) -> list[bytes]:
-    rows = _column(table, path, IMAGE_COLUMNS).to_pylist()
-    images = [row.get("bytes") if isinstance(row, dict) else None for row in rows]
-    for position, content in enumerate(images):
-        if not isinstance(content, bytes):
-            raise DataError(f"{path}: row {position} holds no image bytes (the column is {{bytes, path}}).")
-    return images  # type: ignore[return-value]
-
-
-def _decode(pixels: Sequence[bytes], positions: Labels, table: str) -> Images:
-    rows = {f"{table} row {position}": pixels[position] for position in positions}
-    return decode_all(list(rows), rows.__getitem__)
+def _each(path: Path, batches: Iterator[Any]) -> Iterator[Any]:
+    end = object()
+    while (batch := _guarded(path, lambda: next(batches, end))) is not end:
+        yield batch

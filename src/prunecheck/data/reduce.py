@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prunecheck.data.types import Images, Labels
 from prunecheck.errors import DataError
+from prunecheck.text import printable
 
 
 def balanced(targets: Labels, n: int, num_classes: int, what: str) -> Labels:
@@ -35,11 +37,32 @@ def smallest_class(targets: Labels, num_classes: int) -> int:
     return int(np.bincount(targets, minlength=num_classes).min())
 
 
+def held_out(targets: Labels, what: str, names: Sequence[str] = ()) -> tuple[Labels, Labels]:
+    """Sorted positions for training and for test: of each class a fixed fifth, at least one image, is for test.
+
+    Raises DataError, which begins with *what*, for a class with a single image.
+    """
+    train, test = [], []
+    for label in np.unique(targets):
+        members = np.flatnonzero(targets == label)
+        n_test = max(1, len(members) // TEST_EVERY)
+        if len(members) <= n_test:
+            name = repr(printable(names[label])) if names else label
+            raise DataError(f"{what}: class {name} has {len(members)} images: too few to split.")
+        order = scattered(len(members))
+        test.append(members[order[:n_test]])
+        train.append(members[order[n_test:]])
+    return np.sort(np.concatenate(train)), np.sort(np.concatenate(test))
+
+
 def scattered(n: int) -> Labels:
     """The numbers 0..n-1 in a fixed order that looks random."""
     order = sorted(range(n), key=lambda i: hashlib.sha256(str(i).encode()).digest())
     return np.array(order, dtype=np.int64)
 
+
+TEST_EVERY = 5
+"""without a test set of its own, one image in five of each class is for test"""
 
 CHUNK = 1024
 """Images shrunk at once: the float copies stay small beside the data set."""

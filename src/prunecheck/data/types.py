@@ -111,11 +111,12 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Train and test of a data set as it lies on disk."""
+    """Train and test of a data set as it lies on disk. ``notes``: sentences on what was left out, see ``ImageData``."""
 
     train: Split
     test: Split
     class_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def in_memory(inputs: Images, targets: Labels) -> Split:
