@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
 from prunecheck.study import Arm, Plan, Step, load_study, make_plan
 from prunecheck.study.plan import CLEAN, DENSE
+from tests.data.makers import images, labels, write_parquet
 from tests.study.studies import BASE, plan
 
 REWINDERS = ["lottery_ticket", "weight_rewinding", "lr_rewinding", "hybrid_ticket"]
@@ -341,3 +343,14 @@ def test_a_plan_shows_how_much_it_is() -> None:
     found = plan(methods=["snip"], checks=["layerwise_rearrange"])
     assert repr(found).startswith(f"Plan: {found.trainings} trainings for {len(found.arms)} arms (")
     assert f'<th scope="row">score</th><td>{len(of_kind(found, "score"))}</td>' in found._repr_html_()
+
+
+def test_columns_of_a_parquet_table_are_in_the_key_only_where_they_are_named(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        write_parquet(tmp_path / f"{name}.parquet", images(20, side=8), labels(20, 2), image="img", label="kind")
+    base = {"name": "parquet", "root": str(tmp_path)}
+    plain = plan(data=base)
+    named = plan(data=base | {"label": "kind"})
+    assert not set(plain.steps) & set(named.steps)
+    (described,) = {str(step.params["data"]) for step in plain.steps.values() if "data" in step.params}
+    assert "label" not in described

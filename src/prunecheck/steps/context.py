@@ -36,7 +36,8 @@ class Context:
 
     def images(self, params: Params) -> data.ImageData:
         """The data set of a step, loaded once per process."""
-        return _images(self.root, *(params["data"][k] for k in ("name", "size", "train_size", "test_size")))
+        described = {name: value for name, value in params["data"].items() if name != "fingerprint"}
+        return _images(data.DataSpec(root=self.root, **described))
 
     def training_set(self, params: Params) -> tuple[Tensor, Tensor]:
         """(inputs uint8 [N, C, H, W], targets int64 [N]), corrupted where the step says so."""
@@ -105,10 +106,8 @@ def _layers(model: str, shape: tuple[int, int, int]) -> tuple[Layer, ...]:
 
 
 @lru_cache(maxsize=1)
-def _images(
-    root: str | None, name: str, size: int | None, train_size: int | None, test_size: int | None
-) -> data.ImageData:
-    return data.load(data.DataSpec(name, root, size, train_size, test_size))
+def _images(spec: data.DataSpec) -> data.ImageData:
+    return data.load(spec)
 
 
 def scoring_batches(context: Context, params: Params) -> list[Batch]:

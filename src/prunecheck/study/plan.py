@@ -121,7 +121,7 @@ class _Planner:
             "train_size": spec.train_size,
             "test_size": spec.test_size,
             "fingerprint": data.fingerprint(spec),
-        }
+        } | {column: name for column, name in (("image", spec.image), ("label", spec.label)) if name is not None}
         self.model = models.canonical(study.model)
         self.cost = f"{self.model}@{self.side}/{study.device}"
         models.look_in(study.folder)

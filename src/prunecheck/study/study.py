@@ -36,16 +36,21 @@ class Part(BaseModel):
 
 
 class DataChoice(Part):
-    """``data = "cifar10"`` or a table. ``size``: side in pixels after area down-sampling."""
+    """``data = "cifar10"`` or a table. ``size``: side in pixels after area down-sampling.
+
+    ``image``, ``label``: columns of a parquet table.
+    """
 
     name: str
     root: str | None = None
     size: int | None = Field(None, ge=4, le=1024)
     train_size: int | None = Field(None, ge=2, le=MANY)
     test_size: int | None = Field(None, ge=2, le=MANY)
+    image: str | None = None
+    label: str | None = None
 
     def spec(self) -> DataSpec:
-        return DataSpec(self.name, self.root, self.size, self.train_size, self.test_size)
+        return DataSpec(**self.model_dump())
 
 
 class AllocateChoice(Part):
