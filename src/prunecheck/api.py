@@ -210,11 +210,11 @@ def counts(
     preset: str | None = None,
 ) -> list[tuple[str, int, int]]:
     """``(layer, weights, kept)`` of a module or a named model under an allocation that needs no scores."""
+    from prunecheck import models
     from prunecheck.pruning import ALLOCATIONS, select
     from prunecheck.pruning.layers import family_of, layers_of
     from prunecheck.pruning.presets import preset_named
     from prunecheck.pruning.seeds import torch_stream
-    from prunecheck.steps.context import build
     from prunecheck.text import parse_sparsity
 
     target, allocation = parse_sparsity(sparsity), ALLOCATIONS.get(allocate)
@@ -225,7 +225,7 @@ def counts(
         preset_named(preset)
     if isinstance(model, str):
         with torch_stream(0, "skeleton"):
-            net, family = build(model, (classes, channels, image_size)), family_of(model)
+            net, family = models.build(model, classes, channels, image_size), family_of(model)
     else:
         net, family = model, family_of(type(model).__name__)
     layers = layers_of(net)

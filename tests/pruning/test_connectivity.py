@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prunecheck.models import build
 from prunecheck.pruning.connectivity import connected_weights
 from prunecheck.pruning.layers import layers_of
-from prunecheck.steps.context import build
-from prunecheck.steps.mask import mask_facts
+from prunecheck.steps.mask import mask_results
 
 Node = tuple[str, int, int, int]
 Edge = tuple[Node, Node, tuple[str, tuple[int, ...]] | None]
@@ -121,7 +121,7 @@ def test_a_perceptron() -> None:
 
 
 def test_a_residual_network_is_connected_through_its_shortcuts() -> None:
-    model = build("resnet8_w16", (10, 3, 8))
+    model = build("resnet8_w16", 10, 3, 8)
     masks = {layer.name: torch.ones(layer.shape, dtype=torch.bool) for layer in layers_of(model)}
     block = next(name for name in masks if name.endswith("conv2.weight"))
     masks[block] = torch.zeros_like(masks[block])
@@ -177,10 +177,10 @@ def test_the_plain_one_is_told() -> None:
 
 
 def test_the_facts_of_a_mask() -> None:
-    layers = layers_of(build("convnet", (10, 1, 8)))
+    layers = layers_of(build("convnet", 10, 1, 8))
     masks = {layer.name: torch.ones(layer.shape, dtype=torch.bool) for layer in layers}
     masks["conv2.weight"][5:] = False  # 27 of 32 filters are dead, and so is what reads them
-    facts = mask_facts(masks, layers, "convnet", (10, 1, 8))
+    facts = mask_results(masks, build("convnet", 10, 1, 8), (1, 8, 8))
     assert facts["weights"] == 24 * 1000 - 176
     kept = {name: count for name, _, _, count in facts["layers"]}
     assert kept == {"conv1.weight": 144, "conv2.weight": 5 * 16 * 9, "conv3.weight": 64 * 32 * 9, "fc.weight": 640}
@@ -189,7 +189,7 @@ def test_the_facts_of_a_mask() -> None:
     assert facts["dead_units"] == 27
     assert facts["empty_layers"] == []
     masks["conv3.weight"][:] = False
-    facts = mask_facts(masks, layers, "convnet", (10, 1, 8))
+    facts = mask_results(masks, build("convnet", 10, 1, 8), (1, 8, 8))
     assert facts["empty_layers"] == ["conv3.weight"]
     assert facts["effective_kept"] == 0
     assert facts["dead_units"] == 16 + 32 + 64 + 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -12,8 +14,8 @@ import pytest
 import torch
 
 from prunecheck.errors import PluginError
-from prunecheck.pruning import CHECKS, METHODS, load_file, method, registry
-from prunecheck.source import fingerprint_source
+from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, load_file, method, registry, temporary_plugins
+from prunecheck.source import fingerprint_source, forget, read_source, run_source
 from tests.offers import ask
 
 Write = Callable[..., Path]
@@ -62,7 +64,7 @@ def test_the_two_shortest_plugins(write: Write) -> None:
     assert (rearrange.at, rearrange.preserves, rearrange.changes) == ("masks", "counts", True)
 
 
-def test_a_file_is_imported_once(write: Write) -> None:
+def test_unchanged_file_is_loaded_once(write: Write) -> None:
     path = write(SHORTEST)
     load_file(path)
     first = METHODS.get("mine").function
@@ -70,9 +72,15 @@ def test_a_file_is_imported_once(write: Write) -> None:
     assert METHODS.get("mine").function is first
 
 
-def test_the_registries_of_one_test_are_not_those_of_the_next() -> None:
+def test_temporary_plugins_are_gone_after_the_block(write: Write) -> None:
+    path = write(SHORTEST)
+    with temporary_plugins():
+        load_file(path)
+        assert "mine" in METHODS.names()
     assert "mine" not in METHODS.names()
     assert "rearrange_mine" not in CHECKS.names()
+    load_file(path)
+    assert "mine" in METHODS.names()
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
@@ -98,19 +106,23 @@ def test_a_broken_file_is_named_with_its_line(write: Write, text: str, expected:
     assert expected in refusal(write(text))
 
 
-def test_a_syntax_error_in_a_module_the_file_imports_is_not_blamed_on_the_same_line_here(
+def test_syntax_error_in_a_helper_module_names_the_helper_and_its_line(write: Write) -> None:
+    write("x = 1\ny = 2\nz = 3\nw = (\n", "other_module.py")
+    assert "plug.py: other_module.py, line 4: SyntaxError" in refusal(write("\nimport other_module\n"))
+
+
+def test_syntax_error_in_a_module_elsewhere_names_the_line_that_imports_it(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = write("x = 1\ny = 2\nz = 3\nw = (\n", "other_module_of_the_test.py")
+    other = write("x = 1\ny = 2\nz = 3\nw = (\n", "elsewhere/other_module_of_the_test.py")
     monkeypatch.syspath_prepend(str(other.parent))
-    assert "plug.py, line 2: SyntaxError" in refusal(write("\nimport other_module_of_the_test\n"))
+    assert "plug.py, line 2: SyntaxError" in refusal(write("\nimport other_module_of_the_test\n", "a/plug.py"))
 
 
-def test_a_repaired_file_loads_and_its_new_code_counts(write: Write) -> None:
+def test_file_that_fails_registers_nothing_and_loads_once_repaired(write: Write) -> None:
     refusal(write(SHORTEST + "\n    1 / 0\n"))
-    broken = METHODS.get("mine").code
+    assert "mine" not in METHODS.names()
     load_file(write(SHORTEST.replace("w.abs()", "-w.abs()")))
-    assert METHODS.get("mine").code != broken
     assert ask(METHODS.get("mine"), weights={"w": torch.tensor([2.0])})["w"].tolist() == [-2]
 
 
@@ -180,13 +192,14 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         CHECKS.get("rearange")
 
 
-def test_an_installed_package_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_plugin_that_fails_to_import_is_named_and_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = EntryPoint("theirs", "no_such_package_here.pruning", "prunecheck.methods")
     monkeypatch.setattr(registry, "entry_points", lambda group: [broken])  # noqa: ARG005
     fresh = registry.Registry("method", "prunecheck.pruning.methods", "prunecheck.methods")
-    for _ in range(2):
-        with pytest.raises(PluginError, match=r"no_such_package_here\.pruning.*ModuleNotFoundError"):
-            fresh.names()
+    with pytest.warns(UserWarning, match=r"no_such_package_here\.pruning.*ModuleNotFoundError"):
+        fresh.names()
+    with pytest.raises(PluginError, match=r"(?s)'theirs' is not a method.*no_such_package_here\.pruning"):
+        fresh.get("theirs")
 
 
 PLAIN = """
@@ -268,3 +281,160 @@ def test_the_code_of_a_notebook_cell_is_what_it_does() -> None:
 
 def test_built_ins_carry_a_version_instead_of_code() -> None:
     assert {plugin.code for plugin in [*METHODS, *CHECKS] if plugin.origin == "built-in"} == {""}
+
+
+def value_of(name: str = "mine") -> float:
+    """What the method makes of a weight of 2."""
+    return float(ask(METHODS.get(name), weights={"w": torch.tensor([2.0])})["w"])
+
+
+HELPED = """
+    from prunecheck.pruning import method
+    IMPORT
+
+    @method
+    def mine(weights):
+        return {n: CALL(w) for n, w in weights.items()}
+"""
+
+
+def helped(import_: str, call: str) -> str:
+    return dedent(HELPED).replace("IMPORT", import_).replace("CALL", call)
+
+
+def test_changed_file_is_loaded_anew_and_its_fingerprint_changes(write: Write) -> None:
+    old = load_file(write(SHORTEST))
+    assert (METHODS.get("mine").code, value_of()) == (old, 2)
+    new = load_file(write(SHORTEST.replace("w.abs()", "w.neg()")))  # as many characters, within the same second
+    assert (METHODS.get("mine").code, value_of()) == (new, -2)
+    assert new != old
+
+
+def test_plugin_that_was_deleted_from_its_file_is_forgotten(write: Write) -> None:
+    load_file(write(SHORTEST))
+    load_file(write(SHORTEST.replace("def mine", "def other")))
+    assert "mine" not in METHODS.names()
+    assert "other" in METHODS.names()
+
+
+def test_comments_do_not_load_a_file_anew(write: Write) -> None:
+    load_file(write(SHORTEST))
+    function = METHODS.get("mine").function
+    load_file(write("# a remark\n" + dedent(SHORTEST)))
+    assert METHODS.get("mine").function is function
+
+
+@pytest.mark.parametrize(
+    ("import_", "call"),
+    [
+        ("import helper", "helper.score"),
+        ("import helper as h", "h.score"),
+        ("from helper import score", "score"),
+        ("from helper import *", "score"),
+        ("from . import helper", "helper.score"),
+        ("from .helper import score", "score"),
+        ("import package.part", "package.part.score"),
+        ("from package import part", "part.score"),
+        ("from package.part import score", "score"),
+        ("from package import score", "score"),
+        ("import folder.part", "folder.part.score"),
+        ("from folder.part import score", "score"),
+        ("import chain", "chain.score"),
+    ],
+)
+def test_helper_module_beside_the_file_is_importable_and_part_of_the_code(
+    write: Write, import_: str, call: str
+) -> None:
+    def helpers(factor: int) -> None:
+        score = f"def score(w):\n    return w * {factor}\n"
+        write(score, "helper.py")
+        write("from .part import score\n", "package/__init__.py")
+        write(score, "package/part.py")
+        write(score, "folder/part.py")
+        write("def score(w):\n    import helper\n    return helper.score(w)\n", "chain.py")
+
+    helpers(3)
+    path = write(helped(import_, call))
+    first = load_file(path)
+    assert value_of() == 6
+    helpers(5)
+    second = load_file(path)
+    assert value_of() == 10
+    assert METHODS.get("mine").code == second != first
+    helpers(3)
+    assert load_file(path) == first
+
+
+def test_helper_modules_of_one_name_are_not_shared_between_folders(write: Write) -> None:
+    for folder, factor in (("a", 3), ("b", 5)):
+        write(f"def score(w):\n    return w * {factor}\n", f"{folder}/helper.py")
+        text = helped("", "score_it").replace("def mine", f"def mine_{folder}")
+        text += "\ndef score_it(w):\n    import helper\n    return helper.score(w)\n"  # imported when it is called
+        load_file(write(text, f"{folder}/plug.py"))
+    assert (value_of("mine_a"), value_of("mine_b")) == (6, 10)
+
+
+def test_helper_module_may_import_the_file_back(write: Write) -> None:
+    write("import plug\n\ndef score(w):\n    return w * plug.FACTOR\n", "helper.py")
+    load_file(write(helped("import helper\nFACTOR = 7", "helper.score")))
+    assert value_of() == 14
+
+
+def test_helper_module_that_no_import_statement_names_is_not_importable(write: Write) -> None:
+    write("def score(w):\n    return w\n", "helper.py")
+    text = helped("import importlib\nhelper = importlib.import_module('helper')", "helper.score")
+    assert "No module named 'helper'" in refusal(write(text))
+
+
+def test_file_named_like_a_module_of_the_standard_library_shadows_nothing(write: Write) -> None:
+    write("1 / 0\n", "random.py")
+    load_file(write(helped("import random", "float")))
+    assert value_of() == 2
+
+
+def test_file_edited_after_it_was_read_runs_as_it_was_read(write: Write) -> None:
+    path = write(SHORTEST)
+    source = read_source(path)
+    write(SHORTEST.replace("w.abs()", "-w.abs()"))
+    module = run_source(source, "test_of_prunecheck")
+    try:
+        assert module.mine(weights={"w": torch.tensor([2.0])})["w"].tolist() == [2]
+    finally:
+        forget(module.__name__)
+
+
+def test_function_of_the_package_registered_in_a_notebook_belongs_to_the_user() -> None:
+    mine = method(name="mine", when="trained")(METHODS.get("snip").function)
+    assert (mine.origin, len(mine.code)) == ("__main__", 64)
+
+
+def test_plugin_of_an_importable_module_carries_its_helpers(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("def score(w):\n    return w * 3\n", "theirs_of_the_test/helper.py")
+    write("", "theirs_of_the_test/__init__.py")
+    path = write(helped("from theirs_of_the_test.helper import score", "score"), "theirs_of_the_test/plug.py")
+    monkeypatch.syspath_prepend(str(path.parents[1]))
+    with monkeypatch.context() as modules:
+        importlib.import_module("theirs_of_the_test.plug")
+        for name in ("theirs_of_the_test", "theirs_of_the_test.plug", "theirs_of_the_test.helper"):
+            modules.delitem(sys.modules, name)
+    first = METHODS.get("mine")
+    assert first.origin == "theirs_of_the_test.plug"
+    write("def score(w):\n    return w * 5\n", "theirs_of_the_test/helper.py")
+    assert read_source(path, first.origin).fingerprint != first.code
+
+
+def test_only_plugins_of_users_can_be_removed(write: Write) -> None:
+    load_file(write(SHORTEST))
+    METHODS.remove("mine")
+    assert "mine" not in METHODS.names()
+    for name in ("mine", "snip"):
+        with pytest.raises(PluginError, match="is not a method that can be removed"):
+            METHODS.remove(name)
+    assert "snip" in METHODS.names()
+
+
+def test_removing_one_kind_leaves_the_others(write: Write) -> None:
+    load_file(write(SHORTEST))
+    METHODS.remove("mine")
+    assert "rearrange_mine" in CHECKS.names()
+    assert "erk" in ALLOCATIONS.names()

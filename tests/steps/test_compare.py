@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from prunecheck.models import build
 from prunecheck.pruning.allocations.smart_ratio import official_counts
 from prunecheck.pruning.layers import layers_of
 from prunecheck.pruning.masks import permuted, random_masks
 from prunecheck.pruning.seeds import stream
 from prunecheck.steps.compare import overlap
-from prunecheck.steps.context import build
 
 Masks = dict[str, torch.Tensor]
 
@@ -54,7 +54,7 @@ def test_the_same_and_the_empty() -> None:
 
 def test_chance_on_the_papers_network() -> None:
     """ResNet-32 at 98 %: of 37,094 weights a rearrangement is expected to leave 2,244.8 in place, an overlap of 3 %."""
-    layers = layers_of(build("resnet32", (10, 3, 32)))
+    layers = layers_of(build("resnet32", 10, 3, 32))
     counts = official_counts(layers, 0.98, "resnet")
     kept = sum(counts.values())
     expected = sum(counts[layer.name] ** 2 / layer.size for layer in layers)

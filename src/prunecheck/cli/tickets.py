@@ -148,9 +148,9 @@ def ticket(
 
 def _built(model: str, images: Images) -> nn.Module:
     """The named network; its weights come from torch's generator as it stands."""
-    from prunecheck.steps.context import build
+    from prunecheck import models
 
-    return build(model, (images.classes, images.channels, images.image_size))
+    return models.build(model, images.classes, images.channels, images.image_size)
 
 
 def _shape_alone(method: str, images: Images) -> tuple[Tensor, Tensor] | None:

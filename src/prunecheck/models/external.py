@@ -1,61 +1,147 @@
-"""The bridge to other people's networks: torchvision, timm, an importable factory, a factory in a file."""
+"""Networks from outside the package: torchvision, timm, an importable factory, a factory in a file.
+
+A network of the package is known by its name and the promise to keep it; any other may change under its name, so that
+its code is part of every key. torch is imported when a network is built, not before: plans and lists do without.
+"""
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from prunecheck.errors import ModelError
-from prunecheck.models.code import file_of
-from prunecheck.text import nearest, printable, unknown
+from prunecheck.source import INSTALLED, Source, read_source, run_source
+from prunecheck.text import nearest, printable, printable_path, unknown
+
+if TYPE_CHECKING:
+    from torch import nn
+
+LIBRARIES = ("torchvision", "timm")
+_imported: dict[str, tuple[object, str]] = {}
+"""reference -> what was found there when it was first imported, and the code it then had"""
 
 
-def build_external(name: str, shape: Mapping[str, int]) -> nn.Module:
+def is_external(name: str) -> bool:
+    """True for ``torchvision:NAME``, ``timm:NAME``, ``package.module:attr`` and ``file.py:attr``."""
+    return ":" in name
+
+
+def file_of(name: str, folder: Path | None = None) -> Path:
+    """The file behind ``file.py:attr``, in *folder* (the study's), else in the current one. Raises ModelError."""
+    written = Path(name.rpartition(":")[0]).expanduser()
+    roots = [Path() if folder is None else folder, Path()]
+    for root in roots:
+        if (root / written).is_file():
+            return (root / written).resolve()
+    places = " and ".join(sorted({printable_path(root.resolve()) for root in roots}))
+    raise ModelError(f"model file {printable_path(written)} does not exist (looked in {places}).")
+
+
+def code_of(name: str, folder: Path | None = None) -> str | None:
+    """What the network *name* means beyond its name; None for one of the package.
+
+    For a file or module: a fingerprint of it and of the modules it imports from beside it, blind to comments and
+    layout. For an installed module: of its file, with the version of its package; for a library: its version. Raises
+    ModelError for a file that is missing or no Python.
+    """
+    where = name.rpartition(":")[0]
+    if not where:
+        return None
+    if where in LIBRARIES:
+        return _version(where)
+    if where.endswith(".py"):
+        return _source(file_of(name, folder)).fingerprint
+    origin = _origin(where)
+    if origin is None:
+        return _version(where.partition(".")[0])
+    if set(INSTALLED) & set(origin.parts):  # reading all that a large library imports would take seconds
+        return f"{_version(where.partition('.')[0])} {_source(origin).fingerprint}"
+    return _source(origin, where).fingerprint
+
+
+def build_external(
+    name: str, shape: Mapping[str, int], folder: Path | None = None, code: str | None = None
+) -> nn.Module:
     """The network behind ``torchvision:NAME``, ``timm:NAME``, ``package.module:attr`` or ``file.py:attr``.
 
-    ``shape`` holds num_classes, in_channels and image_size. Raises ModelError where anything on the way fails.
+    ``shape`` holds num_classes, in_channels and image_size. ``code``: what ``code_of`` must still be. Raises ModelError
+    where the code is another by now, or where anything on the way fails.
     """
     where, _, attribute = name.rpartition(":")
-    if where == "torchvision":
-        return _from_torchvision(attribute, shape)
-    if where == "timm":
-        return _from_timm(attribute, shape)
-    return call_factory(find_attribute(name), shape, {})
+    if where in LIBRARIES:
+        _compare(name, code, _version(where))
+        return (_from_torchvision if where == "torchvision" else _from_timm)(attribute, shape)
+    if where.endswith(".py"):
+        source = _source(file_of(name, folder))
+        _compare(name, code, source.fingerprint)
+        return call_factory(_attribute(name, _run(source)), shape, {})
+    now = code_of(name)
+    factory = find_attribute(name)
+    if now != code_of(name):
+        raise ModelError(f"model {printable(name)!r}: its code changed while it was imported. Start Python again.")
+    seen, then = _imported.setdefault(name, (factory, str(now)))
+    if seen is not factory:  # the caller reloaded the module
+        _imported[name] = factory, str(now)
+    elif then != now:
+        raise ModelError(f"model {printable(name)!r}: its code changed after Python imported it. Start Python again.")
+    _compare(name, code, now)
+    return call_factory(factory, shape, {})
+
+
+def _compare(name: str, expected: str | None, found: str | None) -> None:
+    if expected is not None and expected != found:
+        raise ModelError(
+            f"model {printable(name)!r}: its code changed since the study was planned. Run the study again."
+        )
 
 
 def call_factory(factory: Callable[..., Any], shape: Mapping[str, int], options: Mapping[str, Any]) -> nn.Module:
     """Call *factory* with ``options`` and the part of ``shape`` its signature accepts; the result is a module."""
-    label = getattr(factory, "__name__", repr(factory))
+    from torch import nn
+
+    label = printable(getattr(factory, "__name__", repr(factory)))
     try:
         model = factory(**_accepted(factory, shape), **options)
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"the model factory {label!r} failed: {type(error).__name__}: {error}") from error
+        raise ModelError(f"the model factory {label!r} failed: {_words(error)}") from error
     if not isinstance(model, nn.Module):
         raise ModelError(f"the model factory {label!r} returned {type(model).__name__}, not a torch.nn.Module.")
     return model
 
 
 def find_attribute(reference: str) -> Callable[..., Any]:
-    """The callable behind ``package.module:attr`` or ``file.py:attr``. Raises ModelError where there is none."""
+    """The callable behind ``package.module:attr``. Raises ModelError where there is none."""
+    where = reference.rpartition(":")[0]
+    try:
+        module = importlib.import_module(where)
+    except Exception as error:
+        raise ModelError(
+            f"model module {printable(where)!r} cannot be imported: {_words(error)}. "
+            "Write package.module:attr, file.py:attr, torchvision:NAME or timm:NAME."
+        ) from error
+    return _attribute(reference, module)
+
+
+def _attribute(reference: str, module: ModuleType) -> Callable[..., Any]:
     where, _, attribute = reference.rpartition(":")
-    module = _module_of_file(file_of(reference)) if where.endswith(".py") else _module(where)
     found = getattr(module, attribute, None)
     if callable(found):
         return found  # type: ignore[no-any-return]
     callables = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
     guess = nearest(attribute, callables)
     hint = f" Did you mean {guess!r}?" if guess else ""
-    raise ModelError(f"model {printable(reference)!r}: there is no callable {attribute!r} in {where}.{hint}")
+    raise ModelError(
+        f"model {printable(reference)!r}: there is no callable {printable(attribute)!r} in {printable(where)}.{hint}"
+    )
 
 
 def _accepted(factory: Callable[..., Any], offered: Mapping[str, int]) -> dict[str, int]:
@@ -64,30 +150,43 @@ def _accepted(factory: Callable[..., Any], offered: Mapping[str, int]) -> dict[s
     return {name: value for name, value in offered.items() if takes_all or name in parameters}
 
 
-def _module(name: str) -> ModuleType:
+def _source(path: Path, module: str = "") -> Source:
     try:
-        return importlib.import_module(name)
-    except Exception as error:
-        raise ModelError(
-            f"model module {printable(name)!r} cannot be imported: {type(error).__name__}: {error}. "
-            "Write package.module:attr, file.py:attr, torchvision:NAME or timm:NAME."
-        ) from error
+        return read_source(path, module)
+    except (SyntaxError, ValueError) as error:
+        at = Path(getattr(error, "filename", None) or path)
+        raise ModelError(f"model file {printable_path(at)} is not Python: {printable(error, 160)}") from None
+    except OSError as error:
+        at = Path(str(error.filename or path))
+        raise ModelError(f"model file {printable_path(at)} cannot be read: {error.strerror}.") from None
 
 
-def _module_of_file(path: Path) -> ModuleType:
-    name = f"prunecheck_model_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ModelError(f"model file {path} cannot be imported.")
-    module = importlib.util.module_from_spec(spec)
-    # dataclasses and annotations of the file look their own module up by name while it runs
-    sys.modules[name] = module
+def _run(source: Source) -> ModuleType:
     try:
-        spec.loader.exec_module(module)
+        return run_source(source, "prunecheck_model")
     except Exception as error:
-        del sys.modules[name]
-        raise ModelError(f"model file {path} failed: {type(error).__name__}: {error}") from error
-    return module
+        raise ModelError(f"model file {printable_path(source.path)} failed: {_words(error)}") from error
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {printable(error, 400)}"
+
+
+def _origin(module: str) -> Path | None:
+    """The Python file of an importable module, if it has one. Imports the packages it lies in, not the module."""
+    try:
+        spec = find_spec(module)
+    except Exception:  # a package on the way may raise anything
+        spec = None
+    origin = getattr(sys.modules.get(module), "__file__", None) or (spec.origin if spec else None)
+    return Path(origin) if origin is not None and origin.endswith(".py") else None
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return package
 
 
 def _optional(package: str) -> Any:

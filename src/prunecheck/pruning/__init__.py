@@ -7,7 +7,7 @@ Three kinds: a *method* scores weights (or gives masks), an *allocation* says ho
 
 from prunecheck.pruning.decorators import allocation, check, method
 from prunecheck.pruning.plugins import Allocation, Check, Method
-from prunecheck.pruning.registry import ALLOCATIONS, CHECKS, METHODS, load_file
+from prunecheck.pruning.registry import ALLOCATIONS, CHECKS, METHODS, load_file, temporary_plugins
 
 __all__ = [
     "ALLOCATIONS",
@@ -20,4 +20,5 @@ __all__ = [
     "check",
     "load_file",
     "method",
+    "temporary_plugins",
 ]

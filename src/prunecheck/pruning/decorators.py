@@ -19,7 +19,7 @@ from prunecheck.pruning.plugins import (
     Method,
     read_signature,
 )
-from prunecheck.pruning.registry import ALLOCATIONS, CHECKS, METHODS, applying_module, code_of, origin_of
+from prunecheck.pruning.registry import ALLOCATIONS, CHECKS, METHODS, origin_and_code
 from prunecheck.text import unknown
 
 Function = Callable[..., Any]
@@ -64,7 +64,6 @@ def method(function: Function | None = None, /, **choices: Any) -> Any:
     """
 
     def lift(fn: Function) -> Method:
-        where = applying_module()
         name = choices.pop("name", "") or fn.__name__
         gives = choices.get("gives", "scores")
         asks, options = read_signature(fn, METHOD_OFFERS, "method", name)
@@ -77,11 +76,8 @@ def method(function: Function | None = None, /, **choices: Any) -> Any:
         if choices.get("when", "init") == "init" and choices.get("rewind", "init") != "init":
             raise PluginError(f"method {name}: nothing was trained, so rewind must be 'init'.")
         summary = _summary(fn, choices.pop("summary", ""))
-        return METHODS.add(
-            Method(
-                name, fn, asks, options, summary=summary, code=code_of(fn, where), origin=origin_of(where), **choices
-            )
-        )
+        origin, code = origin_and_code(fn)
+        return METHODS.add(Method(name, fn, asks, options, summary=summary, code=code, origin=origin, **choices))
 
     return lift(function) if function is not None else lift
 
@@ -106,14 +102,12 @@ def allocation(function: Function | None = None, /, **choices: Any) -> Any:
     """Register a function ``(layers, sparsity, scores, ...) -> {layer name: kept weights}`` with the exact total."""
 
     def lift(fn: Function) -> Allocation:
-        where = applying_module()
         name = choices.pop("name", "") or fn.__name__
         asks, options = read_signature(fn, ALLOCATION_OFFERS, "allocation", name)
         summary = _summary(fn, choices.pop("summary", ""))
+        origin, code = origin_and_code(fn)
         return ALLOCATIONS.add(
-            Allocation(
-                name, fn, asks, options, summary=summary, code=code_of(fn, where), origin=origin_of(where), **choices
-            )
+            Allocation(name, fn, asks, options, summary=summary, code=code, origin=origin, **choices)
         )
 
     return lift(function) if function is not None else lift
@@ -138,7 +132,6 @@ def check(
     """
 
     def lift(fn: Function) -> Check:
-        where = applying_module()
         title = name or fn.__name__
         _one_of(title, "at", at, JOINTS)
         _one_of(title, "preserves", preserves, ("shapes", "counts", "values", "magnitudes"))
@@ -148,6 +141,7 @@ def check(
         kept_there = (("shapes", at), ("counts", "masks"), ("values", "weights"), ("magnitudes", "weights"))
         if (preserves, at) not in kept_there:
             raise PluginError(f"check {title}: it sits at {at!r}; only masks have counts and only weights values.")
+        origin, code = origin_and_code(fn)
         return CHECKS.add(
             Check(
                 title,
@@ -163,8 +157,8 @@ def check(
                 paper,
                 aliases,
                 version,
-                code_of(fn, where),
-                origin_of(where),
+                code,
+                origin,
             )
         )
 

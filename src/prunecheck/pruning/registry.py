@@ -1,26 +1,32 @@
-"""Where plug-ins are found by name, and how a user's own file becomes one."""
+"""Plug-ins by name, and how a user's file becomes one."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import importlib
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import wraps
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import CodeType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from prunecheck.errors import PluginError
 from prunecheck.pruning.plugins import Allocation, Check, Method
-from prunecheck.source import fingerprint_source
+from prunecheck.source import Source, forget, module_name, read_source, run_source
 from prunecheck.text import printable, printable_path, unknown
 
 P = TypeVar("P", Method, Allocation, Check)
+F = TypeVar("F", bound=Callable[..., Any])
 
+BUILT_IN = "built-in"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_code: dict[str, str] = {}
 
 
 class Registry(Generic[P]):
@@ -29,13 +35,14 @@ class Registry(Generic[P]):
     def __init__(self, kind: str, package: str, group: str) -> None:
         self.kind, self._package, self._group = kind, package, group
         self._plugins: dict[str, P] = {}
+        self._broken: list[str] = []
         self._loaded = False
 
     def add(self, plugin: P) -> P:
         """Raises PluginError for an impossible name or one that another origin has taken."""
         if not _NAME.fullmatch(plugin.name):
             raise PluginError(f"{printable(plugin.name)!r} cannot name a {self.kind}: letters, digits, . _ - only.")
-        if plugin.origin != "built-in":
+        if plugin.origin != BUILT_IN:
             self._load()
         taken = self._plugins.get(plugin.name)
         if taken is not None and taken.origin != plugin.origin:
@@ -44,6 +51,12 @@ class Registry(Generic[P]):
             )
         self._plugins[plugin.name] = plugin
         return plugin
+
+    def remove(self, name: str) -> None:
+        """Forget the plug-in of that name, which must not be a built-in one. Raises PluginError."""
+        if name not in self._plugins or self._plugins[name].origin == BUILT_IN:
+            raise PluginError(unknown(f"{self.kind} that can be removed", name, self._of_users()))
+        del self._plugins[name]
 
     def get(self, name: str) -> P:
         """The plug-in of that name, else of that alias. Raises PluginError with the nearest name."""
@@ -54,7 +67,7 @@ class Registry(Generic[P]):
             if name in plugin.aliases:
                 return plugin
         every = [*self._plugins, *(alias for p in self._plugins.values() for alias in p.aliases)]
-        raise PluginError(unknown(self.kind, name, every))
+        raise PluginError("\n".join([unknown(self.kind, name, every), *self._broken]))
 
     def __iter__(self) -> Iterator[P]:
         self._load()
@@ -63,6 +76,9 @@ class Registry(Generic[P]):
     def names(self) -> list[str]:
         return [plugin.name for plugin in self]
 
+    def _of_users(self) -> list[str]:
+        return [name for name, plugin in self._plugins.items() if plugin.origin != BUILT_IN]
+
     def _load(self) -> None:
         if self._loaded:
             return
@@ -70,49 +86,99 @@ class Registry(Generic[P]):
         importlib.import_module(self._package)
         for point in entry_points(group=self._group):
             try:
-                point.load()
-            except Exception as error:
-                self._loaded = False
-                raise PluginError(
-                    f"installed plug-in {point.name} ({point.value}): "
-                    f"{type(error).__name__}: {printable(str(error), 200)}"
-                ) from error
+                with _registering(point.module):
+                    point.load()
+            except Exception as error:  # one broken package must not stop the studies that do not use it
+                self._broken.append(
+                    f"Installed plug-in {point.name} ({point.value}) cannot be imported: "
+                    f"{type(error).__name__}: {printable(error, 200)}"
+                )
+                warnings.warn(self._broken[-1], stacklevel=2)
 
 
 METHODS: Registry[Method] = Registry("method", "prunecheck.pruning.methods", "prunecheck.methods")
 ALLOCATIONS: Registry[Allocation] = Registry("allocation", "prunecheck.pruning.allocations", "prunecheck.allocations")
 CHECKS: Registry[Check] = Registry("check", "prunecheck.pruning.checks", "prunecheck.checks")
+_REGISTRIES: tuple[Registry[Any], ...] = (METHODS, ALLOCATIONS, CHECKS)
 
 
-_origins: dict[str, str] = {}
+@dataclass(frozen=True)
+class _Loaded:
+    """A user's file as it was loaded. ``origin``: what messages call it."""
+
+    source: Source
+    module: str
+    origin: str
 
 
-def applying_module() -> str:
-    """The name of the module in which a decorator is being applied. Not the function's own module: a user may make a
-    method of a function of ours."""
-    frame = sys._getframe(1)
-    own = ("prunecheck.pruning.decorators", "prunecheck.pruning.registry")
-    while frame.f_back is not None and frame.f_globals.get("__name__", "") in own:
-        frame = frame.f_back
-    return str(frame.f_globals.get("__name__", "__main__"))
+_files: dict[Path, _Loaded] = {}
+_registers: ContextVar[str | _Loaded | None] = ContextVar("registers", default=None)
+"""what registers plug-ins just now: a file, an installed module, the package itself"""
 
 
-def origin_of(module: str) -> str:
-    return "built-in" if module.split(".")[0] == "prunecheck" else _origins.get(module, module)
+@contextmanager
+def _registering(place: str | _Loaded) -> Iterator[None]:
+    token = _registers.set(place)
+    try:
+        yield
+    finally:
+        _registers.reset(token)
 
 
-def code_of(function: Callable[..., Any], module: str) -> str:
-    """Fingerprint of the file a user's plug-in stands in, blind to comments, docstrings and layout; of the function
-    alone where there is no file (a notebook); empty for built-ins, which carry a version instead."""
-    if origin_of(module) == "built-in":
-        return ""
+def built_in(decorator: F) -> F:
+    """The decorator as the package's own plug-ins use it: they carry a version instead of a fingerprint."""
+
+    @wraps(decorator)
+    def register(*args: Any, **kwargs: Any) -> Any:
+        with _registering(BUILT_IN):
+            made = decorator(*args, **kwargs)
+        if isinstance(made, (Method, Allocation, Check)):
+            return made
+
+        def lift(function: Callable[..., Any]) -> Any:
+            with _registering(BUILT_IN):
+                return made(function)
+
+        return lift
+
+    return cast(F, register)
+
+
+def origin_and_code(function: Callable[..., Any]) -> tuple[str, str]:
+    """Where a plug-in made of *function* comes from, and a fingerprint of its code.
+
+    In a file that is being loaded: the file, with its helper modules. Elsewhere the module of the function, if that has
+    a file; else, as in a notebook, the function alone. A function of this package that a user registers anew belongs to
+    the user. Built-ins carry a version and no fingerprint.
+    """
+    place, own = _registers.get(), str(function.__module__)
+    if place == BUILT_IN:
+        return BUILT_IN, ""
+    if isinstance(place, _Loaded):
+        inside = own == place.module or own.startswith((f"{place.module}.", "prunecheck."))
+        other = "" if inside else _code_of_module(own, function)
+        return place.origin, _joined(place.source.fingerprint, other)
+    if own.startswith("prunecheck."):
+        return place or "__main__", _joined(_code_of_module(place, function) if place else "", _code_alone(function))
+    return own, _code_of_module(own, function)
+
+
+def _joined(*codes: str) -> str:
+    """One fingerprint of several; of a single one, that itself."""
+    given = [code for code in codes if code]
+    return given[0] if len(given) == 1 else hashlib.sha256("\n".join(given).encode()).hexdigest()
+
+
+def _code_of_module(module: str, function: Callable[..., Any]) -> str:
     path = getattr(sys.modules.get(module), "__file__", None)
-    if path is None:
-        parts = "\n".join(_parts_of(function.__code__, function.__doc__))
-        return hashlib.sha256(parts.encode()).hexdigest()
-    if path not in _code:
-        _code[path] = fingerprint_source(Path(path).read_bytes())
-    return _code[path]
+    if path is None or not path.endswith(".py"):
+        return _code_alone(function)
+    return read_source(Path(path), module).fingerprint
+
+
+def _code_alone(function: Callable[..., Any]) -> str:
+    parts = "\n".join(_parts_of(function.__code__, function.__doc__))
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def _parts_of(code: CodeType, doc: str | None = None) -> Iterator[str]:
@@ -126,37 +192,83 @@ def _parts_of(code: CodeType, doc: str | None = None) -> Iterator[str]:
             yield repr(constant)
 
 
-def load_file(path: Path) -> None:
-    """Import a user's plug-in file once; its decorators register what it defines.
+def load_file(path: Path) -> str:
+    """Run a user's plug-in file, unless it was run before and neither it nor a helper module beside it has changed;
+    its decorators register what it defines, in place of what it defined before.
 
-    Raises PluginError where the file is missing, is not Python or fails to import, naming the line.
+    Returns the fingerprint of what is loaded, which is also the ``code`` of the plug-ins it defines. Raises PluginError
+    where the file is missing, is not Python or fails, naming the line.
     """
     path = path.resolve()
-    name = "prunecheck_plugin_" + hashlib.sha256(str(path).encode()).hexdigest()[:16]
-    if name in sys.modules:
-        return
     if not path.is_file():
         raise PluginError(f"plug-in file {printable_path(path)} does not exist.")
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise PluginError(f"plug-in file {printable_path(path)} is not a Python file (.py).")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    if name not in _origins:  # two files of one name are told apart by their folders
-        _origins[name] = str(path) if path.name in _origins.values() else path.name
-    _code.pop(str(path), None)
     try:
-        spec.loader.exec_module(module)
+        source = read_source(path)
+    except (SyntaxError, ValueError) as error:
+        _forget(path)
+        raise PluginError(_complaint(path, error)) from error
+    except OSError as error:
+        raise PluginError(f"plug-in file {printable_path(error.filename)} cannot be read: {error.strerror}.") from error
+    known = _files.get(path)
+    if known is not None and known.source.fingerprint == source.fingerprint:
+        return source.fingerprint
+    _forget(path)
+    taken = {other.origin for other in _files.values()}
+    origin = str(path) if path.name in taken else path.name  # two files of one name are told apart by their folders
+    loaded = _Loaded(source, module_name(path, "prunecheck_plugin"), origin if known is None else known.origin)
+    _files[path] = loaded
+    try:
+        with _registering(loaded):
+            run_source(source, "prunecheck_plugin")
     except BaseException as error:
-        sys.modules.pop(name)
+        _forget(path)
         if isinstance(error, PluginError) or not isinstance(error, Exception):
             raise
-        here = isinstance(error, SyntaxError) and error.filename == str(path)
-        line = error.lineno if isinstance(error, SyntaxError) and here else _line_in(error, path)
-        where = f", line {line}" if line else ""
-        raise PluginError(
-            f"plug-in {path.name}{where}: {type(error).__name__}: {printable(str(error), 200)}"
-        ) from error
+        raise PluginError(_complaint(path, error)) from error
+    return source.fingerprint
+
+
+def _forget(path: Path) -> None:
+    """Take back what a file has registered."""
+    known = _files.pop(path, None)
+    if known is None:
+        return
+    forget(known.module)
+    for registry in _REGISTRIES:
+        for plugin in [plugin for plugin in registry._plugins.values() if plugin.origin == known.origin]:
+            if str(plugin.function.__module__).startswith((known.module, "prunecheck.")):
+                registry.remove(plugin.name)  # what an installed package registered while the file imported it stays
+
+
+@contextmanager
+def temporary_plugins() -> Iterator[None]:
+    """Within the block plug-ins may be registered and files loaded; afterwards the registries are as they were."""
+    for registry in _REGISTRIES:
+        registry._load()  # so that what is put back is complete
+    plugins, files = [dict(registry._plugins) for registry in _REGISTRIES], dict(_files)
+    try:
+        yield
+    finally:
+        for registry, before in zip(_REGISTRIES, plugins, strict=True):
+            registry._plugins = before
+        for loaded in set(_files) - set(files):
+            forget(_files[loaded].module)
+        _files.clear()
+        _files.update(files)
+
+
+def _complaint(path: Path, error: Exception) -> str:
+    """What went wrong in a plug-in file, with the line of it, or with the helper module that holds a syntax error."""
+    line, where = _line_in(error, path), path.name
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        other = Path(error.filename)
+        if other == path or (line is None and other.parent.is_relative_to(path.parent)):
+            line, where = error.lineno, path.name if other == path else f"{path.name}: {other.name}"
+    at = f", line {line}" if line else ""
+    what = error.msg if isinstance(error, SyntaxError) else error
+    return f"plug-in {where}{at}: {type(error).__name__}: {printable(what, 200)}"
 
 
 def _line_in(error: BaseException, path: Path) -> int | None:

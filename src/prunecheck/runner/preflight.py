@@ -110,15 +110,12 @@ def _enough_samples(study: Study, images: ImageData) -> None:
 
 def sound_network(study: Study, shape: DataShape) -> nn.Module:
     """The study's network, on the CPU. Raises ModelError naming what it cannot do."""
-    from prunecheck.steps.context import build
-
-    models.look_in(study.folder)
     size = study.data.size or shape.size
     who = f"model = {printable(study.model)!r}"
     with torch_stream(0, "preflight"):
-        model = build(study.model, (shape.num_classes, shape.channels, size))
+        model = models.build(study.model, shape.num_classes, shape.channels, size, folder=study.folder)
     with torch_stream(0, "preflight"):
-        twin = build(study.model, (shape.num_classes, shape.channels, size))
+        twin = models.build(study.model, shape.num_classes, shape.channels, size, folder=study.folder)
     _sound_layers(who, model)
     _same_weights(who, model, twin)
     with torch_stream(0, "preflight"):

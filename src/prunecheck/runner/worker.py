@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prunecheck import models
 from prunecheck.pruning import load_file
 from prunecheck.runner.signals import sigterm_interrupts
 from prunecheck.store import Store, Timings
@@ -48,8 +47,7 @@ def settle(bench: Bench) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     for plugin in bench.plugins:
         load_file(plugin)
-    models.look_in(bench.folder)
-    _context = Context(Store.open(bench.store), bench.data_root)
+    _context = Context(Store.open(bench.store), bench.data_root, bench.folder)
 
 
 def settle_pool(bench: Bench) -> None:

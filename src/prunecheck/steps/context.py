@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from torch import Tensor, nn
 from prunecheck import data, models
 from prunecheck import tensors as tree
 from prunecheck.errors import ModelError
-from prunecheck.pruning.layers import Layer, layers_of
 from prunecheck.pruning.partial import corrupted_batches
 from prunecheck.pruning.scoring import Batch, balanced_samples
 from prunecheck.pruning.seeds import stream, torch_stream
@@ -28,10 +28,12 @@ Params = Mapping[str, Any]
 
 @dataclass
 class Context:
-    """``root``: where the data set's files are (not part of any key: the content's fingerprint is)."""
+    """``root``: where the data set's files are; ``folder``: where the file of an external network is looked for first.
+    Neither is part of a key: the fingerprints of what is found there are."""
 
     store: Store
     root: str | None = None
+    folder: Path | None = None
     _pixels: dict[str, Any] = field(default_factory=dict)
 
     def images(self, params: Params) -> data.ImageData:
@@ -64,12 +66,23 @@ class Context:
             Feed(*test, images.mean, images.std, device=device),
         )
 
+    def build(self, params: Params, shape: tuple[int, int, int] | None = None) -> nn.Module:
+        """A fresh network of the step, its weights drawn from torch's global generator. ``shape``: (classes, channels,
+        side), by default those of the step's data set. Raises ModelError where its code is not that of the step."""
+        if shape is None:
+            images = self.images(params)
+            shape = images.num_classes, images.train_inputs.shape[1], images.train_inputs.shape[-1]
+        return models.build(params["model"], *shape, folder=self.folder, code=params.get("model_code"))
+
+    def skeleton(self, params: Params, shape: tuple[int, int, int] | None = None) -> nn.Module:
+        """The network of a step, for its layers and operations: its weights mean nothing."""
+        with torch_stream(0, "skeleton"):
+            return self.build(params, shape)
+
     def model(self, params: Params) -> nn.Module:
         """A fresh network with the initial weights of the step's seed, in channels-last memory on its device."""
-        images = self.images(params)
-        shape = images.num_classes, images.train_inputs.shape[1], images.train_inputs.shape[-1]
         with torch_stream(params["seed"], "init"):
-            model = build(params["model"], shape)
+            model = self.build(params)
         return model.to(device=params["device"], memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def input_shape(self, params: Params) -> tuple[int, int, int]:
@@ -85,24 +98,6 @@ class Context:
         """The plain facts of an earlier step."""
         facts: dict[str, Any] = json.loads(self.store.read(key, "result.json"))
         return facts
-
-
-def build(model: str, shape: tuple[int, int, int]) -> nn.Module:
-    """The named network for (classes, channels, side)."""
-    classes, channels, side = shape
-    return models.build(model, num_classes=classes, in_channels=channels, image_size=side)
-
-
-def layers_for(model: str, shape: tuple[int, int, int]) -> tuple[Layer, ...]:
-    """The prunable layers of a named network; its weights do not matter."""
-    known = _layers.__wrapped__ if models.is_external(model) else _layers  # another's file may change
-    return known(model, shape)
-
-
-@lru_cache(maxsize=8)
-def _layers(model: str, shape: tuple[int, int, int]) -> tuple[Layer, ...]:
-    with torch_stream(0, "skeleton"):
-        return layers_of(build(model, shape))
 
 
 @lru_cache(maxsize=1)

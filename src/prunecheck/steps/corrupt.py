@@ -6,11 +6,11 @@ from typing import Any
 
 from prunecheck import tensors
 from prunecheck.pruning import CHECKS
-from prunecheck.pruning.layers import weights_of
+from prunecheck.pruning.layers import layers_of, weights_of
 from prunecheck.pruning.partial import touched
 from prunecheck.pruning.seeds import stream, torch_stream
-from prunecheck.steps.context import Context, as_json, build, layers_for
-from prunecheck.steps.mask import mask_facts
+from prunecheck.steps.context import Context, as_json
+from prunecheck.steps.mask import mask_results
 from prunecheck.study.step import Step
 
 
@@ -20,12 +20,11 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     params = step.params
     check = CHECKS.get(params["check"]["name"])
     at = params["check"]["at"]
-    images = context.images(params)
-    shape = images.num_classes, images.train_inputs.shape[1], images.train_inputs.shape[-1]
-    layers = layers_for(params["model"], shape)
+    skeleton = context.skeleton(params)
+    layers = layers_of(skeleton)
     offer: dict[str, Any] = {
         "layers": layers,
-        "classes": images.num_classes,
+        "classes": context.images(params).num_classes,
         "rng": stream(params["seed"], "check", params["check"]["label"], at, *params["purpose"]),
     }
     state: tensors.Tree = {}
@@ -40,15 +39,15 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
         offer["weights"] = {n: w * offer["masks"][n].to(w.device) for n, w in weights_of(model, layers).items()}
     if "initial" in check.asks:
         with torch_stream(params["seed"], "check", params["check"]["label"], "initial"):
-            offer["initial"] = weights_of(build(params["model"], shape), layers)
+            offer["initial"] = weights_of(context.build(params), layers)
     dose, rng = (
         params["check"].get("dose"),
         stream(params["seed"], "dose", params["check"]["label"], *params["purpose"]),
     )
     answer = touched(check, offer, params["check"]["options"], dose, rng, layers)
-    facts: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     if at == "masks":
-        facts = mask_facts(answer, layers, params["model"], shape)
+        results = mask_results(answer, skeleton, context.input_shape(params))
     if at == "weights":
         answer, at = state | answer, "start"
-    return {f"{at}.safetensors": tensors.to_bytes(answer), "result.json": as_json(facts)}
+    return {f"{at}.safetensors": tensors.to_bytes(answer), "result.json": as_json(results)}

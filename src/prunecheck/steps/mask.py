@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from prunecheck import tensors
 from prunecheck.pruning import ALLOCATIONS, METHODS
 from prunecheck.pruning.apply import NEEDS_BATCHES, asked
 from prunecheck.pruning.connectivity import connected_weights, dead_units
-from prunecheck.pruning.layers import Layer, family_of, total
+from prunecheck.pruning.layers import family_of, layers_of, total
 from prunecheck.pruning.masks import Selection, counts_of
-from prunecheck.pruning.seeds import torch_stream
 from prunecheck.pruning.select import counts_ahead, select
-from prunecheck.steps.context import Context, as_json, build, layers_for, scoring_batches, task_of, weights_and_model
+from prunecheck.steps.context import Context, as_json, scoring_batches, task_of, weights_and_model
 from prunecheck.study.step import Step
 
 
@@ -26,7 +25,8 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     method = METHODS.get(params["method"]["name"])
     allocation = ALLOCATIONS.get(params["allocate"]["name"])
     shape = tuple(params["shape"])
-    layers = layers_for(params["model"], shape)
+    model = context.skeleton(params, shape)
+    layers = layers_of(model)
     family, preset = family_of(params["model"]), params.get("preset")
     options = params["allocate"]["options"]
     given = (
@@ -68,20 +68,19 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
             preset=params.get("preset"),
         )
         chosen = Selection(masks, 0)
-    facts = mask_facts(chosen.masks, layers, params["model"], shape) | {"tied": chosen.tied}
-    return {"masks.safetensors": tensors.to_bytes(chosen.masks), "result.json": as_json(facts)}
+    results = mask_results(chosen.masks, model, (shape[1], shape[2], shape[2])) | {"tied": chosen.tied}
+    return {"masks.safetensors": tensors.to_bytes(chosen.masks), "result.json": as_json(results)}
 
 
-def mask_facts(
-    masks: Mapping[str, Tensor], layers: tuple[Layer, ...], model: str, shape: tuple[int, int, int]
-) -> dict[str, Any]:
-    """``layers``: (name, kind, shape, kept) in module order; ``kept`` of ``weights``; ``empty_layers`` (collapse);
+def mask_results(masks: Mapping[str, Tensor], model: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
+    """What is known of a mask before training. ``image``: (channels, height, width) of an input.
+
+    ``layers``: (name, kind, shape, kept) in module order; ``kept`` of ``weights``; ``empty_layers`` (collapse);
     ``dead_units`` (outputs of a layer with no connected weight); ``effective_kept``: weights on a path from input to
-    output (None where the network's operations do not allow to tell)."""
+    output (None where the network's operations do not allow to tell).
+    """
     counts = counts_of(masks)
-    with torch_stream(0, "skeleton"):
-        net = build(model, shape)
-    connected = connected_weights(net, masks, (shape[1], shape[2], shape[2]))
+    connected, layers = connected_weights(model, masks, image), layers_of(model)
     return {
         "layers": [[layer.name, layer.kind, list(layer.shape), counts[layer.name]] for layer in layers],
         "kept": sum(counts.values()),

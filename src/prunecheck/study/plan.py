@@ -124,8 +124,7 @@ class _Planner:
         } | {column: name for column, name in (("image", spec.image), ("label", spec.label)) if name is not None}
         self.model = models.canonical(study.model)
         self.cost = f"{self.model}@{self.side}/{study.device}"
-        models.look_in(study.folder)
-        code = models.code_of(study.model)
+        code = models.code_of(study.model, study.folder)
         self.network = {"model": self.model} | ({} if code is None else {"model_code": code})
         self.base = {**self.network, "data": described, "task": study.task, "device": study.device}
         self.precision = {} if study.precision == "float32" else {"precision": study.precision}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prunecheck.pruning import allocation
+from prunecheck.pruning.built_in import allocation
 from prunecheck.pruning.counts import Counts, apportion, budget_beside, kept_total
 from prunecheck.pruning.layers import Layer, total
 

@@ -22,7 +22,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from prunecheck.errors import InfeasibleError
-from prunecheck.pruning import allocation
+from prunecheck.pruning.built_in import allocation
 from prunecheck.pruning.counts import Counts, budget_beside, round_to
 from prunecheck.pruning.layers import Layer, total
 from prunecheck.text import percent, unknown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prunecheck.pruning import check
+from prunecheck.pruning.built_in import check
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prunecheck.pruning import method
+from prunecheck.pruning.built_in import method
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prunecheck.pruning import method
+from prunecheck.pruning.built_in import method
 from prunecheck.pruning.layers import Layer
 
 if TYPE_CHECKING:
