@@ -414,6 +414,14 @@ def test_real_frames_are_read(plain: Table, library: str) -> None:
     assert read_table(frames.DataFrame(records_of(plain.rows))).rows == plain.rows
 
 
+def test_seeds_of_many_digits_stay_apart() -> None:
+    seeds = [2**63 - 1, 2**63 - 2, 2**53 + 1]
+    rows = read_rows([values(seed=seed) for seed in seeds])
+    assert sorted(row.seed for row in rows) == sorted(seeds)
+    with pytest.raises(StudyError, match="seed 1e999999999 is not a whole number"):
+        read_rows([values(seed="1e999999999")])
+
+
 def test_names_are_safe_to_print() -> None:
     assert str(Row("sn\x1b[31mip", "clean", None, 3, 0.5, 10)) == "sn\ufffd[31mip x clean, seed 3"
 

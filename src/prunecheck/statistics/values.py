@@ -91,11 +91,13 @@ def whole(where: str, column: str, text: str, least: int | None = None) -> int:
         digits = re.sub(r"\D", "", text)
         raise StudyError(f"{where}: {column} {printable(text)} can be read in two ways: did you mean {digits}?")
     value = number(where, column, text)
-    if not (math.isfinite(value) and value == int(value)):
+    # exact, since a seed may have more digits than a float holds; a few digits of exponent, since 1e999999999 is none
+    exact = Decimal(plain_number(text)) if math.isfinite(value) and abs(value) < 1e30 else Decimal("nan")
+    if exact != exact.to_integral_value():
         raise StudyError(f"{where}: {column} {printable(text)} is not a whole number.")
-    if least is not None and value < least:
+    if least is not None and exact < least:
         raise StudyError(f"{where}: {column} {printable(text)} must be at least {least}.")
-    return int(value)
+    return int(exact)
 
 
 def flag(where: str, texts: Texts, column: str) -> bool | None:
