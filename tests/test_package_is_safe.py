@@ -196,15 +196,15 @@ def _toml(value: object) -> str:
 
 def test_labels_in_somebodys_table_give_no_orders(cli: Cli, tmp_path: Path) -> None:
     table = tmp_path / "theirs.csv"
+    # a table can hold no null character, and no two columns whose names differ in white space only
+    payloads = list({payload.strip(): payload for payload in PAYLOADS if "\x00" not in payload}.values())
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["method", "check", "sparsity", "seed", "accuracy", "n_test", *PAYLOADS])
-        for payload in PAYLOADS:
-            if "\x00" in payload:  # no CSV file can hold it
-                continue
+        writer.writerow(["method", "check", "sparsity", "seed", "accuracy", "n_test", *payloads])
+        for payload in payloads:
             for seed in range(3):
                 for check in ("clean", payload):
-                    writer.writerow([payload, check, 0.9, seed, 0.9 - 0.1 * (check == payload), 1000, *PAYLOADS])
+                    writer.writerow([payload, check, 0.9, seed, 0.9 - 0.1 * (check == payload), 1000, *payloads])
     said = cli("verdict", table, "--margin", 0.5, "--out", tmp_path / "out")
     assert said.code == 0, said
     assert is_harmless(said.out + said.err)
