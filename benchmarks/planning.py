@@ -55,7 +55,7 @@ def plan(size: int) -> tuple[int, float, float]:
 
 def judged(size: int) -> tuple[int, float, float]:
     """Rows, CPU seconds and extra MiB of the verdict on *size* made-up rows and its page."""
-    from prunecheck.reporting import Evidence, write
+    from prunecheck.reporting import ReportData, write
     from prunecheck.statistics import Settings, judge, read_rows
 
     seeds = max(3, round(size / ROWS_PER_SEED))
@@ -65,7 +65,7 @@ def judged(size: int) -> tuple[int, float, float]:
     def work(some: list[dict[str, object]]) -> None:
         verdict = judge(read_rows(some), study="made up", settings=settings)
         with tempfile.TemporaryDirectory() as folder:
-            write(Evidence(name="made up", rows=some, verdict=verdict), Path(folder))
+            write(ReportData(name="made up", rows=some, verdict=verdict), Path(folder))
 
     work(made_up_rows(3))  # what is loaded on first use is nobody's time
     return (len(rows), *_measured(lambda: work(rows)))

@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from prunecheck.reporting.data import REFERENCES, Curve, Evidence, LayerTable, MaskOverlap
+from prunecheck.reporting.data import REFERENCES, Curve, LayerTable, MaskOverlap, ReportData
 from prunecheck.resources import PublishedNumber
 from prunecheck.statistics.outcome import Cell, CheckVerdict, Control, MethodVerdict, StudyVerdict
 
@@ -196,10 +196,10 @@ def curves() -> tuple[Curve, ...]:
     return tuple(made)
 
 
-def evidence() -> Evidence:
+def data() -> ReportData:
     """The whole study with every part of the page filled."""
     judged = verdict()
-    return Evidence(
+    return ReportData(
         name="cifar10-resnet32",
         question="Does it matter which weights five pruning methods keep in a ResNet-32 on CIFAR-10?",
         rows=rows(judged),
@@ -220,9 +220,9 @@ def evidence() -> Evidence:
     )
 
 
-def small() -> Evidence:
+def small() -> ReportData:
     """Every part of the page with little in it: two methods, two checks, three seeds."""
-    whole = evidence()
+    whole = data()
     methods, checks = ("snip", "lr_rewinding"), ("clean", *CHECKS[:2])
     judged = replace(
         whole.verdict,
@@ -254,9 +254,9 @@ def published() -> tuple[PublishedNumber, ...]:
     )
 
 
-def hostile(text: str, base: Evidence | None = None) -> Evidence:
+def hostile(text: str, base: ReportData | None = None) -> ReportData:
     """The structure of *base* (the whole study) with *text* in every field that holds text."""
-    base = base or evidence()
+    base = base or data()
     v = base.verdict
     method = {m: f"{text}{m}" for m in ACCURACY}
     name = {c: f"{text}{c}" for c in (*CHECKS, "identity", "planted")} | {"clean": "clean"}
@@ -279,7 +279,7 @@ def hostile(text: str, base: Evidence | None = None) -> Evidence:
         controls=tuple(replace(c, method=method[c.method], check=name[c.check], sentence=text) for c in v.controls),
     )  # fmt: skip
     named = {**method, "smart_ratio": "smart_ratio", "erk": "erk"}
-    return Evidence(
+    return ReportData(
         name=text,
         question=text,
         rows=[
@@ -309,8 +309,8 @@ def hostile(text: str, base: Evidence | None = None) -> Evidence:
     )
 
 
-def plain() -> Evidence:
+def plain() -> ReportData:
     """What somebody else's table gives: names, rows and a verdict, nothing more."""
-    base = evidence()
+    base = data()
     keys = ("method", "check", "sparsity", "seed", "accuracy", "n_test")
-    return Evidence("theirs", [{k: r[k] for k in keys} for r in base.rows], base.verdict)
+    return ReportData("theirs", [{k: r[k] for k in keys} for r in base.rows], base.verdict)

@@ -42,7 +42,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page with every part filled."""
-    return write(sample.evidence(), tmp_path_factory.mktemp("full"))
+    return write(sample.data(), tmp_path_factory.mktemp("full"))
 
 
 @contextmanager

@@ -114,11 +114,11 @@ def test_the_table_leaves_out_what_only_controls_use() -> None:
 
 
 def test_markdown_holds_the_page_in_words() -> None:
-    evidence = sample.evidence()
-    text = markdown(evidence)
-    assert text == markdown(evidence)
+    data = sample.data()
+    text = markdown(data)
+    assert text == markdown(data)
     assert text.startswith("# cifar10-resnet32\n")
-    for sentence in [m.sentence for m in evidence.verdict.methods] + [c.sentence for c in evidence.verdict.controls]:
+    for sentence in [m.sentence for m in data.verdict.methods] + [c.sentence for c in data.verdict.controls]:
         assert sentence in text
     rows = [line for line in text.splitlines() if line.startswith("| lr_rewinding | ")]
     assert rows[0].count("● depends") == 5
@@ -139,7 +139,7 @@ def test_markdown_stays_text(payload: str) -> None:
 
 
 def test_latex_is_a_booktabs_table_with_a_column_a_check() -> None:
-    text = latex_verdicts(sample.evidence())
+    text = latex_verdicts(sample.data())
     assert r"\begin{tabular}{llllll}" in text
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].strip().splitlines()[1:]
     assert len(body) == 5
@@ -162,16 +162,16 @@ def test_tex_escapes_every_special_character() -> None:
 
 
 def test_latex_has_the_accuracy_of_every_arm() -> None:
-    text = latex_accuracies(sample.evidence())
+    text = latex_accuracies(sample.data())
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].strip().splitlines()[1:]
-    (arm,) = [a for a in arms(sample.evidence()) if (a.method, a.check, a.sparsity) == ("snip", "clean", 0.9)]
+    (arm,) = [a for a in arms(sample.data()) if (a.method, a.check, a.sparsity) == ("snip", "clean", 0.9)]
     (row,) = [line for line in body if line.startswith("snip & clean")]
     assert row.split(" & ")[2] == f"{100 * arm.mean:.2f} [{100 * arm.low:.2f}, {100 * arm.high:.2f}]"
     assert len(body) == 30
 
 
 def test_markdown_holds_published_numbers_and_says_what_is_missing() -> None:
-    text = markdown(replace(sample.evidence(), unfinished="Not finished: 37 of 99 trainings."))
+    text = markdown(replace(sample.data(), unfinished="Not finished: 37 of 99 trainings."))
     assert "> Not finished: 37 of 99 trainings." in text
     assert text.index("> Not finished") < text.index("## The answer")
     row = next(line for line in text.splitlines() if line.startswith("| snip | clean | 90% | 92.81%"))

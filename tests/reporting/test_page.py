@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from prunecheck.errors import StoreError
-from prunecheck.reporting import Evidence, write
+from prunecheck.reporting import ReportData, write
 from prunecheck.reporting.export import results_csv
 from prunecheck.reporting.page import page
 from prunecheck.reporting.text import effect, headline, signed
@@ -41,7 +41,7 @@ SECTIONS = [
 
 @pytest.fixture(scope="module")
 def html() -> str:
-    return page(sample.evidence())
+    return page(sample.data())
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def tree(html: str) -> Node:
 
 
 def test_the_same_evidence_gives_the_same_bytes(html: str) -> None:
-    assert page(sample.evidence()) == html
+    assert page(sample.data()) == html
 
 
 def test_every_part_has_a_section_and_a_link_to_it(tree: Node) -> None:
@@ -208,7 +208,7 @@ def test_a_plain_table_of_accuracies_makes_a_page_without_empty_sections() -> No
 
 def test_a_study_without_results_still_makes_a_page() -> None:
     empty = replace(sample.verdict(), methods=(), checks=(), controls=(), dense_accuracy=None, n_test=0, looks=())
-    tree = parse(page(Evidence("empty", [], empty)))
+    tree = parse(page(ReportData("empty", [], empty)))
     assert [n.attributes["id"] for n in tree.one("main").children] == ["answer", "controls", "rows", "provenance"]
     assert "No controls were run" in tree.by_id("controls").text
 
@@ -221,7 +221,7 @@ def test_cells_without_numbers_are_said_and_not_drawn() -> None:
         check.cells[0], verdict="UNINFORMATIVE", mean_drop=nan, low=nan, high=float("inf"), sd=nan, differences={}
     )
     changed = replace(check, verdict="UNINFORMATIVE", cells=(bare,), pooled=None)
-    html = page(Evidence("x", [], replace(verdict, checks=(changed,))))
+    html = page(ReportData("x", [], replace(verdict, checks=(changed,))))
     assert not re.search(r"\b(nan|inf)\b", html.split("<script")[0], re.IGNORECASE)
     assert "n/a" in parse(html).one("details", "check").text
     assert headline(changed) == bare
@@ -229,7 +229,7 @@ def test_cells_without_numbers_are_said_and_not_drawn() -> None:
 
 def test_the_banner_comes_before_every_answer() -> None:
     shouting = replace(sample.verdict(), banner="STUDY INVALID. The A/A control depends.")
-    answer = parse(page(replace(sample.evidence(), verdict=shouting))).by_id("answer")
+    answer = parse(page(replace(sample.data(), verdict=shouting))).by_id("answer")
     tags = [n.attributes.get("class", n.tag) for n in answer.children]
     assert tags[:3] == ["h2", "banner", "answers"]
     assert "The A/A control depends." in answer.one("div", "banner").text
@@ -239,7 +239,7 @@ def test_fifty_thousand_rows_make_a_page_of_bounded_size() -> None:
     judged = sample.verdict()
     few = sample.rows(judged)
     rows = [{**row, "seed": i // 450} for i, row in zip(range(50_000), few * 112, strict=False)]
-    html = page(replace(sample.evidence(), rows=rows, verdict=judged))
+    html = page(replace(sample.data(), rows=rows, verdict=judged))
     tree = parse(html)
     assert len(html) < 2_000_000
     assert len(tree.by_id("rows").one("tbody").children) == 500
@@ -250,18 +250,18 @@ FILES = ["index.html", "report.md", "results.csv", "verdicts.json"]
 
 
 def test_four_files_with_the_report_in_them(tmp_path: Path) -> None:
-    evidence = sample.evidence()
-    path = write(evidence, tmp_path / "new" / "report")
+    data = sample.data()
+    path = write(data, tmp_path / "new" / "report")
     assert path == tmp_path / "new" / "report" / "index.html"
     assert sorted(p.name for p in path.parent.iterdir()) == FILES
-    assert path.read_text(encoding="utf-8") == page(evidence)
-    assert json.loads((path.parent / "verdicts.json").read_text()) == evidence.verdict.to_dict()
+    assert path.read_text(encoding="utf-8") == page(data)
+    assert json.loads((path.parent / "verdicts.json").read_text()) == data.verdict.to_dict()
 
 
 def test_writing_twice_leaves_the_same_bytes(tmp_path: Path) -> None:
-    write(sample.evidence(), tmp_path)
+    write(sample.data(), tmp_path)
     first = {name: (tmp_path / name).read_bytes() for name in FILES}
-    write(sample.evidence(), tmp_path)
+    write(sample.data(), tmp_path)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == first
 
 
@@ -282,7 +282,7 @@ def test_a_failed_write_keeps_the_old_report_and_leaves_no_scraps(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match="disk is full"):
-        write(sample.evidence(), tmp_path)
+        write(sample.data(), tmp_path)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from prunecheck.errors import StoreError, StudyError
-from prunecheck.reporting import Evidence
+from prunecheck.reporting import ReportData
 from prunecheck.reporting.data import REFERENCES
 from prunecheck.reporting.export import latex_accuracies, results_parquet
 from prunecheck.reporting.markdown import markdown_tables
@@ -21,9 +21,9 @@ from tests.reporting import sample
 MAGIC = {".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}
 
 
-def small() -> Evidence:
+def small() -> ReportData:
     """Two methods, two checks and one sparsity of layers: enough to draw every figure."""
-    full = sample.evidence()
+    full = sample.data()
     methods, checks = ("snip", "lr_rewinding"), ("clean", *sample.CHECKS[:2])
     judged = replace(
         full.verdict,
@@ -32,7 +32,7 @@ def small() -> Evidence:
     )
     rows = [r for r in full.rows if r["method"] in methods and r["check"] in checks]
     tables = tuple(t for t in full.layers if t.sparsity == 0.9 and t.method in (*methods, *REFERENCES))
-    return Evidence("small", rows, judged, layers=tables)
+    return ReportData("small", rows, judged, layers=tables)
 
 
 def test_three_figures_in_three_formats_and_twice_the_same_bytes(tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_what_has_no_data_is_not_drawn(tmp_path: Path) -> None:
 
 
 def test_hostile_names_are_drawn_as_text(tmp_path: Path) -> None:
-    evidence = replace(sample.hostile("$\\frac{x$_<b>\u202e字"), curves=())
-    for path in write_figures(evidence, tmp_path, ("svg",)):
+    data = replace(sample.hostile("$\\frac{x$_<b>\u202e字"), curves=())
+    for path in write_figures(data, tmp_path, ("svg",)):
         assert not [e for e in ElementTree.parse(path).iter() if e.tag.endswith("}b")]
 
 
@@ -76,7 +76,7 @@ def test_a_folder_that_is_a_file_is_a_disk_error(tmp_path: Path) -> None:
 
 
 def test_the_paragraph_states_the_study_and_cites_only_known_papers() -> None:
-    text = methods_paragraph(sample.evidence())
+    text = methods_paragraph(sample.data())
     for said in (
         "margin of 0.84 points",
         "5 seeds",
@@ -86,11 +86,11 @@ def test_the_paragraph_states_the_study_and_cites_only_known_papers() -> None:
     ):
         assert said in text
     cited = {key for group in re.findall(r"\\cite[pt]\{([^}]*)\}", text) for key in group.split(",")}
-    assert cited <= set(re.findall(r"@\w+\{(\w+),", bibtex(sample.evidence())))
+    assert cited <= set(re.findall(r"@\w+\{(\w+),", bibtex(sample.data())))
 
 
 def test_references_are_those_of_the_methods_used() -> None:
-    keys = re.findall(r"@\w+\{(\w+),", bibtex(sample.evidence()))
+    keys = re.findall(r"@\w+\{(\w+),", bibtex(sample.data()))
     assert keys == sorted(keys)
     assert {"lee2019snip", "wang2020picking", "renda2020comparing", *PROCEDURE} <= set(keys)
     assert "tanaka2020pruning" not in keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prunecheck.reporting.data import Evidence
+from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.page import page
 from prunecheck.reporting.sections import (
     certainties,
@@ -21,15 +21,15 @@ from tests.reporting.dom import parse
 from tests.reporting.payloads import PAYLOADS
 
 
-def rows(evidence: Evidence) -> list[tuple[str, ...]]:
-    found = published_table(evidence, order(evidence))
+def rows(data: ReportData) -> list[tuple[str, ...]]:
+    found = published_table(data, order(data))
     return list(found.rows) if found else []
 
 
 def test_an_arm_stands_beside_all_that_was_published_of_it() -> None:
-    evidence = sample.evidence()
-    ours = [r["accuracy"] for r in evidence.rows if (r["method"], r["check"], r["sparsity"]) == ("snip", "clean", 0.9)]
-    su, wang, rearranged = rows(evidence)
+    data = sample.data()
+    ours = [r["accuracy"] for r in data.rows if (r["method"], r["check"], r["sparsity"]) == ("snip", "clean", 0.9)]
+    su, wang, rearranged = rows(data)
     low, average, high = (f"{100 * value:.2f}%" for value in (min(ours), mean(ours), max(ours)))
     assert su[:6] == ("snip", "clean", "90%", "92.81%", "Su et al. 2020, recalled", "92.55%")
     assert su[6:] == (average, f"5: {low} to {high}", f"{100 * (mean(ours) - 0.9281):+.2f}")
@@ -40,30 +40,30 @@ def test_an_arm_stands_beside_all_that_was_published_of_it() -> None:
 
 
 def test_what_we_did_not_run_is_not_shown() -> None:
-    evidence = sample.evidence()
-    assert "Nobody's business" not in dict(published_sources(evidence))
-    assert "Nobody" not in page(evidence)
-    (elsewhere,) = [number for number in evidence.published if number.sparsity == 0.5]
-    assert published_table(replace(evidence, published=(elsewhere,)), order(evidence)) is None
+    data = sample.data()
+    assert "Nobody's business" not in dict(published_sources(data))
+    assert "Nobody" not in page(data)
+    (elsewhere,) = [number for number in data.published if number.sparsity == 0.5]
+    assert published_table(replace(data, published=(elsewhere,)), order(data)) is None
 
 
 def test_every_source_says_how_it_trained_and_every_word_of_certainty_what_it_means() -> None:
-    evidence = sample.evidence()
-    assert dict(published_sources(evidence)) == {
+    data = sample.data()
+    assert dict(published_sources(data)) == {
         "Su et al. 2020": "160 epochs",
         "Wang et al. 2020": "batch 128",
         "A reproduction": "one seed; or 160 epochs",
     }
-    assert [word for word, _ in certainties(evidence)] == ["reproduction", "recalled"]
-    section = next(n for n in parse(page(evidence)).walk() if n.attributes.get("id") == "published")
+    assert [word for word, _ in certainties(data)] == ["reproduction", "recalled"]
+    section = next(n for n in parse(page(data)).walk() if n.attributes.get("id") == "published")
     assert "do not quote" in section.text
 
 
 def test_the_dense_network_comes_first() -> None:
-    evidence = sample.evidence()
-    dense = {**evidence.rows[0], "method": "dense", "check": "clean", "sparsity": None, "accuracy": 0.941}
-    number = replace(evidence.published[0], method="dense", sparsity=None, accuracy=0.9462)
-    bigger = replace(evidence, rows=[*evidence.rows, dense], published=(*evidence.published, number))
+    data = sample.data()
+    dense = {**data.rows[0], "method": "dense", "check": "clean", "sparsity": None, "accuracy": 0.941}
+    number = replace(data.published[0], method="dense", sparsity=None, accuracy=0.9462)
+    bigger = replace(data, rows=[*data.rows, dense], published=(*data.published, number))
     assert rows(bigger)[0][:4] == ("dense", "clean", "dense", "94.62%")
     assert rows(bigger)[0][6:] == ("94.10%", "1: 94.10% to 94.10%", "-0.52")
 
@@ -73,8 +73,8 @@ def test_a_page_without_published_numbers_has_no_such_section() -> None:
     assert 'href="#published"' not in page(sample.plain())
 
 
-def dense(**accuracies: list[float]) -> Evidence:
-    base = sample.evidence()
+def dense(**accuracies: list[float]) -> ReportData:
+    base = sample.data()
     more = [
         {**base.rows[0], "method": method, "check": "clean", "sparsity": None, "seed": seed, "accuracy": accuracy}
         for method, found in accuracies.items()
@@ -84,16 +84,16 @@ def dense(**accuracies: list[float]) -> Evidence:
 
 
 def test_a_longer_dense_network_stands_beside_the_studys_own() -> None:
-    evidence = dense(dense=[0.94, 0.942], dense_2x=[0.95])
+    data = dense(dense=[0.94, 0.942], dense_2x=[0.95])
     said = "Dense networks: dense 94.10% (2 seeds) and dense_2x 95.00% (1 seed)."
-    assert dense_sentence(evidence) == said
-    assert said in page(evidence)
+    assert dense_sentence(data) == said
+    assert said in page(data)
 
 
 def test_the_studys_own_is_the_dotted_line_and_no_sentence() -> None:
     assert dense_sentence(dense(dense=[0.94])) == ""
-    assert dense_sentence(sample.evidence()) == ""
-    assert "Dense networks" not in page(sample.evidence())
+    assert dense_sentence(sample.data()) == ""
+    assert "Dense networks" not in page(sample.data())
 
 
 def test_a_dense_network_without_a_number_is_left_out() -> None:
@@ -106,12 +106,12 @@ def test_a_name_is_text() -> None:
         assert "<script>alert" not in html
 
 
-def tickets(*accuracies: float, line: float | None = None, **more: object) -> Evidence:
+def tickets(*accuracies: float, line: float | None = None, **more: object) -> ReportData:
     rows = [
         {"method": "snip", "check": "clean", "sparsity": 0.9, "seed": i, "accuracy": a, "n_test": 10, **more}
         for i, a in enumerate(accuracies)
     ]
-    return Evidence("x", rows, replace(sample.verdict(), methods=(), checks=()), collapse_line=line)
+    return ReportData("x", rows, replace(sample.verdict(), methods=(), checks=()), collapse_line=line)
 
 
 def test_runs_at_or_below_the_line_collapsed() -> None:

@@ -50,7 +50,7 @@ def test_seeds_without_a_number_are_no_reason_to_fail() -> None:
 
 
 def test_a_page_of_many_pairs_leaves_the_verdict_for_machines_to_its_file() -> None:
-    whole = sample.evidence()
+    whole = sample.data()
     check = replace(whole.verdict.checks[0], cells=(sample.cell(0.9, with_seeds(6000)),), pooled=None)
     html = page(replace(whole, verdict=replace(whole.verdict, checks=(check,))))
     assert 'id="verdicts"' not in html

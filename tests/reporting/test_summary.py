@@ -6,30 +6,30 @@ from dataclasses import replace
 
 import pytest
 
-from prunecheck.reporting import Evidence
+from prunecheck.reporting import ReportData
 from prunecheck.reporting.sections import cost_items, duration
 from prunecheck.reporting.summary import arms, natural, order, seeds
 from prunecheck.reporting.views import facts, tally
 from tests.reporting import sample
 
 
-def evidence(*rows: dict[str, object]) -> Evidence:
+def data(*rows: dict[str, object]) -> ReportData:
     empty = replace(sample.verdict(), methods=(), checks=())
     full = [
         {"method": "snip", "check": "clean", "sparsity": 0.9, "seed": 0, "accuracy": 0.5, "n_test": 10} | r
         for r in rows
     ]
-    return Evidence("x", full, empty)
+    return ReportData("x", full, empty)
 
 
 def test_an_arm_is_the_mean_and_the_extremes_of_its_seeds() -> None:
-    (arm,) = arms(evidence(*({"seed": s, "accuracy": a} for s, a in enumerate((0.5, 0.7, 0.9)))))
+    (arm,) = arms(data(*({"seed": s, "accuracy": a} for s, a in enumerate((0.5, 0.7, 0.9)))))
     assert (arm.n, arm.mean, arm.low, arm.high) == (3, pytest.approx(0.7), 0.5, 0.9)
 
 
 def test_health_is_counted() -> None:
     (arm,) = arms(
-        evidence(
+        data(
             {"collapsed": True, "dead_layers": ["a", "b"], "effective_sparsity": 0.91},
             {"seed": 1, "diverged": True, "dead_layers": 0, "effective_sparsity": 0.93},
         )
@@ -39,18 +39,18 @@ def test_health_is_counted() -> None:
 
 
 def test_dense_and_broken_rows_are_no_arms() -> None:
-    rows = evidence({"method": "dense", "sparsity": None}, {"accuracy": float("nan")}, {"seed": 2})
+    rows = data({"method": "dense", "sparsity": None}, {"accuracy": float("nan")}, {"seed": 2})
     assert [a.n for a in arms(rows)] == [1]
     assert order(rows).methods == ("snip",)
 
 
 def test_the_order_of_rows_changes_nothing() -> None:
-    full = sample.evidence()
+    full = sample.data()
     assert arms(replace(full, rows=tuple(reversed(full.rows)))) == arms(full)
 
 
 def test_yardsticks_come_after_the_methods_on_trial() -> None:
-    full = sample.evidence()
+    full = sample.data()
     methods = tuple(replace(m, role="reference" if m.method == "random_ticket" else None) for m in full.verdict.methods)
     judged = replace(full, verdict=replace(full.verdict, methods=methods))
     assert order(judged).methods == ("snip", "grasp", "magnitude", "lr_rewinding", "random_ticket")
@@ -63,7 +63,7 @@ def test_seeds_sort_as_numbers() -> None:
 
 
 def test_facts_are_counted_from_the_rows() -> None:
-    full = sample.evidence()
+    full = sample.data()
     said = dict(facts(full, order(full)))
     assert said["trained arms"] == "450"
     assert said["seeds"] == "5"

@@ -14,10 +14,10 @@ from prunecheck.runner.preflight import preflight
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.study_run import run_study
 from prunecheck.runner.workspace import Workspace
+from prunecheck.statistics.rows import CLEAN, DENSE
 from prunecheck.store import Store
 from prunecheck.study import load_study, make_plan
 from prunecheck.study.arms import resolved_methods
-from prunecheck.study.plan import CLEAN, DENSE
 from prunecheck.study.toml import to_toml
 from tests.resources.offered import PUBLISHED, SHAPES, TWINS, on_trust, shipped
 

@@ -117,10 +117,10 @@ def test_cost_and_provenance_depend_on_the_plan_alone(ran: tuple[Results, Store]
 
 
 def test_the_backend_is_told_where_one_was_asked_for(ran: tuple[Results, Store], tmp_path: Path) -> None:
-    assert "backend" not in ran[0].evidence.provenance
+    assert "backend" not in ran[0].data.provenance
     if sparse.unavailable() is None:
         mixed = tiny.run(tmp_path, backend="sparse", sparsities=[0.05, 0.9])
-        told = mixed.evidence.provenance["backend"]
+        told = mixed.data.provenance["backend"]
         assert told.startswith("2 of 4 tickets trained sparsely; 2 densely (")
 
 

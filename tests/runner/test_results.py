@@ -68,13 +68,13 @@ def test_the_papers_folder(results: Results, tmp_path: Path) -> None:
 
 
 def test_an_unfinished_study_says_so(results: Results) -> None:
-    half = replace(results, evidence=replace(sample.evidence(), unfinished="Not finished: 37 of 99 trainings."))
+    half = replace(results, data=replace(sample.data(), unfinished="Not finished: 37 of 99 trainings."))
     assert "Not finished: 37 of 99 trainings." in repr(half)
     assert "Not finished: 37 of 99 trainings." in parse(half._repr_html_()).text
 
 
 def test_hostile_names_stay_text(results: Results) -> None:
-    bad = replace(results, evidence=sample.hostile("<script>alert(1)</script>\u202e\x1b[2J"))
+    bad = replace(results, data=sample.hostile("<script>alert(1)</script>\u202e\x1b[2J"))
     shown = bad._repr_html_()
     assert not parse(shown).all("script")
     assert "alert(1)" in parse(shown).text

@@ -73,10 +73,10 @@ def test_half_a_study_has_no_verdict_and_fixes_no_margin(tmp_path: Path) -> None
     (check,) = found.checks
     assert (check.verdict, check.seeds, check.next_look) == (None, 2, 3)
     report = report_study(results.study, place)
-    assert report.evidence.unfinished.startswith("Not finished: 2 trainings (2 steps) are missing.")
+    assert report.data.unfinished.startswith("Not finished: 2 trainings (2 steps) are missing.")
     assert not (tmp_path / "out" / "margin.json").exists(), "one dense run is still to come"
     again = tiny.run(tmp_path, seeds=3)
-    assert again.evidence.unfinished == ""
+    assert again.data.unfinished == ""
     assert (tmp_path / "out" / "margin.json").exists()
 
 
@@ -124,7 +124,7 @@ def test_what_failed_is_told_until_it_is_tried_again(tmp_path: Path) -> None:
     scores = next(kind for kind in found.kinds if kind.kind == "score")
     assert (scores.failed, scores.waiting) == (1, 0)
     assert "\x1b" not in str(found)
-    evidence = report_study(tiny.study(**changes), tiny.place(tmp_path)).evidence
+    evidence = report_study(tiny.study(**changes), tiny.place(tmp_path)).data
     assert evidence.unfinished.startswith("Not complete: 1 step failed, and for that 2 trainings (")
     assert [c.verdict is None for c in found.checks] == [False, False], "nothing more will come: it was judged"
     fewer = changes | {"sparsities": [0.8]}

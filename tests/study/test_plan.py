@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from prunecheck.statistics.rows import CLEAN, DENSE
 from prunecheck.study import Arm, Plan, Step, load_study, make_plan
-from prunecheck.study.plan import CLEAN, DENSE
 from tests.data.makers import images, labels, write_parquet
 from tests.study.studies import BASE, plan
 

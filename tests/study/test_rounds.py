@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prunecheck.study.plan import CLEAN
+from prunecheck.statistics.rows import CLEAN
 from tests.runner import tiny
 from tests.study.studies import plan
 from tests.study.test_plan import arm, of_kind, upstream

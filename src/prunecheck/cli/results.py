@@ -39,7 +39,7 @@ def verdict(
         Write the report page and verdicts.json into this folder.
     """
     from prunecheck.reporting import write
-    from prunecheck.reporting.foreign import evidence_of
+    from prunecheck.reporting.foreign import data_of_table
     from prunecheck.reporting.terminal import print_verdict
     from prunecheck.statistics import exit_code
     from prunecheck.statistics import junit as as_junit
@@ -48,7 +48,7 @@ def verdict(
 
     answer = judged(results, margin)
     if out_dir is not None:
-        page = write(evidence_of(results, judged=answer), out_dir)
+        page = write(data_of_table(results, judged=answer), out_dir)
         note(f"report: {page}")
     if junit is not None:
         write_file(junit, as_junit(answer).encode())
@@ -97,11 +97,11 @@ def paper(
     if parquet:
         require_pyarrow()
     if study.suffix.lower() == ".csv":
-        from prunecheck.reporting.foreign import evidence_of
+        from prunecheck.reporting.foreign import data_of_table
 
-        evidence = evidence_of(study, margin)
+        data = data_of_table(study, margin)
     else:
-        evidence = api.report(study, overrides=set, store=store, folder=out).evidence
-    for path in write_paper(evidence, to, wanted, parquet=parquet):
+        data = api.report(study, overrides=set, store=store, folder=out).data
+    for path in write_paper(data, to, wanted, parquet=parquet):
         print(path)
     note("In LaTeX: \\input{verdicts}, \\input{accuracy}, \\input{methods}, with booktabs, natbib and references.bib.")

@@ -6,15 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prunecheck.reporting.data import Curve, Evidence, LayerTable, MaskOverlap
+    from prunecheck.reporting.data import REFERENCES, Curve, LayerTable, MaskOverlap, ReportData
     from prunecheck.reporting.page import write
 
 _HOME = {
-    **dict.fromkeys(("Curve", "Evidence", "LayerTable", "MaskOverlap"), "prunecheck.reporting.data"),
+    **dict.fromkeys(("REFERENCES", "Curve", "LayerTable", "MaskOverlap", "ReportData"), "prunecheck.reporting.data"),
     "write": "prunecheck.reporting.page",
 }
 
-__all__ = ["Curve", "Evidence", "LayerTable", "MaskOverlap", "write"]
+__all__ = ["REFERENCES", "Curve", "LayerTable", "MaskOverlap", "ReportData", "write"]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,9 +13,6 @@ from typing import Any
 from prunecheck.resources import PublishedNumber
 from prunecheck.statistics.outcome import StudyVerdict
 
-CLEAN = "clean"
-"""the check of an arm nothing was done to"""
-
 REFERENCES = ("smart_ratio", "erk")
 """layer tables under these method names are yardsticks, not methods of the study"""
 
@@ -67,7 +64,7 @@ class MaskOverlap:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ReportData:
     """A study as its reader sees it.
 
     ``rows``: one mapping a trained arm with at least ``method, check, sparsity, seed, accuracy`` (fraction) and

@@ -10,10 +10,10 @@ from typing import Any
 
 from prunecheck.errors import StudyError
 from prunecheck.reporting import views
-from prunecheck.reporting.data import Evidence, Row
+from prunecheck.reporting.data import ReportData, Row
 from prunecheck.reporting.summary import Arm, arms, is_number, natural, order
 from prunecheck.reporting.text import clean, effect, headline, line, name
-from prunecheck.statistics.outcome import CheckVerdict, StudyVerdict
+from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, CheckVerdict, StudyVerdict
 from prunecheck.text import percent
 
 FIRST_COLUMNS = (
@@ -100,7 +100,7 @@ def verdict_rows(verdict: StudyVerdict) -> list[dict[str, Any]]:
 
 def grid(verdict: StudyVerdict) -> tuple[list[str], list[str], dict[tuple[str, str], CheckVerdict]]:
     """Methods, checks, and what was found for each pair that was run; what only controls use is left out."""
-    found = {(c.method, c.check): c for c in verdict.checks if c.control not in views.OFF_MATRIX}
+    found = {(c.method, c.check): c for c in verdict.checks if c.control not in INSTRUMENT_CONTROLS}
     methods = dict.fromkeys([m.method for m in verdict.methods] + [method for method, _ in found])
     return list(methods), list(dict.fromkeys(check for _, check in found)), found
 
@@ -154,9 +154,9 @@ def _column(values: list[Any]) -> Any:
         return pyarrow.array([None if value is None else views.raw_text(value) for value in plain])
 
 
-def latex_verdicts(evidence: Evidence) -> str:
+def latex_verdicts(data: ReportData) -> str:
     """The verdict matrix, methods x checks, ready for ``\\input``; needs the package booktabs."""
-    verdict = evidence.verdict
+    verdict = data.verdict
     methods, checks, found = grid(verdict)
     rows = []
     for method in methods:
@@ -165,18 +165,18 @@ def latex_verdicts(evidence: Evidence) -> str:
             one = found.get((method, check))
             cells.append(f"{LATEX_MARKS[one.verdict]}~{_drop(effect(headline(one)))}" if one else "")
         rows.append(cells)
-    sparsities = ", ".join(percent(s) for s in order(evidence).sparsities)
+    sparsities = ", ".join(percent(s) for s in order(data).sparsities)
     caption = (
-        f"{tex(name(evidence.name))}: mean drop in accuracy (points) and 90\\% interval at "
+        f"{tex(name(data.name))}: mean drop in accuracy (points) and 90\\% interval at "
         f"{tex(sparsities)} sparsity; margin {verdict.margin:.3g}. $\\bullet$ depends, $\\circ$ does not depend, "
         "? inconclusive, -- uninformative."
     )
     return _latex_table(["method", *map(_tex_name, checks)], rows, caption, "tab:prunecheck")
 
 
-def latex_accuracies(evidence: Evidence) -> str:
+def latex_accuracies(data: ReportData) -> str:
     """Mean accuracy of every arm, a row a method x check, a column a sparsity; the extreme seeds in brackets."""
-    found, known = arms(evidence), order(evidence)
+    found, known = arms(data), order(data)
     places = {(arm.method, arm.check, arm.sparsity): arm for arm in found}
     pairs = dict.fromkeys((arm.method, arm.check) for arm in found)
     rows = [
@@ -187,10 +187,10 @@ def latex_accuracies(evidence: Evidence) -> str:
         ]
         for m, c in pairs
     ]
-    dense = evidence.verdict.dense_accuracy
+    dense = data.verdict.dense_accuracy
     trained = "" if dense is None else f" Dense networks reach {100 * dense:.2f}."
     caption = (
-        f"{tex(name(evidence.name))}: mean test accuracy (\\%) after the last epoch by sparsity, "
+        f"{tex(name(data.name))}: mean test accuracy (\\%) after the last epoch by sparsity, "
         f"lowest and highest seed in brackets.{trained}"
     )
     return _latex_table(

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prunecheck.reporting.charts import Axis, Line, Point, panel, swatch
-from prunecheck.reporting.data import CLEAN, REFERENCES, Curve, Evidence, LayerTable
+from prunecheck.reporting.data import REFERENCES, Curve, LayerTable, ReportData
 from prunecheck.reporting.scales import Decades, Linear
 from prunecheck.reporting.summary import Arm, Order, mean
 from prunecheck.reporting.text import count, fraction, name, share
+from prunecheck.statistics.rows import CLEAN
 from prunecheck.text import percent
 
 MAX_PANELS = 24
@@ -48,9 +49,9 @@ def accuracy(arms: Sequence[Arm], known: Order, dense: float | None) -> Figure |
     return Figure(legend, tuple(panels[:MAX_PANELS]), max(0, len(panels) - MAX_PANELS))
 
 
-def keep_shares(evidence: Evidence, known: Order) -> Figure | None:
+def keep_shares(data: ReportData, known: Order) -> Figure | None:
     """Kept share of every layer in network order, a panel a sparsity, clean masks beside smart ratio and ERK."""
-    tables = [t for t in evidence.layers if t.names and (t.check == CLEAN or t.method in REFERENCES)]
+    tables = [t for t in data.layers if t.names and (t.check == CLEAN or t.method in REFERENCES)]
     if not tables:
         return None
     methods = [m for m in known.methods if m not in REFERENCES and any(t.method == m for t in tables)]
@@ -74,10 +75,10 @@ def keep_shares(evidence: Evidence, known: Order) -> Figure | None:
     return Figure(tuple(legend), tuple(panels[:MAX_PANELS]), max(0, len(panels) - MAX_PANELS))
 
 
-def curves(evidence: Evidence, known: Order) -> list[tuple[str, Figure]]:
+def curves(data: ReportData, known: Order) -> list[tuple[str, Figure]]:
     """Accuracy after every epoch: a figure a sparsity, the highest first and the dense networks last, a panel a method;
     the band is the clean arm's seeds. At most ``MAX_CHOICES`` figures."""
-    drawn = [c for c in evidence.curves if c.accuracy]
+    drawn = [c for c in data.curves if c.accuracy]
     sparsities = sorted({c.sparsity for c in drawn}, reverse=True)
     figures = []
     for sparsity in sparsities[:MAX_CHOICES]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from prunecheck.reporting import sections, views
-from prunecheck.reporting.data import Evidence
+from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import line, name, whole
@@ -14,13 +14,13 @@ from prunecheck.statistics.display import SYMBOLS
 from prunecheck.statistics.outcome import StudyVerdict
 
 
-def markdown(evidence: Evidence) -> str:
+def markdown(data: ReportData) -> str:
     """The page's twin for a pull request: question, answers, verdicts, controls, accuracies, provenance."""
-    verdict, known = evidence.verdict, order(evidence)
-    parts = [f"# {_md(name(evidence.name))}", _md(views.question(evidence, known))]
-    parts.append(" · ".join(f"{term} {_md(value)}" for term, value in views.facts(evidence, known)))
-    if evidence.unfinished:
-        parts.append(f"> {_md(evidence.unfinished)}")
+    verdict, known = data.verdict, order(data)
+    parts = [f"# {_md(name(data.name))}", _md(views.question(data, known))]
+    parts.append(" · ".join(f"{term} {_md(value)}" for term, value in views.facts(data, known)))
+    if data.unfinished:
+        parts.append(f"> {_md(data.unfinished)}")
     if verdict.banner:
         parts.append(f"> **A control failed.** {_md(verdict.banner)}")
     answers = [f"- **{_md(name(m.method))}: {m.verdict.lower()}.** {_md(said)}" for m, said in views.answers(verdict)]
@@ -31,26 +31,26 @@ def markdown(evidence: Evidence) -> str:
         parts.append("\n".join(f"- {_md(c.sentence)}" for c in verdict.checks))
     controls = [f"- {c.status}: {_md(c.sentence)}" for c in verdict.controls]
     parts += ["## Controls", _md(views.controls_sentence(verdict)), "\n".join(controls)]
-    lines = arms(evidence)
+    lines = arms(data)
     if lines:
-        parts += ["## Accuracy", *_shown(views.accuracy_table(lines)), _md(sections.dense_sentence(evidence))]
-    held = sections.published_table(evidence, known)
+        parts += ["## Accuracy", *_shown(views.accuracy_table(lines)), _md(sections.dense_sentence(data))]
+    held = sections.published_table(data, known)
     if held is not None:
         parts += ["## Published · reproduction · yours", _md(sections.PUBLISHED_EXPLANATION), *_shown(held)]
-        said = [*sections.published_sources(evidence), *sections.certainties(evidence)]
+        said = [*sections.published_sources(data), *sections.certainties(data)]
         parts.append("\n".join(f"- {_md(name(term))}: {_md(meaning)}" for term, meaning in said))
-    parts += ["## Cost and provenance", _md(sections.cost_sentence(evidence.cost))]
-    facts = [*sections.cost_items(evidence.cost), *sorted(evidence.provenance.items())]
-    if evidence.command:
-        facts.append(("command", evidence.command))
+    parts += ["## Cost and provenance", _md(sections.cost_sentence(data.cost))]
+    facts = [*sections.cost_items(data.cost), *sorted(data.provenance.items())]
+    if data.command:
+        facts.append(("command", data.command))
     parts.append("\n".join(f"- {_md(name(key))}: {_md(value)}" for key, value in facts) or "None was given.")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def markdown_tables(evidence: Evidence) -> str:
+def markdown_tables(data: ReportData) -> str:
     """The verdicts, the accuracies and the published numbers, each as a table: for a README or a pull request."""
-    parts = [_md_table(_marked(evidence.verdict)), "Mean drop in points and its 90% interval."]
-    lines, held = arms(evidence), sections.published_table(evidence, order(evidence))
+    parts = [_md_table(_marked(data.verdict)), "Mean drop in points and its 90% interval."]
+    lines, held = arms(data), sections.published_table(data, order(data))
     if lines:
         parts += _shown(views.accuracy_table(lines))
     if held is not None:

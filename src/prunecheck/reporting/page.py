@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunecheck.reporting import figures, sections, views
-from prunecheck.reporting.data import Evidence
+from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import csv_columns, results_csv
 from prunecheck.reporting.markdown import markdown
 from prunecheck.reporting.strips import ruler
@@ -28,17 +28,17 @@ MACHINE_PAIRS = 5_000
 """pairs of runs up to which the page holds the verdict for machines too"""
 
 
-def write(evidence: Evidence, folder: Path) -> Path:
+def write(data: ReportData, folder: Path) -> Path:
     """Write index.html, report.md, results.csv and verdicts.json into *folder* (made if missing); the page's path.
 
     Raises StoreError where the disk refuses; a file that was there before is then still whole.
     """
-    verdicts = json.dumps(evidence.verdict.to_dict(), sort_keys=True, indent=2, allow_nan=False) + "\n"
+    verdicts = json.dumps(data.verdict.to_dict(), sort_keys=True, indent=2, allow_nan=False) + "\n"
     contents = {
-        "results.csv": results_csv(evidence.rows),
+        "results.csv": results_csv(data.rows),
         "verdicts.json": verdicts,
-        "report.md": markdown(evidence),
-        "index.html": page(evidence),
+        "report.md": markdown(data),
+        "index.html": page(data),
     }
     with plainly(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,16 +47,16 @@ def write(evidence: Evidence, folder: Path) -> Path:
     return folder / "index.html"
 
 
-def page(evidence: Evidence) -> str:
-    """The whole report as HTML. Equal evidence gives equal bytes; every text is cleaned and escaped on its way in."""
+def page(data: ReportData) -> str:
+    """The whole report as HTML. Equal data gives equal bytes; every text is cleaned and escaped on its way in."""
     environment = _environment()
     style, script = _asset("page.css"), _asset("page.js")
     return environment.get_template("page.html.j2").render(
         style=_markup(style),
         script=_markup(script),
         policy=policy(style, script),
-        data=_markup(_json(evidence)),
-        **_content(evidence),
+        data=_markup(_json(data)),
+        **_content(data),
     )
 
 
@@ -68,14 +68,14 @@ def policy(style: str, script: str) -> str:
     )
 
 
-def _content(evidence: Evidence) -> dict[str, object]:
-    verdict, known, lines = evidence.verdict, order(evidence), arms(evidence)
+def _content(data: ReportData) -> dict[str, object]:
+    verdict, known, lines = data.verdict, order(data), arms(data)
     checks = views.check_views(verdict, known)
     return {
-        "evidence": evidence,
+        "report": data,
         "verdict": verdict,
-        "question": views.question(evidence, known),
-        "facts": views.facts(evidence, known),
+        "question": views.question(data, known),
+        "facts": views.facts(data, known),
         "procedure": views.procedure(verdict),
         "tally": views.tally(verdict),
         "answers": views.answers(verdict),
@@ -85,25 +85,25 @@ def _content(evidence: Evidence) -> dict[str, object]:
         "checks": checks,
         "judged": [m for m in known.methods if any(key[0] == m for key in checks)],
         "controls_sentence": views.controls_sentence(verdict),
-        "command": views.command(evidence),
+        "command": views.command(data),
         "ruler": ruler(views.axis(verdict)),
         "meanings": MEANINGS,
         "accuracy": figures.accuracy(lines, known, verdict.dense_accuracy),
-        "dense_sentence": sections.dense_sentence(evidence),
+        "dense_sentence": sections.dense_sentence(data),
         "accuracy_table": views.accuracy_table(lines),
-        "published": sections.published_table(evidence, known),
-        "sources": sections.published_sources(evidence),
+        "published": sections.published_table(data, known),
+        "sources": sections.published_sources(data),
         "explanation": sections.PUBLISHED_EXPLANATION,
-        "certainties": sections.certainties(evidence),
-        "shares": figures.keep_shares(evidence, known),
-        "layer_tables": views.layer_tables(evidence, known),
-        "overlaps": views.overlap_table(evidence, known),
-        "curves": figures.curves(evidence, known),
+        "certainties": sections.certainties(data),
+        "shares": figures.keep_shares(data, known),
+        "layer_tables": views.layer_tables(data, known),
+        "overlaps": views.overlap_table(data, known),
+        "curves": figures.curves(data, known),
         "health": sections.health_table(lines),
         "health_sentences": sections.health_sentences(lines),
-        "cost": sections.cost_items(evidence.cost),
-        "cost_sentence": sections.cost_sentence(evidence.cost),
-        "raw": views.raw_table(evidence, csv_columns(evidence.rows)),
+        "cost": sections.cost_items(data.cost),
+        "cost_sentence": sections.cost_sentence(data.cost),
+        "raw": views.raw_table(data, csv_columns(data.rows)),
     }
 
 
@@ -150,10 +150,10 @@ def _sha256(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _json(evidence: Evidence) -> str:
+def _json(data: ReportData) -> str:
     """The verdict for machines; no character of it can end the block it stands in. Empty where it would be a large part
     of the page: verdicts.json has it all."""
-    verdict = evidence.verdict
+    verdict = data.verdict
     if sum(len(cell.differences) for check in verdict.checks for cell in check.cells) > MACHINE_PAIRS:
         return ""
     text = json.dumps(verdict.to_dict(), sort_keys=True, allow_nan=False)

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from prunecheck.reporting.data import Evidence
+from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import (
     latex_accuracies,
     latex_verdicts,
@@ -44,13 +44,13 @@ PAPERS_OF = {
 
 
 def write_paper(
-    evidence: Evidence, folder: Path, formats: Iterable[str] = ("pdf",), *, parquet: bool = False
+    data: ReportData, folder: Path, formats: Iterable[str] = ("pdf",), *, parquet: bool = False
 ) -> list[Path]:
     """Write into *folder* (made if missing) what a paper needs; the files written, in a fixed order.
 
     ``accuracy``, ``keep-shares`` and ``effects`` in every one of *formats* (svg, pdf, png), ``verdicts.tex`` and
     ``accuracy.tex`` for ``\\input``, ``tables.md``, ``methods.tex``, ``references.bib``, ``results.csv`` and, if
-    asked for, ``results.parquet``. Equal evidence gives equal bytes. Raises StudyError for an unknown format or where
+    asked for, ``results.parquet``. Equal data gives equal bytes. Raises StudyError for an unknown format or where
     pyarrow is missing, before anything is written; StoreError where the disk refuses.
     """
     # matplotlib is an optional dependency and slow to import
@@ -60,33 +60,33 @@ def write_paper(
     if parquet:
         require_pyarrow()
     texts = {
-        "verdicts.tex": latex_verdicts(evidence),
-        "accuracy.tex": latex_accuracies(evidence),
-        "tables.md": markdown_tables(evidence),
-        "methods.tex": methods_paragraph(evidence),
-        "references.bib": bibtex(evidence),
-        "results.csv": results_csv(evidence.rows),
+        "verdicts.tex": latex_verdicts(data),
+        "accuracy.tex": latex_accuracies(data),
+        "tables.md": markdown_tables(data),
+        "methods.tex": methods_paragraph(data),
+        "references.bib": bibtex(data),
+        "results.csv": results_csv(data.rows),
     }
     contents = {file: text.encode("utf-8") for file, text in texts.items()}
     if parquet:
-        contents["results.parquet"] = results_parquet(evidence.rows)
+        contents["results.parquet"] = results_parquet(data.rows)
     with plainly(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for file, content in contents.items():
         write_file(folder / file, content)
-    return [*write_figures(evidence, folder, wanted), *[folder / file for file in contents]]
+    return [*write_figures(data, folder, wanted), *[folder / file for file in contents]]
 
 
-def methods_paragraph(evidence: Evidence) -> str:
+def methods_paragraph(data: ReportData) -> str:
     """The procedure of this study as LaTeX, ready to paste beside ``bibtex``; every number is the study's own."""
-    verdict, known = evidence.verdict, order(evidence)
+    verdict, known = data.verdict, order(data)
     sparsities = listing([tex(percent(s)) for s in known.sparsities])
     judged = {c.method for c in verdict.checks} | {m.method for m in verdict.methods}
     methods = listing([_cited(m) for m in known.methods if m in judged])
     checks = listing([tex(name(c).replace("_", " ")) for c in matrix_checks(verdict, known)])
     looks = f" after {listing([str(look) for look in verdict.looks])} seeds" if verdict.looks else ""
     rule = f" {tex(verdict.margin_rule.strip().rstrip('.'))}." if verdict.margin_rule.strip() else ""
-    number = seeds_told(evidence)
+    number = seeds_told(data)
     alpha = f"{100 * verdict.alpha:g}\\%"
     return (
         f"We sanity-checked {methods} following \\citet{{su2020sanity}}, with the checks {checks}, at "
@@ -111,9 +111,9 @@ def _controls(verdict: StudyVerdict) -> str:
     return listing(told) or "none"
 
 
-def bibtex(evidence: Evidence) -> str:
+def bibtex(data: ReportData) -> str:
     """The references of the procedure and of the methods in this study, sorted by key."""
-    methods = order(evidence).methods
+    methods = order(data).methods
     keys = {*PROCEDURE, *(key for method in methods for key in papers(method))}
     return "\n\n".join(entries()[key] for key in sorted(keys)) + "\n"
 

@@ -1,4 +1,4 @@
-"""Figures for print, drawn with matplotlib: SVG, PDF and PNG with equal bytes for equal evidence."""
+"""Figures for print, drawn with matplotlib: SVG, PDF and PNG with equal bytes for equal data."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from prunecheck.errors import StudyError
-from prunecheck.reporting.data import CLEAN, REFERENCES, Evidence
+from prunecheck.reporting.data import REFERENCES, ReportData
 from prunecheck.reporting.scales import effects_axis, plain_tick
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import headline
-from prunecheck.reporting.views import OFF_MATRIX
+from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS
+from prunecheck.statistics.rows import CLEAN
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import percent, printable, unknown
 
@@ -60,34 +61,34 @@ class Drawing(Figure):
         return picture.getvalue()
 
 
-def write_figures(evidence: Evidence, folder: Path, formats: Iterable[str] = ("pdf",)) -> list[Path]:
+def write_figures(data: ReportData, folder: Path, formats: Iterable[str] = ("pdf",)) -> list[Path]:
     """Draw accuracy, keep-shares and effects into *folder*; the files written. What has no data is not drawn.
 
-    The same evidence and versions give the same bytes. Raises StudyError for an unknown format, StoreError where
+    The same data and versions give the same bytes. Raises StudyError for an unknown format, StoreError where
     the disk refuses.
     """
     wanted = checked_formats(formats)
     written = []
     with _style():
         for title, drawing in DRAWINGS.items():
-            figure = drawing(evidence)
+            figure = drawing(data)
             if figure is None:
                 continue
             written += [_save(figure, folder, title, one) for one in wanted]
     return written
 
 
-def draw(evidence: Evidence, title: str) -> Figure:
+def draw(data: ReportData, title: str) -> Figure:
     """One of the figures, by the name of its file: ``accuracy``, ``keep-shares`` or ``effects``.
 
-    Raises StudyError for other names, and where the evidence holds nothing to draw.
+    Raises StudyError for other names, and where the data holds nothing to draw.
     """
     if title not in DRAWINGS:
         raise StudyError(unknown("figure", title, DRAWINGS))
     with _style():
-        figure: Figure | None = DRAWINGS[title](evidence)
+        figure: Figure | None = DRAWINGS[title](data)
     if figure is None:
-        raise StudyError(f"there is nothing to draw in the figure {title!r} of {printable(evidence.name)}.")
+        raise StudyError(f"there is nothing to draw in the figure {title!r} of {printable(data.name)}.")
     return figure
 
 
@@ -109,9 +110,9 @@ def _style() -> Iterator[None]:
         yield
 
 
-def _accuracy(evidence: Evidence) -> Any:
+def _accuracy(data: ReportData) -> Any:
     """A panel a method: mean accuracy against sparsity of every arm, bars reach the extreme seeds."""
-    lines, known = arms(evidence), order(evidence)
+    lines, known = arms(data), order(data)
     methods = [m for m in known.methods if any(a.method == m for a in lines)]
     if not lines:
         return None
@@ -127,19 +128,19 @@ def _accuracy(evidence: Evidence) -> Any:
         ax.set_xticks(range(len(known.sparsities)), [percent(s) for s in known.sparsities])
         ax.set_xlim(-0.5, len(known.sparsities) - 0.5)
         ax.set_xlabel("sparsity")
-        if evidence.verdict.dense_accuracy is not None:
-            ax.axhline(100 * evidence.verdict.dense_accuracy, color="grey", linestyle=":", linewidth=1)
+        if data.verdict.dense_accuracy is not None:
+            ax.axhline(100 * data.verdict.dense_accuracy, color="grey", linestyle=":", linewidth=1)
     figure.supylabel("test accuracy (%)", fontsize=8)
     _legend(figure, axes[0])
     return figure
 
 
-def _keep_shares(evidence: Evidence) -> Any:
+def _keep_shares(data: ReportData) -> Any:
     """A panel a sparsity: kept share of every layer, clean masks beside smart ratio and ERK."""
-    tables = [t for t in evidence.layers if t.names and (t.check == CLEAN or t.method in REFERENCES)]
+    tables = [t for t in data.layers if t.names and (t.check == CLEAN or t.method in REFERENCES)]
     if not tables:
         return None
-    methods = [m for m in (*order(evidence).methods, *REFERENCES) if any(t.method == m for t in tables)]
+    methods = [m for m in (*order(data).methods, *REFERENCES) if any(t.method == m for t in tables)]
     sparsities = sorted({t.sparsity for t in tables})
     figure, axes = _panels(len(sparsities))
     for sparsity, ax in zip(sparsities, axes, strict=True):
@@ -168,10 +169,10 @@ def _keep_shares(evidence: Evidence) -> Any:
     return figure
 
 
-def _effects(evidence: Evidence) -> Any:
+def _effects(data: ReportData) -> Any:
     """Mean drop and 90 % interval of every method x check, over the margin band."""
-    verdict = evidence.verdict
-    heads = [(c, headline(c)) for c in verdict.checks if c.control not in OFF_MATRIX]
+    verdict = data.verdict
+    heads = [(c, headline(c)) for c in verdict.checks if c.control not in INSTRUMENT_CONTROLS]
     drawn = [(c, cell) for c, cell in heads if cell is not None and cell.low == cell.low and cell.high == cell.high]
     if not drawn:
         return None
@@ -196,7 +197,7 @@ def _effects(evidence: Evidence) -> Any:
     return figure
 
 
-DRAWINGS: dict[str, Callable[[Evidence], Any]] = {
+DRAWINGS: dict[str, Callable[[ReportData], Any]] = {
     "accuracy": _accuracy,
     "keep-shares": _keep_shares,
     "effects": _effects,

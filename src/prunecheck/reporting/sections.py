@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from prunecheck.reporting.data import Evidence
+from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.summary import Arm, Order, is_number, mean
 from prunecheck.reporting.text import count, listing, name, share, signed, whole
 from prunecheck.reporting.views import Table, capped
@@ -21,10 +21,10 @@ PUBLISHED_EXPLANATION = (
 ArmName = tuple[str, str, float | None]
 
 
-def dense_sentence(evidence: Evidence) -> str:
+def dense_sentence(data: ReportData) -> str:
     """Mean accuracy of every dense network, where there are others than the study's own; else nothing."""
     found: dict[str, list[float]] = {}
-    for row in evidence.rows:
+    for row in data.rows:
         if row["sparsity"] is None and is_number(row["accuracy"]):
             found.setdefault(str(row["method"]), []).append(float(row["accuracy"]))
     if len(found) < 2:
@@ -124,43 +124,43 @@ def _named(arm: Arm, what: str) -> str:
     return f"{arm.method} under {arm.check} at {percent(arm.sparsity)}: {what}"
 
 
-def published_table(evidence: Evidence, known: Order) -> Table | None:
+def published_table(data: ReportData, known: Order) -> Table | None:
     """A row a published number of an arm of ours, in the report's order, dense first; None where there is none.
 
     An arm that only the reproduction has gets a row too. The difference is ours less the published one, in points.
     """
-    ours = _ours(evidence)
+    ours = _ours(data)
     theirs: dict[ArmName, list[PublishedNumber]] = {}
-    for number in _shown(evidence):
+    for number in _shown(data):
         theirs.setdefault(_arm_name(number), []).append(number)
     ordered = sorted(theirs, key=lambda place: _order(place, known))
     rows = [row for place in ordered for row in _rows(place, theirs[place], ours[place])]
     return Table(PUBLISHED_HEADS, tuple(rows)) if rows else None
 
 
-def published_sources(evidence: Evidence) -> list[tuple[str, str]]:
+def published_sources(data: ReportData) -> list[tuple[str, str]]:
     """Every source shown, and how its numbers were trained."""
     setups: dict[str, dict[str, None]] = {}
-    for number in _shown(evidence):
+    for number in _shown(data):
         setups.setdefault(number.source, {})[number.setup] = None
     return [(source, "; or ".join(found)) for source, found in setups.items()]
 
 
-def certainties(evidence: Evidence) -> list[tuple[str, str]]:
+def certainties(data: ReportData) -> list[tuple[str, str]]:
     """The words of certainty that are shown, and what they mean."""
-    shown = {number.certainty for number in _shown(evidence)}
+    shown = {number.certainty for number in _shown(data)}
     return [(word, meaning) for word, meaning in CERTAINTIES.items() if word in shown]
 
 
-def _shown(evidence: Evidence) -> list[PublishedNumber]:
-    ours = _ours(evidence)
-    return [number for number in evidence.published if _arm_name(number) in ours]
+def _shown(data: ReportData) -> list[PublishedNumber]:
+    ours = _ours(data)
+    return [number for number in data.published if _arm_name(number) in ours]
 
 
-def _ours(evidence: Evidence) -> dict[ArmName, list[float]]:
+def _ours(data: ReportData) -> dict[ArmName, list[float]]:
     """The accuracies of every arm, dense ones too."""
     ours: dict[ArmName, list[float]] = {}
-    for row in evidence.rows:
+    for row in data.rows:
         if is_number(row["accuracy"]):
             sparsity = float(row["sparsity"]) if is_number(row["sparsity"]) else None
             ours.setdefault((str(row["method"]), str(row["check"]), sparsity), []).append(float(row["accuracy"]))

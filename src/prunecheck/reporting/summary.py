@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeGuard
 
-from prunecheck.reporting.data import CLEAN, REFERENCES, Curve, Evidence, LayerTable, MaskOverlap, Row
+from prunecheck.reporting.data import REFERENCES, Curve, LayerTable, MaskOverlap, ReportData, Row
+from prunecheck.statistics.rows import CLEAN
 
 
 @dataclass(frozen=True)
@@ -47,30 +48,29 @@ class Order:
         return which, where, sparsity
 
 
-def order(evidence: Evidence) -> Order:
+def order(data: ReportData) -> Order:
     """Methods and checks as the verdict lists them, yardsticks last, then those only rows or masks know, by name."""
-    verdict = evidence.verdict
+    verdict = data.verdict
     methods = [m.method for m in sorted(verdict.methods, key=lambda m: m.role is not None)]
     methods += [c.method for c in verdict.checks]
     checks = [c.check for c in verdict.checks]
-    others: list[LayerTable | Curve | MaskOverlap] = [*evidence.layers, *evidence.curves, *evidence.overlaps]
-    pruned = [row for row in evidence.rows if is_number(row["sparsity"])]
+    others: list[LayerTable | Curve | MaskOverlap] = [*data.layers, *data.curves, *data.overlaps]
+    pruned = [row for row in data.rows if is_number(row["sparsity"])]
     methods += sorted({str(row["method"]) for row in pruned} | {o.method for o in others} - {*REFERENCES})
     checks += sorted(({str(row["check"]) for row in pruned} | {o.check for o in others}) - {CLEAN})
     sparsities = {float(row["sparsity"]) for row in pruned}
     return Order(tuple(dict.fromkeys(methods)), tuple(dict.fromkeys(checks)), tuple(sorted(sparsities)))
 
 
-def arms(evidence: Evidence) -> tuple[Arm, ...]:
+def arms(data: ReportData) -> tuple[Arm, ...]:
     """Every arm with at least one finite accuracy, in the report's order. Dense runs have no sparsity and no arm."""
     groups: dict[tuple[str, str, float], list[Row]] = {}
-    for row in evidence.rows:
+    for row in data.rows:
         if is_number(row["sparsity"]) and is_number(row["accuracy"]):
             groups.setdefault((str(row["method"]), str(row["check"]), float(row["sparsity"])), []).append(row)
-    known = order(evidence)
+    known = order(data)
     return tuple(
-        _arm(key, groups[key], evidence.collapse_line)
-        for key in sorted(groups, key=lambda key: (known.place(*key), key))
+        _arm(key, groups[key], data.collapse_line) for key in sorted(groups, key=lambda key: (known.place(*key), key))
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from prunecheck.reporting.data import CLEAN, REFERENCES, Evidence, LayerTable
+from prunecheck.reporting.data import REFERENCES, LayerTable, ReportData
 from prunecheck.reporting.scales import Effects, effects_axis
 from prunecheck.reporting.strips import by_seed, strip
 from prunecheck.reporting.summary import Arm, Order, is_number, seeds
@@ -23,13 +23,13 @@ from prunecheck.reporting.text import (
     sparsity_name,
     whole,
 )
-from prunecheck.statistics.outcome import Cell, CheckVerdict, MethodVerdict, StudyVerdict
+from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, Cell, CheckVerdict, MethodVerdict, StudyVerdict
+from prunecheck.statistics.rows import CLEAN
 from prunecheck.text import percent
 
 RAW_ROWS = 500
 TABLE_ROWS = 400
 LISTED_SEEDS = 20
-OFF_MATRIX = ("identity", "planted")
 CONTROL_NAMES = {
     "positive": "positive control",
     "aa": "A/A control",
@@ -40,7 +40,7 @@ CONTROL_NAMES = {
 
 @dataclass(frozen=True)
 class CellView:
-    """One line of the opened evidence of a check."""
+    """One line of the opened data of a check."""
 
     label: str
     cell: Cell
@@ -78,12 +78,12 @@ class Table:
         return tuple(not re.match(r"[+\-<]?\s?\d", first) for first in firsts)
 
 
-def question(evidence: Evidence, known: Order) -> str:
+def question(data: ReportData, known: Order) -> str:
     """What was asked: the study's own sentence, or the one every such study asks."""
-    if evidence.question.strip():
-        return evidence.question
-    tried = on_trial(evidence.verdict)
-    methods, checks = count(len(tried), "pruning method"), count(len(matrix_checks(evidence.verdict, known)), "check")
+    if data.question.strip():
+        return data.question
+    tried = on_trial(data.verdict)
+    methods, checks = count(len(tried), "pruning method"), count(len(matrix_checks(data.verdict, known)), "check")
     return f"Which of {methods} lose accuracy when {checks} destroy what they could have used?"
 
 
@@ -92,12 +92,12 @@ def on_trial(verdict: StudyVerdict) -> list[MethodVerdict]:
     return [m for m in verdict.methods if m.role is None] or list(verdict.methods)
 
 
-def facts(evidence: Evidence, known: Order) -> list[tuple[str, str]]:
+def facts(data: ReportData, known: Order) -> list[tuple[str, str]]:
     """The frame of the study in a handful of numbers."""
-    verdict = evidence.verdict
-    said = [("margin", f"{verdict.margin:.3g} points"), ("seeds", seeds_told(evidence))]
+    verdict = data.verdict
+    said = [("margin", f"{verdict.margin:.3g} points"), ("seeds", seeds_told(data))]
     said.append(("sparsities", ", ".join(percent(s) for s in known.sparsities[:6]) or "n/a"))
-    said.append(("trained arms", whole(len(evidence.rows))))
+    said.append(("trained arms", whole(len(data.rows))))
     said.append(("test samples", whole(verdict.n_test)))
     if verdict.dense_accuracy is not None:
         said.append(("dense accuracy", share(verdict.dense_accuracy)))
@@ -105,17 +105,17 @@ def facts(evidence: Evidence, known: Order) -> list[tuple[str, str]]:
     return said
 
 
-def seeds_told(evidence: Evidence) -> str:
+def seeds_told(data: ReportData) -> str:
     """``5``, or ``3 to 10`` where they were added as they were needed."""
-    pairs = {cell.n for c in evidence.verdict.checks if c.control not in OFF_MATRIX for cell in c.cells}
+    pairs = {cell.n for c in data.verdict.checks if c.control not in INSTRUMENT_CONTROLS for cell in c.cells}
     if len(pairs) > 1:
         return f"{whole(min(pairs))} to {whole(max(pairs))}"
-    return whole(len(seeds(evidence.rows)))
+    return whole(len(seeds(data.rows)))
 
 
-def command(evidence: Evidence) -> str:
+def command(data: ReportData) -> str:
     """What to type to have the study again: the command that ran it, or the plain one where its study file is known."""
-    return evidence.command or ("prunecheck run study.toml" if evidence.study_toml else "")
+    return data.command or ("prunecheck run study.toml" if data.study_toml else "")
 
 
 def procedure(verdict: StudyVerdict) -> str:
@@ -201,13 +201,15 @@ def _cell_view(cell: Cell, scale: Effects, label: str = "") -> CellView:
 
 def matrix_checks(verdict: StudyVerdict, known: Order) -> list[str]:
     """The columns of the matrix: every check but those only controls use."""
-    shown = {c.check for c in verdict.checks if c.control not in OFF_MATRIX}
+    shown = {c.check for c in verdict.checks if c.control not in INSTRUMENT_CONTROLS}
     return [c for c in known.checks if c in shown]
 
 
 def matrix_methods(verdict: StudyVerdict, known: Order) -> list[str]:
     """The rows of the matrix: every method that was judged or has a column's check."""
-    shown = {c.method for c in verdict.checks if c.control not in OFF_MATRIX} | {m.method for m in verdict.methods}
+    shown = {c.method for c in verdict.checks if c.control not in INSTRUMENT_CONTROLS} | {
+        m.method for m in verdict.methods
+    }
     return [m for m in known.methods if m in shown]
 
 
@@ -220,9 +222,9 @@ def accuracy_table(arms: Sequence[Arm]) -> Table:
     return capped(heads, rows)
 
 
-def layer_tables(evidence: Evidence, known: Order) -> list[tuple[str, Table]]:
+def layer_tables(data: ReportData, known: Order) -> list[tuple[str, Table]]:
     """Per sparsity: a row a layer, a column an allocation, kept share and kept weights in each cell."""
-    tables = [t for t in evidence.layers if t.names and (t.check == CLEAN or t.method in REFERENCES)]
+    tables = [t for t in data.layers if t.names and (t.check == CLEAN or t.method in REFERENCES)]
     methods = [m for m in (*known.methods, *REFERENCES) if any(t.method == m for t in tables)]
     views = []
     for sparsity in sorted({t.sparsity for t in tables}):
@@ -244,11 +246,11 @@ def _layer_cell(table: LayerTable, i: int) -> str:
     return f"{fraction(table.shares()[i])} ({whole(table.kept[i])})"
 
 
-def overlap_table(evidence: Evidence, known: Order) -> Table | None:
+def overlap_table(data: ReportData, known: Order) -> Table | None:
     """The mask tier: overlap with the clean mask beside the overlap of chance."""
-    if not evidence.overlaps:
+    if not data.overlaps:
         return None
-    ordered = sorted(evidence.overlaps, key=lambda o: known.place(o.method, o.check, o.sparsity))
+    ordered = sorted(data.overlaps, key=lambda o: known.place(o.method, o.check, o.sparsity))
     rows = []
     for o in ordered:
         above = (o.iou - o.chance_iou) / (1 - o.chance_iou) if o.chance_iou < 1 else 0.0
@@ -269,11 +271,11 @@ def overlap_table(evidence: Evidence, known: Order) -> Table | None:
     return capped(heads, [tuple(r) for r in rows])
 
 
-def raw_table(evidence: Evidence, columns: Iterable[str]) -> Table:
+def raw_table(data: ReportData, columns: Iterable[str]) -> Table:
     """The first rows of results.csv as they are."""
     heads = tuple(columns)
-    rows = [tuple(raw_text(row.get(head)) for head in heads) for row in evidence.rows[:RAW_ROWS]]
-    return Table(heads, tuple(rows), len(evidence.rows) - len(rows))
+    rows = [tuple(raw_text(row.get(head)) for head in heads) for row in data.rows[:RAW_ROWS]]
+    return Table(heads, tuple(rows), len(data.rows) - len(rows))
 
 
 def raw_text(value: object) -> str:

@@ -17,8 +17,8 @@ from prunecheck.runner.records import blocked, fixed_margin, read_failed
 from prunecheck.runner.report_data import Row, StepResults, present, rows
 from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import Cell, CheckVerdict, Settings, StudyVerdict, next_look
-from prunecheck.study.arms import DENSE
-from prunecheck.study.plan import CLEAN, Plan, make_plan
+from prunecheck.statistics.rows import CLEAN, DENSE
+from prunecheck.study.plan import Plan, make_plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
 from prunecheck.text import percent

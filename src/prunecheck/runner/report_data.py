@@ -15,15 +15,15 @@ from prunecheck.errors import InfeasibleError
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
 from prunecheck.pruning.counts import Counts
 from prunecheck.pruning.layers import Layer, family_of
-from prunecheck.reporting import Curve, LayerTable, MaskOverlap
+from prunecheck.reporting import REFERENCES, Curve, LayerTable, MaskOverlap
 from prunecheck.resources import PublishedNumber, published_numbers
+from prunecheck.statistics.rows import CLEAN
 from prunecheck.store import Store
-from prunecheck.study.plan import CLEAN, Arm, Plan
+from prunecheck.study.plan import Arm, Plan
 from prunecheck.study.step import canonical, numerics
 from prunecheck.study.study import CheckChoice, MethodChoice, Study
 
 Row = dict[str, Any]
-REFERENCES = ("smart_ratio", "erk")
 NEARLY_A_NO_OP = 0.9
 
 

@@ -1,4 +1,4 @@
-"""What a study comes to: its evidence, how it got there, and the forms a reader may want it in."""
+"""What a study comes to: its data, how it got there, and the forms a reader may want it in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecheck import html
-from prunecheck.reporting import Evidence
+from prunecheck.reporting import ReportData
 from prunecheck.reporting.export import verdict_rows
 from prunecheck.reporting.sections import cost_sentence
 from prunecheck.runner.engine import Failure
@@ -28,7 +28,7 @@ class Results:
     """A finished (or, where steps failed, as far as possible finished) study."""
 
     study: Study
-    evidence: Evidence
+    data: ReportData
     page: Path
     plan: Plan
     ran: list[Step] = field(default_factory=list)
@@ -39,12 +39,12 @@ class Results:
 
     @property
     def verdict(self) -> StudyVerdict:
-        return self.evidence.verdict
+        return self.data.verdict
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """One mapping a trained network, as in ``results.csv``; accuracies are fractions."""
-        return self.evidence.rows
+        return self.data.rows
 
     def table(self) -> list[dict[str, Any]]:
         """The verdicts as rows, one a method x check: ``method, check, verdict, mean_drop, low, high, seeds``.
@@ -60,7 +60,7 @@ class Results:
         """
         from prunecheck.reporting.print_figures import draw
 
-        return draw(self.evidence, title)
+        return draw(self.data, title)
 
     def paper(self, folder: str | Path, formats: Iterable[str] = ("pdf",), *, parquet: bool = False) -> list[Path]:
         """Figures, tables, methods paragraph, references and numbers for a paper, in one folder; the files written.
@@ -69,7 +69,7 @@ class Results:
         """
         from prunecheck.reporting.paper import write_paper
 
-        return write_paper(self.evidence, Path(folder), formats, parquet=parquet)
+        return write_paper(self.data, Path(folder), formats, parquet=parquet)
 
     @property
     def trained(self) -> int:
@@ -89,5 +89,5 @@ class Results:
 
     def _told(self) -> list[str]:
         """What stands below the verdict: what is missing, the cost, where the page lies."""
-        unfinished = [self.evidence.unfinished] if self.evidence.unfinished else []
-        return [*unfinished, cost_sentence(self.evidence.cost), f"Page: {self.page}"]
+        unfinished = [self.data.unfinished] if self.data.unfinished else []
+        return [*unfinished, cost_sentence(self.data.cost), f"Page: {self.page}"]

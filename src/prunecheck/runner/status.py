@@ -15,8 +15,9 @@ from prunecheck.runner.report_data import StepResults
 from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import CheckVerdict, StudyVerdict
 from prunecheck.statistics.roles import role
+from prunecheck.statistics.rows import CLEAN
 from prunecheck.store import Damaged, Holder
-from prunecheck.study.plan import CLEAN, Plan
+from prunecheck.study.plan import Plan
 from prunecheck.study.step import KINDS, Step
 from prunecheck.study.study import Study
 from prunecheck.text import printable

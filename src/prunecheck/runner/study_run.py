@@ -12,7 +12,7 @@ from pathlib import Path
 
 from prunecheck.errors import PrunecheckError, StepError, StudyError
 from prunecheck.pruning.plugins import Plugin
-from prunecheck.reporting import Evidence, MaskOverlap, write
+from prunecheck.reporting import MaskOverlap, ReportData, write
 from prunecheck.runner.adaptive import (
     AtWork,
     Settle,
@@ -146,8 +146,8 @@ def _look_until_settled(
     failures = look.outcome.failures
     if look.verdict is None:
         raise _nothing_to_judge(study, workspace, failures)
-    evidence = _evidence(study, workspace, look, look.verdict, facts, command)
-    return Results(study, evidence, write(evidence, workspace.folder), look.plan, ran, seconds, failures, memory)
+    data = _evidence(study, workspace, look, look.verdict, facts, command)
+    return Results(study, data, write(data, workspace.folder), look.plan, ran, seconds, failures, memory)
 
 
 def _nothing_to_judge(study: Study, workspace: Workspace, failures: list[Failure]) -> PrunecheckError:
@@ -158,9 +158,9 @@ def _nothing_to_judge(study: Study, workspace: Workspace, failures: list[Failure
 
 def _evidence(
     study: Study, workspace: Workspace, look: StudyLook, verdict: StudyVerdict, facts: StepResults, command: str
-) -> Evidence:
+) -> ReportData:
     plan, arms = look.plan, present(look.plan, workspace.store)
-    return Evidence(
+    return ReportData(
         name=study.name,
         rows=look.rows,
         verdict=verdict,

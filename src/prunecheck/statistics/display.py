@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from prunecheck import html
-from prunecheck.statistics.outcome import CheckVerdict, StudyVerdict
+from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, CheckVerdict, StudyVerdict
 from prunecheck.text import printable
 
 SYMBOLS = {
@@ -16,7 +16,6 @@ SYMBOLS = {
     "PASSES": "✓",
     "FAILS": "✗",
 }
-CONTROL_CHECKS = ("identity", "planted")
 
 
 def as_text(verdict: StudyVerdict) -> str:
@@ -38,7 +37,7 @@ def as_html(verdict: StudyVerdict) -> str:
     rows = [
         (check.method, check.check, f"{SYMBOLS[check.verdict]} {check.verdict.lower()}", _drop(check))
         for check in verdict.checks
-        if check.control not in CONTROL_CHECKS
+        if check.control not in INSTRUMENT_CONTROLS
     ]
     if rows:
         heads = ("method", "check", "verdict", "drop in points [90% interval]")

@@ -8,6 +8,9 @@ from typing import Any, Literal
 SCHEMA_VERSION = 1
 
 Answer = Literal["DEPENDS", "DOES NOT DEPEND", "INCONCLUSIVE", "UNINFORMATIVE"]
+INSTRUMENT_CONTROLS = ("identity", "planted")
+"""control roles that test the instrument and no method: tables of methods and checks leave them out"""
+
 MethodAnswer = Literal["PASSES", "FAILS", "INCONCLUSIVE", "UNINFORMATIVE"]
 
 

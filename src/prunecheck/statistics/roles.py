@@ -10,7 +10,7 @@ from prunecheck.statistics.settings import Settings
 Role = Literal["positive", "aa", "identity", "planted"]
 RANDOM_TICKET = "random_ticket"
 REARRANGE = "layerwise_rearrange"
-_PLANTED = re.compile(r"planted_(\d*\.?\d+)")
+PLANTED = re.compile(r"planted_(\d*\.?\d+)")
 
 
 def role(method: str, check: str, settings: Settings) -> Role | None:
@@ -31,5 +31,5 @@ def role(method: str, check: str, settings: Settings) -> Role | None:
 
 def dose(check: str) -> float | None:
     """The share of the mask that a planted check re-draws: ``planted_0.25`` -> 0.25; None for any other check."""
-    match = _PLANTED.fullmatch(check)
+    match = PLANTED.fullmatch(check)
     return float(match[1]) if match else None

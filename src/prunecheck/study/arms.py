@@ -9,10 +9,10 @@ from typing import Any
 
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, Allocation, Check, Method
 from prunecheck.pruning.presets import preset_named
+from prunecheck.statistics.rows import DENSE
 from prunecheck.study.study import AllocateChoice, CheckChoice, MethodChoice, Study
 from prunecheck.training.recipe import Recipe
 
-DENSE = "dense"
 PLANTED_SHARES = (0.1, 0.25, 0.5, 1.0)
 
 

@@ -15,14 +15,14 @@ from typing import Any, TypeVar
 
 from prunecheck import data, html, models
 from prunecheck.pruning.presets import Scoring, scoring_for
-from prunecheck.study.arms import DENSE, ResolvedCheck, ResolvedMethod, control_arms, resolved_checks, resolved_methods
+from prunecheck.statistics.rows import CLEAN, DENSE
+from prunecheck.study.arms import ResolvedCheck, ResolvedMethod, control_arms, resolved_checks, resolved_methods
 from prunecheck.study.backend import backend_of
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
 from prunecheck.text import percent
 from prunecheck.training.recipe import Recipe
 
-CLEAN = "clean"
 T = TypeVar("T")
 
 

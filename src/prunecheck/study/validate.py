@@ -10,7 +10,9 @@ from prunecheck import data, models
 from prunecheck.errors import PrunecheckError, StudyError
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, Allocation, Check, Method, load_file
 from prunecheck.pruning.presets import preset_named
-from prunecheck.study.arms import DENSE, resolve_method, resolved_checks
+from prunecheck.statistics.roles import PLANTED
+from prunecheck.statistics.rows import DENSE
+from prunecheck.study.arms import resolve_method, resolved_checks
 from prunecheck.study.backend import resolve_backend
 from prunecheck.study.messages import shown
 from prunecheck.study.step import canonical
@@ -20,7 +22,6 @@ from prunecheck.training.recipe import RECIPES, Recipe
 
 MAX_ROUNDS = 100
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d{1,3})?")
-_PLANTED = re.compile(r"planted_(\d*\.?\d+)")
 
 
 def resolve(study: Study) -> None:
@@ -141,7 +142,7 @@ def _resolve_check(place: str, choice: CheckChoice) -> None:
     check = CHECKS.get(choice.name)
     _options(place, check, choice.options)
     another = choice.label in CHECKS.names() and choice.label != check.name
-    dose = _PLANTED.fullmatch(choice.label) is not None and check.name != "planted"
+    dose = PLANTED.fullmatch(choice.label) is not None and check.name != "planted"
     if another or dose or choice.label in ("clean", "aa"):  # statistics recognise arms and controls by these names
         raise StudyError(f"{place}.label = {choice.label!r} is reserved. Choose another label.")
 
