@@ -133,7 +133,7 @@ def test_exact_duplicates_count_once_and_contradictions_are_refused(tmp_path: Pa
         (",clean,0.9,0,0.9,9", "method is empty."),
         ("snip,,0.9,0,0.9,9", "check is empty."),
         ("snip,clean,0,98,0,0,9,9", "more values than columns. A decimal comma? Write 0.934, not 0,934."),
-        ("snip,clean,0.98,0", "accuracy is empty."),
+        ("snip,clean,0.98,0", "4 values for 6 columns. Is one missing?"),
     ],
 )
 def test_refuses_what_is_no_result(tmp_path: Path, line: str, message: str) -> None:

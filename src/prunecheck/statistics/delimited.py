@@ -59,11 +59,13 @@ def read_lines(path: Path, known: Collection[str]) -> Lines:
     _refuse_repeated(name, columns)
     width = len(columns)
     for line, row in rows:
+        if any(row) and len(row) < width:  # which of them is missing cannot be told
+            raise StudyError(f"{name}, line {line}: {len(row)} values for {width} columns. Is one missing?")
         if any(cell for cell in row[width:]):
             raise StudyError(f"{name}, line {line}: more values than columns. A decimal comma? Write 0.934, not 0,934.")
-    padded = [(line, (*row[:width], *[""] * (width - len(row)))) for line, row in rows if any(row)]
+    full = [(line, row[:width]) for line, row in rows if any(row)]
     remarks = () if separator == "," else (f"Read as columns separated by {SEPARATORS.get(separator, separator)}.",)
-    return Lines(columns, tuple(padded), remarks)
+    return Lines(columns, tuple(full), remarks)
 
 
 def _decoded(path: Path, name: str) -> str:
