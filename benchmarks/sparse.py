@@ -148,11 +148,11 @@ def make_sparse(regime: Regime, store: Path) -> Turns:
     """One worker: an epoch of our dense loop, of the sparse loop with every mask, or the kernel alone."""
     import torch
 
-    from prunecheck.runner.worker import Bench, settle
+    from prunecheck.runner.worker import WorkerConfig, initialise
     from prunecheck.training import sparse
     from prunecheck.training.sparse.maps import Pool
 
-    settle(Bench(store, None, ()))
+    initialise(WorkerConfig(store, None, ()))
     sparse.warm()
     pool = Pool()  # one for all, or their buffers would fill the memory
     turns: dict[str, Callable[[], None]] = {"kernel": kernel()}

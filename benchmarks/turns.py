@@ -48,9 +48,9 @@ class Regime:
 def make_ours(regime: Regime, store: Path) -> Turns:
     """One worker, settled as a study settles it: one epoch with masks, one without, or only the kernel."""
     from prunecheck import random_ticket
-    from prunecheck.runner.worker import Bench, settle
+    from prunecheck.runner.worker import WorkerConfig, initialise
 
-    settle(Bench(store, None, ()))
+    initialise(WorkerConfig(store, None, ()))
     masks = random_ticket(network(regime), SPARSITY)
     return {"masked": epochs(regime, masks), "plain": epochs(regime, None), "kernel": kernel()}
 

@@ -20,7 +20,7 @@ from prunecheck.study import load_study, make_plan
 from tests.cli.command import run
 from tests.cli.terminal import PROGRAM, Terminal, open_terminal
 from tests.runner import tiny
-from tests.runner.test_signals import as_toml
+from tests.runner.test_interrupting import as_toml
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-8]|4[0-8]|9[0-7])[0-9;]*m")
 HIDE, SHOW, ERASE = "\x1b[?25l", "\x1b[?25h", "\x1b[2K"

@@ -13,7 +13,7 @@ import torch
 from prunecheck.errors import Interrupted, PluginError, StoreError
 from prunecheck.runner.engine import Failure, Outcome, execute, needed
 from prunecheck.runner.queue import Queue
-from prunecheck.runner.worker import Bench
+from prunecheck.runner.worker import WorkerConfig
 from prunecheck.steps.perform import STEPS
 from prunecheck.store import Damaged, Store
 from prunecheck.study import Step
@@ -33,15 +33,17 @@ def act(step, context):
             raise ValueError("as it was told")
         elif order == "sleep long":
             time.sleep(500)
-        elif order == "die in company":
-            while not Path(step.params["mark"]).exists():
+        elif order == "die beside another":
+            begun, dead = (Path(step.params["mark"] + end) for end in (" begun", " dead"))
+            while not begun.exists() and not dead.exists():
                 time.sleep(0.01)
+            dead.touch()
             os._exit(9)
-        elif order == "be taken along":  # the first time
-            mark = Path(step.params["mark"])
-            if not mark.exists():
-                mark.touch()
-                time.sleep(60)
+        elif order == "outlive another":
+            with open(step.params["mark"] + " begun", "a") as begun:
+                begun.write("once ")
+            while not Path(step.params["mark"] + " dead").exists():
+                time.sleep(0.01)
     for key in step.inputs.values():
         context.store.read(key, "result.json")
     return {"result.json": str(step.params["name"]).encode()}
@@ -60,10 +62,10 @@ def steps_of(*steps: Step) -> dict[str, Step]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def config(tmp_path: Path) -> Iterator[WorkerConfig]:
     """Workers whose mask stage is ours: a plug-in file may do anything, so ours replaces it."""
     before = dict(STEPS)
-    yield Bench(tmp_path / "store", None, (Path(tiny.plugin(tmp_path, FAKES)),))
+    yield WorkerConfig(tmp_path / "store", None, (Path(tiny.plugin(tmp_path, FAKES)),))
     STEPS.update(before)
 
 
@@ -71,8 +73,8 @@ Go = Callable[..., Outcome]
 
 
 @pytest.fixture(params=[1, 2], ids=["in this process", "two workers"])
-def go(request: pytest.FixtureRequest, bench: Bench) -> Go:
-    return lambda *steps: execute(steps_of(*steps), bench, request.param, lambda _: 1.0)
+def go(request: pytest.FixtureRequest, config: WorkerConfig) -> Go:
+    return lambda *steps: execute(steps_of(*steps), config, request.param, lambda _: 1.0)
 
 
 def names(steps: list[Step]) -> set[str]:
@@ -83,14 +85,14 @@ def reasons(outcome: Outcome) -> dict[str, str]:
     return {failure.step.title: failure.reason for failure in outcome.failures}
 
 
-def test_inputs_come_first_and_everything_is_committed(go: Go, bench: Bench) -> None:
+def test_inputs_come_first_and_everything_is_committed(go: Go, config: WorkerConfig) -> None:
     a = fake("a")
     b, c = fake("b", a), fake("c", a)
     d = fake("d", b, c)
     outcome = go(a, b, c, d)
     assert names(outcome.done) == {"a", "b", "c", "d"}
     assert not outcome.failures
-    assert [Store.open(bench.store).read(s.key, "result.json") for s in (a, d)] == [b"a", b"d"]
+    assert [Store.open(config.store).read(s.key, "result.json") for s in (a, d)] == [b"a", b"d"]
     order = [step.title for step in outcome.done]
     assert order.index("a") < order.index("b") < order.index("d")
 
@@ -110,32 +112,33 @@ def test_a_step_that_needs_two_failed_ones_is_given_up_once(go: Go) -> None:
     assert set(reasons(outcome)) == {"left", "right"}
 
 
-def test_the_step_that_kills_its_workers_is_given_up_and_no_other(bench: Bench, tmp_path: Path) -> None:
-    """The innocent step runs whenever the killer does: a count of deaths alone would condemn both."""
+def test_only_the_step_that_kills_its_worker_is_given_up(config: WorkerConfig, tmp_path: Path) -> None:
+    """The step beside it is not disturbed and runs once."""
     mark = str(tmp_path / "mark")
-    killer = fake("killer", do=["die in company"], mark=mark)
-    victim = fake("victim", do=["be taken along"], mark=mark)
+    killer = fake("killer", do=["die beside another"], mark=mark)
+    victim = fake("victim", do=["outlive another"], mark=mark)
     others = [fake(f"other {n}") for n in range(3)]
     everything = steps_of(killer, victim, *others, fake("child", killer))
-    outcome = execute(everything, bench, 2, lambda step: {"killer": 9.0, "victim": 8.0}.get(step.title, 1.0))
+    outcome = execute(everything, config, 2, lambda step: {"killer": 9.0, "victim": 8.0}.get(step.title, 1.0))
     assert names(outcome.done) == {"victim", "other 0", "other 1", "other 2"}
     assert reasons(outcome) == {"killer": "its worker process died twice (killed, or out of memory)"}
+    assert Path(mark + " begun").read_text() == "once "
 
 
-def test_several_killers_among_many(bench: Bench) -> None:
+def test_several_killers_among_many(config: WorkerConfig) -> None:
     steps = [fake(f"{n}", do=["die"] if n % 3 == 0 else []) for n in range(7)]
-    outcome = execute(steps_of(*steps), bench, 2, lambda _: 1.0)
+    outcome = execute(steps_of(*steps), config, 2, lambda _: 1.0)
     assert names(outcome.done) == {"1", "2", "4", "5"}
     assert set(reasons(outcome)) == {"0", "3", "6"}
 
 
-def test_what_is_done_already_is_not_done_again(bench: Bench) -> None:
+def test_what_is_done_already_is_not_done_again(config: WorkerConfig) -> None:
     a = fake("a")
     b = fake("b", a)
-    store = Store.open(bench.store)
+    store = Store.open(config.store)
     store.commit(a.key, {"result.json": b"by somebody else"})
     assert needed(steps_of(a, b), {b.key}, store) == {b.key: b}
-    execute(steps_of(a, b), bench, 1, lambda _: 1.0)  # asked for all the same
+    execute(steps_of(a, b), config, 1, lambda _: 1.0)  # asked for all the same
     assert store.read(a.key, "result.json") == b"by somebody else"
     assert needed(steps_of(a, b), {b.key}, store) == {}
 
@@ -165,7 +168,7 @@ def test_needed_stops_at_what_is_there() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_what_ends_a_run_and_what_only_a_step(
-    error: BaseException, ends: bool, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    error: BaseException, ends: bool, config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(step: Step, _: object) -> dict[str, bytes]:
         if step.title == "bad":
@@ -176,35 +179,35 @@ def test_what_ends_a_run_and_what_only_a_step(
     every = steps_of(*(Step("compare", {"n": n}, title=title) for n, title in enumerate(("bad", "good"))))
     if ends:
         with pytest.raises(type(error)):
-            execute(every, bench, 1, lambda s: {"bad": 2.0}.get(s.title, 1.0))
+            execute(every, config, 1, lambda s: {"bad": 2.0}.get(s.title, 1.0))
         return
-    outcome = execute(every, bench, 1, lambda s: {"bad": 2.0}.get(s.title, 1.0))
+    outcome = execute(every, config, 1, lambda s: {"bad": 2.0}.get(s.title, 1.0))
     (failure,) = outcome.failures
     assert names(outcome.done) == {"good"}
     assert failure.damaged is isinstance(error, Damaged)
     assert "\x1b" not in failure.reason
 
 
-def test_a_failure_says_what_happened_in_plain_words(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_says_what_happened_in_plain_words(config: WorkerConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> dict[str, bytes]:
         raise PluginError("method 'mine': 3 of 9 scores of fc are NaN or infinite.")
 
     monkeypatch.setitem(STEPS, "compare", fail)
     step = Step("compare", {})
-    outcome = execute(steps_of(step), bench, 1, lambda _: 1.0)
+    outcome = execute(steps_of(step), config, 1, lambda _: 1.0)
     assert outcome.failures == [Failure(step, "method 'mine': 3 of 9 scores of fc are NaN or infinite.")]
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_can_be_followed_by_another(bench: Bench) -> None:
+def test_an_interrupted_run_can_be_followed_by_another(config: WorkerConfig) -> None:
     def interrupt(_step: Step, _seconds: float) -> None:
         raise KeyboardInterrupt
 
     first, second, third = fake("first"), fake("second", do=["sleep long"]), fake("third")
     with pytest.raises(KeyboardInterrupt):
-        execute(steps_of(first, second), bench, 2, lambda step: {"first": 1.0}.get(step.title, 2.0), interrupt)
-    assert Store.open(bench.store).has(first.key)
-    assert names(execute(steps_of(third), bench, 2, lambda _: 1.0).done) == {"third"}
+        execute(steps_of(first, second), config, 2, lambda step: {"first": 1.0}.get(step.title, 2.0), interrupt)
+    assert Store.open(config.store).has(first.key)
+    assert names(execute(steps_of(third), config, 2, lambda _: 1.0).done) == {"third"}
 
 
 def test_the_longest_chain_goes_first() -> None:
@@ -220,12 +223,12 @@ def test_the_longest_chain_goes_first() -> None:
     assert not queue.open
 
 
-def test_the_caller_gets_his_threads_and_settings_back(bench: Bench) -> None:
+def test_the_caller_gets_his_threads_and_settings_back(config: WorkerConfig) -> None:
     torch.set_num_threads(2)
     strict = torch.get_deterministic_debug_mode()
-    execute(steps_of(fake("a")), bench, 1, lambda _: 1.0)
+    execute(steps_of(fake("a")), config, 1, lambda _: 1.0)
     assert torch.get_num_threads() == 2
     assert torch.get_deterministic_debug_mode() == strict
     before = dict(os.environ)
-    execute(steps_of(fake("b")), bench, 2, lambda _: 1.0)
+    execute(steps_of(fake("b")), config, 2, lambda _: 1.0)
     assert dict(os.environ) == before

@@ -1,47 +1,52 @@
-"""Being told to stop, and telling worker processes: a training puts down what it has, and everybody is gone in time."""
+"""SIGTERM and Ctrl-C: both are raised where the process is, once, so that a training can write its checkpoint."""
 
 from __future__ import annotations
 
 import signal
 import threading
-import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from prunecheck.errors import Interrupted
 
-if TYPE_CHECKING:
-    from multiprocessing.process import BaseProcess
+_interrupts = 0
+"""how often Ctrl-C was pressed within ``second_sigint_kills``"""
 
-GRACE_SECONDS = 20.0
-"""how long workers are waited for: schedulers follow SIGTERM by SIGKILL after 30 seconds (Slurm's KillWait, Kubernetes'
-terminationGracePeriodSeconds)"""
-AGAIN_SECONDS = 0.5
 MESSAGE = "Stopped by SIGTERM. All that was finished is kept: run the same command again to go on."
 
 
 def terminated(_number: int, _frame: FrameType | None) -> None:
-    """A handler of SIGTERM: raises Interrupted, once. A scheduler that stops a whole process group and the parent that
-    passes the signal on must not disturb a worker that is writing its checkpoint."""
-    signal.signal(signal.SIGTERM, _already_told)
+    """A handler of SIGTERM: raises Interrupted, once. A scheduler that signals a whole process group, and the parent
+    that passes the signal on, must not disturb a worker that is writing its checkpoint."""
+    signal.signal(signal.SIGTERM, _ignored)
     raise Interrupted(MESSAGE)
 
 
-def _already_told(_number: int, _frame: FrameType | None) -> None:
+def _ignored(_number: int, _frame: FrameType | None) -> None:
     return
 
 
-def heed() -> None:
-    """Raises Interrupted again where somebody (a bare ``except:`` in a plug-in) swallowed it."""
-    if signal.getsignal(signal.SIGTERM) is _already_told:
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    """A handler of SIGINT: raises KeyboardInterrupt, once. A second one ends the process at once, even where a plug-in
+    caught the first or computes in C."""
+    global _interrupts
+    _interrupts += 1
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
+def reraise() -> None:
+    """Raises Interrupted or KeyboardInterrupt again where a plug-in (a bare ``except:``) caught it."""
+    if signal.getsignal(signal.SIGTERM) is _ignored:
         raise Interrupted(MESSAGE)
+    if _interrupts:
+        raise KeyboardInterrupt
 
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """Within the block SIGTERM raises Interrupted, unless the caller has a handler of his own."""
+    """Within the block SIGTERM raises Interrupted, unless the caller has a handler of its own."""
     in_charge = threading.current_thread() is threading.main_thread()
     if not in_charge or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
@@ -53,21 +58,18 @@ def sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def end(processes: Collection[BaseProcess]) -> None:
-    """Send SIGTERM to *processes* until they are gone; SIGKILL after ``GRACE_SECONDS``, or at a second Ctrl-C.
-
-    It is sent again and again: one that is writing its checkpoint takes no notice, and afterwards waits for more work.
-    """
-    from multiprocessing.connection import wait  # not at the top: the desk imports this file
-
-    left = list(processes)
-    deadline = time.monotonic() + GRACE_SECONDS
+@contextmanager
+def second_sigint_kills() -> Iterator[None]:
+    """Within the block the first Ctrl-C raises KeyboardInterrupt and the second ends the process, unless the caller has
+    a handler of its own."""
+    global _interrupts
+    in_charge = threading.current_thread() is threading.main_thread()
+    if not in_charge or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, _interrupted)
     try:
-        while left and time.monotonic() < deadline:
-            for process in left:
-                process.terminate()
-            gone = wait([process.sentinel for process in left], timeout=AGAIN_SECONDS)
-            left = [process for process in left if process.sentinel not in gone]
+        yield
     finally:
-        for process in left:
-            process.kill()
+        _interrupts = 0
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -40,7 +40,7 @@ from prunecheck.runner.report_data import (
     published_for,
 )
 from prunecheck.runner.results import Results
-from prunecheck.runner.worker import Bench
+from prunecheck.runner.worker import WorkerConfig
 from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import StudyVerdict
 from prunecheck.statistics.gates import collapse_line
@@ -85,7 +85,7 @@ def report_study(study: Study, workspace: Workspace, command: str = "") -> Resul
 def _workshop(study: Study, store: Store, workers: int, progress: Progress, watch: Watcher = unwatched) -> AtWork:
     """What runs the steps that some targets need; where an artefact turns out to be damaged, it is made again."""
     estimate = Estimate(store)
-    bench = Bench(store.root, located(study).root, study.plugin_files, study.folder)
+    config = WorkerConfig(store.root, located(study).root, study.plugin_files, study.folder)
     hidden = hidden_from_workers(study)
     if hidden is not None and workers > 1:
         workers = 1
@@ -108,7 +108,7 @@ def _workshop(study: Study, store: Store, workers: int, progress: Progress, watc
                 for _ in range(ROUNDS):
                     _set_damaged_aside(targets, store)
                     steps = needed(plan.steps, targets, store)
-                    outcome = execute(steps, bench, workers, estimate.seconds, finished)
+                    outcome = execute(steps, config, workers, estimate.seconds, finished)
                     total = total.then(outcome)
                     if not any(failure.damaged for failure in outcome.failures):
                         break

@@ -19,7 +19,7 @@ from prunecheck.runner.engine import Outcome, execute
 from prunecheck.runner.estimate import Estimate
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.records import write_verification
-from prunecheck.runner.worker import Bench
+from prunecheck.runner.worker import WorkerConfig
 from prunecheck.runner.workspace import Workspace
 from prunecheck.store import Damaged, Store
 from prunecheck.study.plan import largest_seeds, make_plan
@@ -121,9 +121,9 @@ def _lend_inputs(chosen: Mapping[str, Step], source: Store, scratch: Store) -> d
 def _compute(
     study: Study, steps: Mapping[str, Step], scratch: Store, workers: int, estimate: Estimate, progress: Progress
 ) -> Outcome:
-    bench = Bench(scratch.root, located(study).root, study.plugin_files, study.folder)
+    config = WorkerConfig(scratch.root, located(study).root, study.plugin_files, study.folder)
     with progress.phase(steps.values(), estimate.seconds, workers) as tick:
-        return execute(steps, bench, workers, estimate.seconds, tick)
+        return execute(steps, config, workers, estimate.seconds, tick)
 
 
 def _compare(

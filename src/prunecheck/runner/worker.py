@@ -1,92 +1,127 @@
 """What a worker process does: one step at a time, with one torch thread, so that the number of workers changes no
-bit."""
+bit. Its answers are plain text: an exception need not survive pickling, and is none of the parent's classes."""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
+import signal
 import sys
-import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from prunecheck.errors import Interrupted, PrunecheckError, StoreError
 from prunecheck.pruning import load_file
 from prunecheck.runner.signals import sigterm_interrupts
-from prunecheck.store import Store, Timings
+from prunecheck.store import Damaged, Store, Timings
 from prunecheck.study.step import Step
+from prunecheck.text import printable
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 
 @dataclass(frozen=True)
-class Bench:
-    """Everything a worker needs to know beside its steps."""
+class WorkerConfig:
+    """Everything a worker needs to know beside its steps. ``folder``: the study's, where a network's file may be."""
 
     store: Path
     data_root: str | None
     plugins: tuple[Path, ...]
     folder: Path = Path()
-    """the study's: where a network's own file may be"""
 
+
+Ended = Literal["done", "failed", "damaged", "store", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a step ended. ``reason``: one or two lines, unless it is done. ``seconds`` it took; ``memory``: the most
+    bytes the process has held so far. ``damaged``: an input was damaged and has been set aside. ``store`` and
+    ``interrupted`` end the run."""
+
+    ended: Ended
+    reason: str = ""
+    seconds: float = 0.0
+    memory: int = 0
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+
+LONGEST_REASON = 4000
+"""characters: an answer must fit into the buffer of a pipe, so that it is sent in one piece or not at all"""
 
 _context: Any = None
-_at_work = threading.Lock()
 
 
-def settle(bench: Bench) -> None:
-    """Prepare this process: one thread, the user's plug-ins, the store."""
+def initialise(config: WorkerConfig) -> None:
+    """Prepare this process for steps: plug-ins, store, one thread. Raises what loading a plug-in raises."""
     global _context
+    from prunecheck.steps import Context  # torch: only a process that runs steps needs it
+
+    for plugin in config.plugins:
+        load_file(plugin)
+    _context = Context(Store.open(config.store), config.data_root, config.folder)
+    _fix_numerics()
+
+
+def _fix_numerics() -> None:
+    """After plug-ins are loaded and before every step, since a plug-in may have changed them."""
     import torch
 
-    from prunecheck.steps import Context
-
     torch.set_num_threads(1)
-    torch.set_deterministic_debug_mode("warn")  # its twin use_deterministic_algorithms imports a compiler: seconds
+    torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms imports a compiler, which takes seconds
     # nothing reads fresh memory, and filling it costs 5 to 9 % of a step
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    for plugin in bench.plugins:
-        load_file(plugin)
-    _context = Context(Store.open(bench.store), bench.data_root, bench.folder)
 
 
-def settle_pool(bench: Bench) -> None:
-    """As a member of a pool: the terminal's Ctrl-C is for the parent alone, and without it there is nothing to do."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    settle(bench)
-
-
-def _end_with_parent() -> None:
-    """A pool's worker waits for more work for ever, also from a parent that was killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "only a worker process has a parent"
-    parent.join()
-    with _at_work:  # what it has begun is finished and kept
-        os._exit(0)
+def do(step: Step) -> Answer:
+    """Perform *step*; whatever it raises, but for KeyboardInterrupt, is told in the answer."""
+    try:
+        seconds = perform(step)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return answer_of(error)
+    return Answer("done", seconds=seconds, memory=most_memory())
 
 
-def do(fields: Mapping[str, Any]) -> float:
-    """Perform a step unless its artefact exists (somebody else may have made it) and return the seconds it took.
+def perform(step: Step) -> float:
+    """Perform *step* unless its artefact exists and return the seconds it took. SIGTERM raises Interrupted."""
+    from prunecheck.steps import perform as perform_step
 
-    A worker that is told to stop in the middle of a step raises Interrupted; between two steps it just ends.
-    """
-    from prunecheck.steps import perform
-
-    assert _context is not None, "settle() comes first"
-    step = Step(**fields)
+    assert _context is not None, "initialise() comes first"
     store: Store = _context.store
-    begun = time.monotonic()
-    with _at_work, sigterm_interrupts(), store.claim(step.key):
+    with sigterm_interrupts(), store.claim(step.key):
         if store.has(step.key):
             return 0.0
+        _fix_numerics()
         begun = time.monotonic()
-        perform(step, _context)
+        perform_step(step, _context)
     seconds = time.monotonic() - begun
     Timings(store).record(step.cost_class, seconds / max(step.cost_units, 1.0), step.key)
     return seconds
+
+
+def answer_of(error: BaseException) -> Answer:
+    """*error* in words. Its ``__str__`` may be a plug-in's and raise anything."""
+    try:
+        text = str(error)
+    except BaseException:
+        text = "(an error that cannot be printed)"
+    if not isinstance(error, (PrunecheckError, Interrupted)):
+        text = f"{printable(type(error).__name__, 80)}: {printable(text, 200)}"
+    ended: Ended = "failed"
+    if isinstance(error, Interrupted):
+        ended = "interrupted"
+    elif isinstance(error, StoreError):
+        ended = "damaged" if isinstance(error, Damaged) else "store"
+    return Answer(ended, text[:LONGEST_REASON], memory=most_memory())
 
 
 def most_memory() -> int:
@@ -96,3 +131,46 @@ def most_memory() -> int:
     from resource import RUSAGE_SELF, getrusage
 
     return getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def serve(config: WorkerConfig, connection: Connection) -> None:
+    """The life of a worker process: say that it is ready, or why not, and do one step after the other until the parent
+    closes the connection or is gone."""
+    own = os.getpid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    os.dup2(2, 1)  # what plug-ins print must not get among the results on stdout
+    try:
+        initialise(config)
+        ready = Answer("done")
+    except BaseException as error:
+        ready = answer_of(error)
+    try:
+        connection.send_bytes(ready.to_bytes())
+        while ready.ended == "done":
+            step = Step(**json.loads(connection.recv_bytes()))
+            try:
+                answer = do(step)
+            except KeyboardInterrupt as error:  # a plug-in raised it: this process ignores Ctrl-C
+                answer = answer_of(error)
+            if os.getpid() != own:
+                break  # a child that a plug-in forked came back here; the answer is its parent's
+            connection.send_bytes(answer.to_bytes())
+    except (EOFError, OSError):
+        pass  # the parent is gone, or has no more steps
+    finally:
+        end_process(0)
+
+
+def end_process(code: int) -> None:
+    """End this process now, with what plug-ins left behind: the interpreter would wait for their threads and children,
+    for ever where one of them never ends. A child would also keep stdout and stderr open for whatever reads them."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    for child in multiprocessing.active_children():
+        child.kill()
+    for children in Path("/proc/self/task").glob("*/children"):  # Linux; elsewhere other programs are left alone
+        with suppress(OSError, ValueError):
+            for number in children.read_text().split():
+                os.kill(int(number), signal.SIGKILL)
+    os._exit(code)

@@ -1,0 +1,225 @@
+"""Worker processes as the run sees them. What multiprocessing does not document is used in this file alone.
+
+Each worker has a pipe of its own and shares no lock with the others, so that one that is killed at any moment disturbs
+none of them. (A ProcessPoolExecutor ends all its workers with the first, and waits for ever for one that holds the lock
+of the common queue; on Python 3.12 and 3.13 it also waits for ever for its own thread.)
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import ProcessError
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any
+
+from prunecheck.errors import StepError, StoreError
+from prunecheck.runner.worker import Answer, WorkerConfig, serve
+from prunecheck.study.step import Step
+from prunecheck.text import printable_path
+
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
+    from multiprocessing.process import BaseProcess
+
+GRACE_SECONDS = 20.0
+"""how long workers are waited for after SIGTERM: schedulers follow theirs by SIGKILL after 30 seconds (Slurm's
+KillWait, Kubernetes' terminationGracePeriodSeconds)"""
+AGAIN_SECONDS = 0.5
+LEAVE_SECONDS = 5.0
+"""how long a worker without a step may take to end"""
+STARTS = 3
+"""how often in a row a worker may die while it is starting"""
+
+
+LOST = 255
+"""exit status of a process whose fork server was killed: it may still be at work"""
+
+
+class Worker:
+    """One process. ``step``: what it does at present; ``ready``: whether it has said that it can do steps."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        context = _context()
+        self.connection, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(target=serve, args=(config, theirs))  # type: ignore[attr-defined]
+        try:
+            self.process.start()
+        finally:
+            theirs.close()
+        self.step: Step | None = None
+        self.ready = False
+
+    def give(self, step: Step) -> None:
+        self.step = step
+        with suppress(OSError):  # it is dead, which Workers.wait() will find
+            self.connection.send_bytes(json.dumps(step.to_dict()).encode())
+
+    def read(self) -> Answer | None:
+        """The answer it has sent; None if it is dead."""
+        try:
+            return Answer(**json.loads(self.connection.recv_bytes())) if self.connection.poll() else None
+        except (EOFError, OSError, ValueError, TypeError):
+            return None
+
+    def bury(self) -> None:
+        """End what is left of a process that is of no more use."""
+        self.connection.close()
+        if self.process.exitcode is None:
+            self.process.kill()
+        elif self.process.exitcode == LOST and sys.platform != "win32":
+            with suppress(OSError):
+                os.kill(self.process.pid or 0, signal.SIGKILL)
+
+
+class Workers:
+    """Up to *most* processes, started when there are steps for them. Use as a context manager: they end with it."""
+
+    def __init__(self, config: WorkerConfig, most: int) -> None:
+        self._config, self._most = config, most
+        self._all: list[Worker] = []
+        self._failed_starts = 0
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        processes = [worker.process for worker in self._all]
+        try:
+            if kind is not None:
+                end(processes)
+        finally:
+            for worker in self._all:
+                worker.connection.close()  # it ends when it reads on
+            end(processes, LEAVE_SECONDS, number=None)
+
+    @property
+    def steps(self) -> list[Step]:
+        """The steps under way."""
+        return [worker.step for worker in self._all if worker.step is not None]
+
+    @property
+    def has_room(self) -> bool:
+        return len(self.steps) < self._most
+
+    def give(self, step: Step) -> None:
+        """Let a worker without a step do *step*. Raises StoreError if no process can be started."""
+        idle = next((worker for worker in self._all if worker.step is None), None)
+        (idle or self._start()).give(step)
+
+    def _start(self) -> Worker:
+        for _ in range(STARTS):
+            try:
+                with _as_child():
+                    self._all.append(Worker(self._config))
+            except (OSError, EOFError, ProcessError) as error:
+                reason = error  # the fork server was killed, perhaps; multiprocessing starts another
+                time.sleep(AGAIN_SECONDS)
+            else:
+                return self._all[-1]
+        raise StoreError(f"no worker process can be started ({type(reason).__name__}: {reason}). Try --workers 1.")
+
+    def wait(self) -> Iterator[tuple[Step, Answer | None]]:
+        """Wait until something happens; yields each step that ended, with None if its worker died.
+
+        Raises StepError if workers cannot start.
+        """
+        handles: dict[Any, Worker] = {worker.process.sentinel: worker for worker in self._all}
+        handles |= {worker.connection: worker for worker in self._all}
+        for worker in dict.fromkeys(handles[handle] for handle in wait(list(handles))):
+            yield from self._ended(worker)
+
+    def _ended(self, worker: Worker) -> Iterator[tuple[Step, Answer | None]]:
+        answer = worker.read()  # a worker may have answered before it died
+        if answer is None:
+            self._all.remove(worker)
+            worker.bury()
+            self._failed_starts += not worker.ready
+            if self._failed_starts == STARTS:
+                raise self._cannot_start("the process ends while it starts")
+        elif not worker.ready:
+            if answer.ended != "done":
+                raise self._cannot_start(answer.reason)
+            worker.ready, self._failed_starts = True, 0
+            return
+        step, worker.step = worker.step, None
+        if step is not None:
+            yield step, answer
+
+    def _cannot_start(self, reason: str) -> StepError:
+        files = ", ".join(printable_path(path) for path in self._config.plugins)
+        return StepError(f"worker processes cannot start{f' with {files}' if files else ''}: {reason}")
+
+
+def end(
+    processes: Collection[BaseProcess], seconds: float = GRACE_SECONDS, number: int | None = signal.SIGTERM
+) -> None:
+    """Send a signal to *processes* until they are gone; SIGKILL after *seconds*, or at a second Ctrl-C.
+
+    It is sent again and again: a worker that is writing its checkpoint takes no notice, and afterwards waits for steps.
+    """
+    left = list(processes)
+    deadline = time.monotonic() + seconds
+    try:
+        while left and time.monotonic() < deadline:
+            for process in left if number is not None else ():
+                process.terminate()
+            gone = wait([process.sentinel for process in left], timeout=AGAIN_SECONDS)
+            left = [process for process in left if process.sentinel not in gone]
+    finally:
+        for process in left:
+            process.kill()
+        for process in processes:
+            process.join(AGAIN_SECONDS)
+
+
+def _context() -> BaseContext:
+    """Fork from a server that imported torch once and never ran an operation; spawn where there is no such thing.
+
+    The first optimiser a process makes imports ``torch._dynamo``, which takes longer than torch itself: once, here.
+    The server, and all it forks, never see Ctrl-C: it is for this process alone.
+    """
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver, resource_tracker  # POSIX only
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["prunecheck.runner.worker", "prunecheck.steps", "prunecheck.pruning.methods", "torch._dynamo"]
+    )
+    resource_tracker.ensure_running()  # it unblocks Ctrl-C once it is there, so it comes first
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return context
+
+
+@contextmanager
+def _as_child() -> Iterator[None]:
+    """A process started within the block has one thread, whatever library asks, and does not run the caller's script
+    again (a script that calls ``prunecheck.run`` needs no ``if __name__ == "__main__"``)."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    # multiprocessing tells the child what to import as __main__ by these two names
+    main = sys.modules["__main__"].__dict__
+    hidden: dict[str, object] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.pop("__spec__")
+        main.update(hidden)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
