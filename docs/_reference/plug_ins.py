@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from docs._reference.markdown import code, said, table
 
-from prunecheck.pruning.plugins import ALLOCATION_OFFERS, AT_JOINT, CHECK_OFFERS, METHOD_OFFERS
+from prunecheck.pruning.plugins import ALLOCATION_OFFERS, AT_POINT, CHECK_OFFERS, METHOD_OFFERS
 
 
 def markdown() -> str:
@@ -15,7 +15,7 @@ def markdown() -> str:
         (
             code(name),
             said(words, f"offer {name!r}"),
-            ", ".join(joint for joint, names in AT_JOINT.items() if name in names),
+            ", ".join(joint for joint, names in AT_POINT.items() if name in names),
         )
         for name, words in CHECK_OFFERS.items()
     ]

@@ -120,7 +120,7 @@ def mask(
     ModelError, PluginError, InfeasibleError.
     """
     from prunecheck.pruning import ALLOCATIONS, METHODS
-    from prunecheck.pruning.apply import asked
+    from prunecheck.pruning.apply import run_method
     from prunecheck.pruning.layers import family_of, layers_of
     from prunecheck.pruning.presets import preset_named
     from prunecheck.pruning.select import counts_ahead, select
@@ -147,7 +147,7 @@ def mask(
     counts = None
     if plugin.gives == "masks":
         counts = counts_ahead(plugin, allocation, layers, target, family=family, options=options, preset=preset)
-    answer = asked(
+    answer = run_method(
         plugin,
         model,
         batches,

@@ -7,7 +7,7 @@ import pytest
 
 from prunecheck.errors import PluginError
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, allocation, check, method
-from prunecheck.pruning.plugins import ALLOCATION_OFFERS, AT_JOINT, CHECK_OFFERS, JOINTS, METHOD_OFFERS
+from prunecheck.pruning.plugins import ALLOCATION_OFFERS, AT_POINT, CHECK_OFFERS, METHOD_OFFERS, POINTS
 
 
 def test_what_a_function_asks_for_and_its_own_options() -> None:
@@ -45,8 +45,8 @@ def test_a_plugin_may_ask_for_everything_that_is_offered() -> None:
 
     assert everything.asks == tuple(METHOD_OFFERS)
     assert ALLOCATIONS.get("alloc_all_of_it").asks == tuple(ALLOCATION_OFFERS)
-    assert corrupt.asks == AT_JOINT["weights"]
-    assert {name for at in JOINTS for name in AT_JOINT[at]} == set(CHECK_OFFERS)
+    assert corrupt.asks == AT_POINT["weights"]
+    assert {name for at in POINTS for name in AT_POINT[at]} == set(CHECK_OFFERS)
 
 
 def test_a_misspelt_request_is_refused_with_the_nearest_and_nothing_is_registered() -> None:
@@ -56,13 +56,13 @@ def test_a_misspelt_request_is_refused_with_the_nearest_and_nothing_is_registere
         def mine(wieghts: Any) -> Any:
             return wieghts
 
-    assert "method mine() asks for 'wieghts', which nobody offers. Did you mean 'weights'?" in str(caught.value)
+    assert "method mine() asks for 'wieghts', which is not offered. Did you mean 'weights'?" in str(caught.value)
     assert "its own options need a default" in str(caught.value)
     assert "mine" not in METHODS.names()
 
 
 def test_a_check_is_offered_other_things_than_a_method() -> None:
-    with pytest.raises(PluginError, match=r"check mine\(\) asks for 'loss', which nobody offers"):
+    with pytest.raises(PluginError, match=r"check mine\(\) asks for 'loss', which is not offered"):
 
         @check(at="masks")
         def mine(masks: Any, loss: Any) -> Any:
@@ -109,7 +109,7 @@ def test_a_check_must_ask_for_its_joint() -> None:
 def test_a_check_cannot_see_what_is_not_there_at_its_joint(at: Any, absent: str) -> None:
     space: dict[str, Any] = {}
     exec(f"def mine({at}, {absent}):\n    return {at}", space)
-    with pytest.raises(PluginError, match=f"{at} check mine.. asks for '{absent}', which nobody offers"):
+    with pytest.raises(PluginError, match=f"{at} check mine.. asks for '{absent}', which is not offered"):
         check(at=at)(space["mine"])
 
 

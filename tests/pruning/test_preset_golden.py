@@ -13,7 +13,7 @@ from torch import Tensor
 
 from prunecheck.api import mask
 from prunecheck.pruning import ALLOCATIONS, METHODS
-from prunecheck.pruning.apply import asked
+from prunecheck.pruning.apply import run_method
 from prunecheck.pruning.layers import layers_of, weights_of
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.pruning.select import select
@@ -93,7 +93,7 @@ def test_halves_are_two_losses_of_classes_of_their_own() -> None:
     halves = [(inputs[:12], targets[:12]), (inputs[12:], targets[12:])]
     plugin = METHODS.get("grasp")
     scores = [
-        asked(
+        run_method(
             plugin,
             model,
             batches,

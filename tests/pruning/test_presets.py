@@ -13,9 +13,9 @@ from prunecheck.pruning.masks import global_counts, keep_top, threshold
 from prunecheck.pruning.presets import (
     PRESETS,
     Scoring,
+    choices_in_brief,
     difference,
     facts,
-    facts_in_brief,
     preset_named,
     rule_for,
     scoring_for,
@@ -95,7 +95,7 @@ def test_every_preset_has_a_source_and_its_own_name() -> None:
 
 @pytest.mark.parametrize("name", [*PRESETS, "none"])
 def test_facts_have_the_same_fields_for_every_preset_and_brief_ones_lose_nothing(name: str) -> None:
-    table, brief = facts(name), facts_in_brief(name)
+    table, brief = facts(name), choices_in_brief(name)
     assert list(table) == list(facts("none"))
     assert all(table[field] == said for field, said in brief.items())
     for field, said in table.items():

@@ -16,12 +16,12 @@ from prunecheck.pruning import check, method
 from prunecheck.pruning.layers import Layer
 from prunecheck.pruning.validation import (
     ask,
-    proved,
     same_layout,
-    sound_batches,
-    sound_masks,
-    sound_scores,
-    sound_weights,
+    validate_batches,
+    validate_corruption,
+    validate_masks,
+    validate_scores,
+    validate_weights,
 )
 
 LAYERS = (Layer("a", "conv", (2, 3)), Layer("b", "linear", (4,)))
@@ -136,32 +136,32 @@ def test_answers_come_back_in_layer_order() -> None:
 
 def test_scores_must_be_finite_and_come_back_plain() -> None:
     with pytest.raises(PluginError, match="mine: 1 of 4 scores of b are NaN or infinite"):
-        sound_scores("mine", {**tree(), "b": torch.tensor([1, 2, 3, float("inf")])}, LAYERS)
-    whole = sound_scores("mine", {"a": torch.ones(2, 3, requires_grad=True), "b": torch.arange(4)}, LAYERS)
+        validate_scores("mine", {**tree(), "b": torch.tensor([1, 2, 3, float("inf")])}, LAYERS)
+    whole = validate_scores("mine", {"a": torch.ones(2, 3, requires_grad=True), "b": torch.arange(4)}, LAYERS)
     assert not whole["a"].requires_grad
     assert whole["b"].dtype == torch.float64  # where neighbours among 20 million ranks stay apart
     with pytest.raises(PluginError, match="mine: scores of b are complex numbers, which have no order"):
-        sound_scores("mine", {**tree(), "b": torch.ones(4, dtype=torch.complex64)}, LAYERS)
+        validate_scores("mine", {**tree(), "b": torch.ones(4, dtype=torch.complex64)}, LAYERS)
 
 
 def test_masks_must_be_bool_with_the_counts_asked_for() -> None:
     masks = {name: value > 1 for name, value in tree().items()}
-    assert sound_masks("mine", masks, LAYERS, {"a": 4, "b": 0}).keys() == masks.keys()
+    assert validate_masks("mine", masks, LAYERS, {"a": 4, "b": 0}).keys() == masks.keys()
     with pytest.raises(PluginError, match="the mask of a keeps 4 weights, not 3"):
-        sound_masks("mine", masks, LAYERS, {"a": 3, "b": 0})
+        validate_masks("mine", masks, LAYERS, {"a": 3, "b": 0})
     with pytest.raises(PluginError, match=r"the mask of a is torch\.float32; a mask is bool"):
-        sound_masks("mine", tree(), LAYERS, None)
+        validate_masks("mine", tree(), LAYERS, None)
 
 
 def test_weights_must_be_finite_and_of_the_type_they_were() -> None:
     before = tree()
-    assert sound_weights("mine", {"a": -before["a"], "b": before["b"]}, LAYERS, before)["a"][1, 2] == -5
+    assert validate_weights("mine", {"a": -before["a"], "b": before["b"]}, LAYERS, before)["a"][1, 2] == -5
     with pytest.raises(PluginError, match=r"mine: the weights of a are torch\.float64; they were torch\.float32"):
-        sound_weights("mine", {"a": before["a"].double(), "b": before["b"]}, LAYERS, before)
+        validate_weights("mine", {"a": before["a"].double(), "b": before["b"]}, LAYERS, before)
     with pytest.raises(PluginError, match="mine: 2 of 4 weights of b are NaN or infinite"):
-        sound_weights("mine", {**before, "b": torch.tensor([1, float("nan"), float("-inf"), 0])}, LAYERS, before)
+        validate_weights("mine", {**before, "b": torch.tensor([1, float("nan"), float("-inf"), 0])}, LAYERS, before)
     with pytest.raises(PluginError, match="nothing for b"):
-        sound_weights("mine", {"a": before["a"]}, LAYERS, before)
+        validate_weights("mine", {"a": before["a"]}, LAYERS, before)
 
 
 IMAGES = torch.zeros((4, 1, 3, 3), dtype=torch.uint8)
@@ -186,11 +186,11 @@ LABELS = torch.tensor([0, 1, 2, 1])
 )
 def test_a_training_set_of_another_kind(answer: Any, message: str) -> None:
     with pytest.raises(PluginError, match=message):
-        sound_batches("mine", answer, (IMAGES, LABELS), 3)
+        validate_batches("mine", answer, (IMAGES, LABELS), 3)
 
 
 def test_a_training_set_may_grow_shrink_and_change() -> None:
-    inputs, targets = sound_batches("mine", (IMAGES[:2] + 9, LABELS[:2]), (IMAGES, LABELS), 3)
+    inputs, targets = validate_batches("mine", (IMAGES[:2] + 9, LABELS[:2]), (IMAGES, LABELS), 3)
     assert (int(inputs.max()), len(targets)) == (9, 2)
 
 
@@ -201,7 +201,7 @@ def test_the_same_numbers_in_another_type_are_no_change(type_: torch.dtype) -> N
         return {name: score.to(type_) for name, score in scores.items()}
 
     with pytest.raises(PluginError, match="'recast' left every tensor at 'scores' unchanged"):
-        proved(recast, tree(), recast(tree()))
+        validate_corruption(recast, tree(), recast(tree()))
 
 
 def test_a_corruption_that_corrupts_nothing_is_refused() -> None:
@@ -213,7 +213,7 @@ def test_a_corruption_that_corrupts_nothing_is_refused() -> None:
 
     before = {name: value > 1 for name, value in tree().items()}
     with pytest.raises(PluginError, match="'only_rebinds' left every tensor at 'masks' unchanged"):
-        proved(only_rebinds, before, ask(only_rebinds, {"masks": before}, {}))
+        validate_corruption(only_rebinds, before, ask(only_rebinds, {"masks": before}, {}))
 
 
 def test_a_control_that_changes_something_is_refused() -> None:
@@ -223,7 +223,7 @@ def test_a_control_that_changes_something_is_refused() -> None:
 
     before = {name: value > 1 for name, value in tree().items()}
     with pytest.raises(PluginError, match="declared to change nothing"):
-        proved(control, before, control(before))
+        validate_corruption(control, before, control(before))
 
 
 def test_promised_counts_and_values_are_verified() -> None:
@@ -233,7 +233,7 @@ def test_promised_counts_and_values_are_verified() -> None:
 
     masks = {name: value > 1 for name, value in tree().items()}
     with pytest.raises(PluginError, match="promised to keep the counts and changed that of a"):
-        proved(loses_one, masks, loses_one(masks))
+        validate_corruption(loses_one, masks, loses_one(masks))
 
     @check(at="weights", preserves="values")
     def halves(weights: Tree) -> Tree:
@@ -241,7 +241,7 @@ def test_promised_counts_and_values_are_verified() -> None:
 
     weights = {name: value * masks[name] for name, value in tree().items()}
     with pytest.raises(PluginError, match="promised to keep the kept values of a"):
-        proved(halves, weights, halves(weights), masks)
+        validate_corruption(halves, weights, halves(weights), masks)
     turned = {"a": weights["a"].flip(0, 1), "b": weights["b"]}  # the same multiset, at pruned positions
     with pytest.raises(PluginError, match="promised to keep the kept values of a"):
-        proved(halves, weights, turned, masks)
+        validate_corruption(halves, weights, turned, masks)

@@ -141,9 +141,9 @@ def show(name: Preset, *, json: Json = False) -> None:
     name
         A name from `prunecheck list presets`, or `none` for prunecheck without one.
     """
-    from prunecheck.pruning.presets import facts_in_brief
+    from prunecheck.pruning.presets import choices_in_brief
 
-    table = facts_in_brief(name)
+    table = choices_in_brief(name)
     if json:
         print_json({"schema_version": 1, "preset": name, "choices": table})
     else:

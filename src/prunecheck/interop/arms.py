@@ -21,7 +21,7 @@ from prunecheck.pruning import CHECKS, Check
 from prunecheck.pruning.layers import Layer, layers_of, weights_of
 from prunecheck.pruning.masks import Masks, sparsity_of
 from prunecheck.pruning.seeds import stream, torch_stream
-from prunecheck.pruning.validation import ask, proved, same_layout
+from prunecheck.pruning.validation import ask, same_layout, validate_corruption
 from prunecheck.store.durable import ensure_folder, write_file
 from prunecheck.text import printable
 
@@ -106,7 +106,7 @@ def _write_arm(
     if missing:
         raise StudyError(f"{check.name!r} asks for {', '.join(sorted(missing))}, which only a study can offer.")
     answer = same_layout(f"check {check.name!r}", check.at, ask(check, offer, check.options), layers)
-    proved(check, offer[check.at], answer, masks if check.at == "weights" else None)
+    validate_corruption(check, offer[check.at], answer, masks if check.at == "weights" else None)
     path = folder / f"{check.name}-seed{seed}.safetensors"
     if check.at == "masks":
         return save_masks(answer, path)

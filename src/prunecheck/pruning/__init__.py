@@ -1,8 +1,9 @@
-"""The contract between prunecheck and the functions other people write.
+"""Pruning methods, allocations and checks on plain tensors, and the contract of plug-ins.
 
-A plug-in is a plain function that asks, by the names of its parameters, for what it needs and gets nothing else.
-Three kinds: a *method* scores weights (or gives masks), an *allocation* says how many weights each layer keeps, a
-*check* corrupts one thing at one joint. This room never imports torch at import time, so that the desk stays quick.
+A plug-in is a plain function that asks, by the names of its parameters, for what it needs and gets nothing else. Three
+kinds: a *method* scores weights (or gives masks), an *allocation* says how many weights each layer keeps, a *check*
+corrupts one thing at one intervention point. Importing this package does not import torch, so that the command line
+starts fast.
 """
 
 from prunecheck.pruning.decorators import allocation, check, method

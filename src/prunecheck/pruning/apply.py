@@ -1,4 +1,4 @@
-"""What a method is offered when it is asked: weights, a private model, scoring batches, the loss over both."""
+"""Running a method: its arguments are built, it is called, its answer is validated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from prunecheck.pruning.pruned import masks_in_module
 from prunecheck.pruning.scoring import Batch, ScoringLoss, halved, redrawn, scoring_copy
 from prunecheck.pruning.seeds import stream
 from prunecheck.pruning.task import Task
-from prunecheck.pruning.validation import ask, sound_masks, sound_scores
+from prunecheck.pruning.validation import ask, validate_masks, validate_scores
 from prunecheck.text import percent
 
 NEEDS_BATCHES = frozenset({"batches", "loss"})
@@ -28,7 +28,7 @@ SLACK = 0.01
 """By how much of the kept weights a method that counts for itself may miss the total."""
 
 
-def asked(
+def run_method(
     method: Method,
     model: nn.Module,
     batches: list[Batch],
@@ -43,8 +43,9 @@ def asked(
     input_shape: tuple[int, ...] = (),
     preset: str | None = None,
 ) -> dict[str, Tensor]:
-    """The scores (or, for ``gives="masks"``, the masks) of a method on one model, proved sound.
+    """The scores (or, for ``gives="masks"``, the masks) of a method on one model, validated.
 
+    ``masks``: of the previous round. ``label``, ``seed``, ``sparsity``: they choose the method's random stream.
     ``preset``: scores the copy of the network that a published code scores, in place of the network itself.
     """
     layers: tuple[Layer, ...] = layers_of(model)
@@ -59,16 +60,16 @@ def asked(
         name: (w * masks[name].to(w.device)).contiguous(memory_format=contiguous)
         for name, w in weights_of(model, layers).items()
     }
-    twin = scoring_copy(model, how.normalisation) if NEEDS_COPY & set(method.asks) else model
-    if twin is not model:
-        twin.load_state_dict(weights, strict=False)  # pruned weights of an earlier round are 0 in the model too
-    if twin is not model and method.gives == "masks":  # torch.nn.utils.prune, for one, needs weights it can flatten
-        twin.to(memory_format=torch.contiguous_format)
+    scored = scoring_copy(model, how.normalisation) if NEEDS_COPY & set(method.asks) else model
+    if scored is not model:
+        scored.load_state_dict(weights, strict=False)  # pruned weights of an earlier round are 0 in the model too
+    if scored is not model and method.gives == "masks":  # torch.nn.utils.prune, for one, needs weights it can flatten
+        scored.to(memory_format=torch.contiguous_format)
     offer = {
         "weights": weights,
-        "model": twin,
+        "model": scored,
         "batches": batches,
-        "loss": ScoringLoss(twin, batches, task),
+        "loss": ScoringLoss(scored, batches, task),
         "layers": layers,
         "input_shape": input_shape,
         "counts": dict(counts or {}),
@@ -80,24 +81,24 @@ def asked(
     if method.gives == "masks":
         if isinstance(answer, nn.Module):
             answer = {layer.name: found.mask for layer, found in masks_in_module(answer).items()}
-        chosen = sound_masks(f"method {method.name!r}", answer, layers, counts)
+        chosen = validate_masks(f"method {method.name!r}", answer, layers, counts)
         if counts is None:
-            _hold_to_total(method, chosen, total(layers), sparsity)
+            _validate_total(method, chosen, total(layers), sparsity)
         return chosen
-    return sound_scores(f"method {method.name!r}", answer, layers)
+    return validate_scores(f"method {method.name!r}", answer, layers)
 
 
 def _with(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
     """A copy of *model* with other values for these weights."""
-    twin = copy.deepcopy(model)
+    changed = copy.deepcopy(model)
     with torch.no_grad():
         for name, weight in weights.items():
-            twin.get_parameter(name).copy_(weight)
-    return twin
+            changed.get_parameter(name).copy_(weight)
+    return changed
 
 
-def _hold_to_total(method: Method, masks: Mapping[str, Tensor], weights: int, sparsity: float) -> None:
-    """Pruners that count for themselves round in their own ways; what they must not do is prune less than asked."""
+def _validate_total(method: Method, masks: Mapping[str, Tensor], weights: int, sparsity: float) -> None:
+    """Pruners that count for themselves round in their own ways, but must reach the sparsity. Raises PluginError."""
     kept, wanted = sum(counts_of(masks).values()), kept_total(weights, sparsity)
     if abs(kept - wanted) > SLACK * wanted:
         raise PluginError(

@@ -9,14 +9,14 @@ from typing import Any, Literal, overload
 from prunecheck.errors import PluginError
 from prunecheck.pruning.plugins import (
     ALLOCATION_OFFERS,
-    AT_JOINT,
+    AT_POINT,
     CHECK_OFFERS,
-    JOINTS,
     METHOD_OFFERS,
+    POINTS,
     Allocation,
     Check,
-    Joint,
     Method,
+    Point,
     read_signature,
 )
 from prunecheck.pruning.registry import ALLOCATIONS, CHECKS, METHODS, origin_and_code
@@ -115,7 +115,7 @@ def allocation(function: Function | None = None, /, **choices: Any) -> Any:
 
 def check(
     *,
-    at: Joint,
+    at: Point,
     name: str = "",
     preserves: Literal["shapes", "counts", "values", "magnitudes"] = "shapes",
     changes: bool = True,
@@ -126,16 +126,16 @@ def check(
     aliases: tuple[str, ...] = (),
     version: int = 1,
 ) -> Callable[[Function], Check]:
-    """Register a corruption at one joint: ``batches``, ``scores``, ``masks`` or ``weights``.
+    """Register a corruption at one intervention point: ``batches``, ``scores``, ``masks`` or ``weights``.
 
-    The function must ask for the joint it declares and return its corrupted twin.
+    The function must ask for what it declares to corrupt and return the corrupted version of it.
     """
 
     def lift(fn: Function) -> Check:
         title = name or fn.__name__
-        _one_of(title, "at", at, JOINTS)
+        _one_of(title, "at", at, POINTS)
         _one_of(title, "preserves", preserves, ("shapes", "counts", "values", "magnitudes"))
-        asks, options = read_signature(fn, {n: CHECK_OFFERS[n] for n in AT_JOINT[at]}, f"{at} check", title)
+        asks, options = read_signature(fn, {n: CHECK_OFFERS[n] for n in AT_POINT[at]}, f"{at} check", title)
         if at not in asks:
             raise PluginError(f"check {title}() sits at {at!r} and must ask for it; it asks for {list(asks)}.")
         kept_there = (("shapes", at), ("counts", "masks"), ("values", "weights"), ("magnitudes", "weights"))

@@ -1,7 +1,7 @@
-"""A corruption at a partial dose: it is asked about a random share only, and the rest stays as it was.
+"""Applying a check, to all of what it corrupts or to a random fraction of it.
 
-At ``batches`` the share is of the samples; elsewhere of each layer's weights, which the check then sees as one-
-dimensional tensors. What a check promises to keep it thereby keeps as a whole.
+At ``batches`` the fraction is of the samples; elsewhere of each layer's weights, which the check then sees as one-
+dimensional tensors; the rest stays as it was. What a check promises to keep it thereby keeps as a whole.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from prunecheck.pruning.layers import Layer
 from prunecheck.pruning.seeds import stream
 from prunecheck.pruning.validation import (
     ask,
-    proved,
     same_layout,
-    sound_batches,
-    sound_masks,
-    sound_scores,
-    sound_weights,
+    validate_batches,
+    validate_corruption,
+    validate_masks,
+    validate_scores,
+    validate_weights,
 )
 
 if TYPE_CHECKING:
@@ -34,33 +34,67 @@ if TYPE_CHECKING:
 ELEMENTWISE = ("scores", "masks", "weights", "initial")
 
 
-def corrupted(check: Check, offer: Mapping[str, Any], options: Mapping[str, Any], dose: float | None, rng: Rng) -> Any:
-    """The check's answer at a dose in (0, 1), or in full for None. *rng* chooses the share."""
-    if dose is None:
+def apply_check(
+    check: Check,
+    offer: Mapping[str, Any],
+    options: Mapping[str, Any],
+    fraction: float | None,
+    rng: Rng,
+    layers: tuple[Layer, ...],
+) -> tensors.Tree:
+    """The corrupted scores, masks or weights, validated. ``offer``: all the check may ask for. Raises PluginError."""
+    at, who = check.at, f"check {check.name!r}"
+    answer = run_check(check, offer, options, fraction, rng)
+    if at == "scores":
+        answer = validate_scores(who, answer, layers)
+    elif at == "masks":
+        answer = validate_masks(who, answer, layers, None)
+    else:
+        answer = validate_weights(who, answer, layers, offer["weights"])
+    validate_corruption(check, offer[at], answer, offer.get("masks") if at == "weights" else None)
+    return answer
+
+
+def apply_data_check(
+    clean: tuple[Tensor, Tensor], corruption: Mapping[str, Any], seed: int, classes: int
+) -> tuple[Tensor, Tensor]:
+    """A whole training set after a check of the data, validated. ``corruption``: as in a step: name, label, options and
+    perhaps a fraction (``dose``). Raises PluginError."""
+    check, label = CHECKS.get(corruption["name"]), corruption["label"]
+    offer = {"batches": clean, "classes": classes, "rng": stream(seed, "check", label, "batches")}
+    answer = run_check(check, offer, corruption["options"], corruption.get("dose"), stream(seed, "dose", label))
+    batches = validate_batches(f"check {check.name!r}", answer, clean, classes)
+    validate_corruption(check, clean, batches)
+    return batches
+
+
+def run_check(
+    check: Check, offer: Mapping[str, Any], options: Mapping[str, Any], fraction: float | None, rng: Rng
+) -> Any:
+    """The check's answer, not validated. ``fraction``: in (0, 1), of samples or weights chosen by *rng*; None: all."""
+    if fraction is None:
         return ask(check, offer, options)
-    return (
-        _of_samples(check, offer, options, dose, rng)
-        if check.at == "batches"
-        else _of_weights(check, offer, options, dose, rng)
-    )
+    if check.at == "batches":
+        return _of_samples(check, offer, options, fraction, rng)
+    return _of_weights(check, offer, options, fraction, rng)
 
 
-def _of_samples(check: Check, offer: Mapping[str, Any], options: Mapping[str, Any], dose: float, rng: Rng) -> Any:
+def _of_samples(check: Check, offer: Mapping[str, Any], options: Mapping[str, Any], fraction: float, rng: Rng) -> Any:
     inputs, targets = offer["batches"]
-    chosen = torch.from_numpy(rng.choice(len(targets), max(1, round(dose * len(targets))), replace=False))
+    chosen = torch.from_numpy(rng.choice(len(targets), max(1, round(fraction * len(targets))), replace=False))
     before = inputs[chosen], targets[chosen]
     part = ask(check, {**offer, "batches": before}, options)
-    part = sound_batches(f"check {check.name!r}", part, before, offer["classes"])
+    part = validate_batches(f"check {check.name!r}", part, before, offer["classes"])
     if len(part[1]) != len(chosen):
-        raise PluginError(f"check {check.name!r} changes the number of samples, so it has no partial dose.")
+        raise PluginError(f"check {check.name!r} changes the number of samples, so it cannot be applied to a fraction.")
     inputs, targets = inputs.clone(), targets.clone()
     inputs[chosen], targets[chosen] = part
     return inputs, targets
 
 
-def _of_weights(check: Check, offer: Mapping[str, Any], options: Mapping[str, Any], dose: float, rng: Rng) -> Any:
+def _of_weights(check: Check, offer: Mapping[str, Any], options: Mapping[str, Any], fraction: float, rng: Rng) -> Any:
     chosen = {
-        name: torch.from_numpy(rng.choice(tensor.numel(), max(1, round(dose * tensor.numel())), replace=False))
+        name: torch.from_numpy(rng.choice(tensor.numel(), max(1, round(fraction * tensor.numel())), replace=False))
         for name, tensor in offer[check.at].items()
     }
     parts = {
@@ -76,38 +110,3 @@ def _of_weights(check: Check, offer: Mapping[str, Any], options: Mapping[str, An
         flat[chosen[name]] = answer[name]
         whole[name] = flat.reshape(tensor.shape)
     return whole
-
-
-def touched(
-    check: Check,
-    offer: Mapping[str, Any],
-    options: Mapping[str, Any],
-    dose: float | None,
-    rng: Rng,
-    layers: tuple[Layer, ...],
-) -> tensors.Tree:
-    """The joint's corrupted value, proved sound. Raises PluginError."""
-    at, who = check.at, f"check {check.name!r}"
-    answer = corrupted(check, offer, options, dose, rng)
-    if at == "scores":
-        answer = sound_scores(who, answer, layers)
-    elif at == "masks":
-        answer = sound_masks(who, answer, layers, None)
-    else:
-        answer = sound_weights(who, answer, layers, offer["weights"])
-    proved(check, offer[at], answer, offer.get("masks") if at == "weights" else None)
-    return answer
-
-
-def corrupted_batches(
-    clean: tuple[Tensor, Tensor], corruption: Mapping[str, Any], seed: int, classes: int
-) -> tuple[Tensor, Tensor]:
-    """A whole training set after a check at batches, proved sound. Raises PluginError."""
-    check = CHECKS.get(corruption["name"])
-    offer = {"batches": clean, "classes": classes, "rng": stream(seed, "check", corruption["label"], "batches")}
-    answer = corrupted(
-        check, offer, corruption["options"], corruption.get("dose"), stream(seed, "dose", corruption["label"])
-    )
-    batches = sound_batches(f"check {check.name!r}", answer, clean, classes)
-    proved(check, clean, batches)
-    return batches

@@ -10,11 +10,11 @@ from typing import Any, Literal
 from prunecheck.errors import PluginError
 from prunecheck.text import nearest
 
-Joint = Literal["batches", "scores", "masks", "weights"]
-JOINTS: tuple[Joint, ...] = ("batches", "scores", "masks", "weights")
+Point = Literal["batches", "scores", "masks", "weights"]
+POINTS: tuple[Point, ...] = ("batches", "scores", "masks", "weights")
 
 METHOD_OFFERS: dict[str, str] = {
-    "weights": "{parameter name: tensor} of the prunable weights, as they stand when the method is asked",
+    "weights": "{parameter name: tensor} of the prunable weights, as they stand when the method is called",
     "model": "the module, holding those weights, in training mode with batch statistics",
     "batches": "list of (inputs, targets): the scoring batches, normalised floats and integer targets",
     "loss": "loss(weights, temperature=1) -> scalar, summed over the scoring batches; differentiable",
@@ -42,13 +42,13 @@ CHECK_OFFERS: dict[str, str] = {
     "initial": "{parameter name: tensor}: a fresh initialisation drawn from a stream of its own",
     "rng": METHOD_OFFERS["rng"],
 }
-AT_JOINT: dict[Joint, tuple[str, ...]] = {
+AT_POINT: dict[Point, tuple[str, ...]] = {
     "batches": ("batches", "classes", "rng"),
     "scores": ("scores", "layers", "classes", "initial", "rng"),
     "masks": ("masks", "layers", "classes", "initial", "rng"),
     "weights": ("weights", "masks", "layers", "classes", "initial", "rng"),
 }
-"""What of CHECK_OFFERS there is for a check at each joint."""
+"""What of CHECK_OFFERS there is for a check at each intervention point."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Allocation:
 
 @dataclass(frozen=True)
 class Check:
-    """One corruption at one joint.
+    """One corruption at one intervention point.
 
     ``preserves``: what the framework verifies is kept: ``counts`` (kept weights of every layer), ``values`` (the
     multiset of kept weights of every layer), ``magnitudes`` (every single weight's absolute value),
@@ -120,7 +120,7 @@ class Check:
     name: str
     function: Callable[..., Any]
     asks: tuple[str, ...]
-    at: Joint
+    at: Point
     preserves: Literal["shapes", "counts", "values", "magnitudes"] = "shapes"
     changes: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -145,7 +145,7 @@ def read_signature(
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """``(asks, options)``: parameters without a default are asked for, those with one are the plug-in's own options.
 
-    Raises PluginError naming the parameter that nobody offers and the nearest one that is.
+    Raises PluginError naming the parameter that is not offered and the nearest one that is.
     """
     asks: list[str] = []
     options: dict[str, Any] = {}
@@ -162,7 +162,7 @@ def read_signature(
             guess = nearest(parameter.name, offers)
             hint = f"Did you mean {guess!r}? " if guess else ""
             raise PluginError(
-                f"{kind} {name}() asks for {parameter.name!r}, which nobody offers. {hint}"
+                f"{kind} {name}() asks for {parameter.name!r}, which is not offered. {hint}"
                 f"It may ask for: {', '.join(offers)}; its own options need a default."
             )
     return tuple(asks), options

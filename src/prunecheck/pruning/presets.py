@@ -181,7 +181,7 @@ def facts(name: str) -> dict[str, str]:
     return table
 
 
-def facts_in_brief(name: str) -> dict[str, str]:
+def choices_in_brief(name: str) -> dict[str, str]:
     """The same without what is said of a method although it holds for the other methods too."""
     table = facts(name)
     return {

@@ -23,9 +23,9 @@ Batch = tuple[Tensor, Tensor]
 
 
 def balanced_samples(targets: np.ndarray, per_class: int, batches: int, rng: Rng) -> list[np.ndarray]:
-    """Indices of *batches* disjoint draws of *per_class* samples a class, sorted by class as in the official code.
+    """Indices of *batches* disjoint draws of *per_class* samples per class, sorted by class as in the official code.
 
-    Raises DataError naming the class that has too few (the official sampler also fails with exactly enough).
+    Raises DataError naming the class that has too few (the official sampler needs one more).
     """
     draws: list[list[np.ndarray]] = [[] for _ in range(batches)]
     for label in np.unique(targets):
@@ -46,17 +46,17 @@ def scoring_copy(model: nn.Module, normalisation: Literal["batch", "running"] = 
     into the network that is trained; or, for ``running``, one in evaluation mode. Raises ModelError where the model
     cannot be copied."""
     try:
-        twin = copy.deepcopy(model)
+        scored = copy.deepcopy(model)
     except Exception as error:
         raise ModelError(f"{type(model).__name__} cannot be copied for scoring: {error}") from error
     if normalisation == "running":
-        return twin.eval()
-    twin.train()
-    for module in twin.modules():
+        return scored.eval()
+    scored.train()
+    for module in scored.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.track_running_stats = False
             module.running_mean = module.running_var = module.num_batches_tracked = None
-    return twin
+    return scored
 
 
 def halved(batches: Sequence[Batch]) -> list[Batch]:

@@ -14,12 +14,12 @@ from prunecheck.text import unknown
 
 @dataclass(frozen=True)
 class Task:
-    """``loss(outputs, targets)``: mean over the batch, differentiable. ``credit(outputs, targets)``: sum over the batch
+    """``loss(outputs, targets)``: mean over the batch, differentiable. ``metric(outputs, targets)``: sum over the batch
     of each sample's score in [0, 1]; its mean over the test set is what is judged."""
 
     name: str
     loss: Callable[[Tensor, Tensor], Tensor]
-    credit: Callable[[Tensor, Tensor], Tensor]
+    metric: Callable[[Tensor, Tensor], Tensor]
 
 
 def _correct(outputs: Tensor, targets: Tensor) -> Tensor:

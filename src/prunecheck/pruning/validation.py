@@ -1,7 +1,7 @@
-"""What the framework proves of every plug-in, built-in or not, so that no author has to.
+"""Calling a plug-in and validating its answer, built-in or not, so that no author has to.
 
-Same names and shapes in and out, finite scores, counts within range, the model and the data untouched, a corruption
-that changed something and kept what it promised.
+Same names and shapes in and out, finite scores, counts within range, the model, the data and the state of the process
+as they were, a corruption that changed something and kept what it promised.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def same_layout(who: str, what: str, answer: Any, layers: tuple[Layer, ...]) -> 
     return {name: answer[name] for name in names}
 
 
-def sound_scores(who: str, answer: Any, layers: tuple[Layer, ...]) -> dict[str, Tensor]:
+def validate_scores(who: str, answer: Any, layers: tuple[Layer, ...]) -> dict[str, Tensor]:
     """Scores of every layer, detached, floating point (whole numbers become float64) and finite."""
     scores = same_layout(who, "scores", answer, layers)
     for name, score in scores.items():
@@ -113,10 +113,10 @@ def sound_scores(who: str, answer: Any, layers: tuple[Layer, ...]) -> dict[str, 
     return wide
 
 
-def sound_masks(
+def validate_masks(
     who: str, answer: Any, layers: tuple[Layer, ...], counts: Mapping[str, int] | None
 ) -> dict[str, Tensor]:
-    """Masks of every layer, boolean, with the counts they were asked for."""
+    """Masks of every layer, boolean, with the given counts. Raises PluginError."""
     masks = same_layout(who, "masks", answer, layers)
     for name, mask in masks.items():
         if mask.dtype != torch.bool:
@@ -126,7 +126,9 @@ def sound_masks(
     return masks
 
 
-def sound_weights(who: str, answer: Any, layers: tuple[Layer, ...], before: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def validate_weights(
+    who: str, answer: Any, layers: tuple[Layer, ...], before: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """Weights of every layer, of the type they had *before*, finite."""
     weights = same_layout(who, "weights", answer, layers)
     for name, weight in weights.items():
@@ -138,7 +140,7 @@ def sound_weights(who: str, answer: Any, layers: tuple[Layer, ...], before: Mapp
     return {name: weight.detach() for name, weight in weights.items()}
 
 
-def sound_batches(who: str, answer: Any, before: tuple[Tensor, Tensor], classes: int) -> tuple[Tensor, Tensor]:
+def validate_batches(who: str, answer: Any, before: tuple[Tensor, Tensor], classes: int) -> tuple[Tensor, Tensor]:
     """A training set of the same kind as *before*: uint8 images of the same size and as many int64 targets, all of
     them classes."""
     if not (isinstance(answer, tuple) and len(answer) == 2 and all(isinstance(part, Tensor) for part in answer)):
@@ -159,11 +161,11 @@ def sound_batches(who: str, answer: Any, before: tuple[Tensor, Tensor], classes:
     return inputs, targets
 
 
-def proved(check: Check, before: Any, after: Any, masks: Mapping[str, Tensor] | None = None) -> None:
+def validate_corruption(check: Check, before: Any, after: Any, masks: Mapping[str, Tensor] | None = None) -> None:
     """The corruption changed something (unless it is a control) and kept what it promised.
 
-    ``before``/``after``: the joint's value, ``{layer: tensor}`` or ``(inputs, targets)``. ``masks``: the ticket's mask
-    for ``preserves="values"``. Raises PluginError.
+    ``before``/``after``: the value that was corrupted, ``{layer: tensor}`` or ``(inputs, targets)``. ``masks``: the
+    ticket's mask for ``preserves="values"``. Raises PluginError.
     """
     who = f"check {check.name!r}"
     parts = list(before) if isinstance(before, Mapping) else range(len(before))

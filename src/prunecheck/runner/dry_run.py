@@ -57,7 +57,7 @@ def _is_news(plugin: Method | Check, options: Mapping[str, Any]) -> bool:
 def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module) -> None:
     import torch
 
-    from prunecheck.pruning.apply import asked
+    from prunecheck.pruning.apply import run_method
     from prunecheck.pruning.select import counts_ahead, select
     from prunecheck.pruning.task import task_named
 
@@ -73,7 +73,7 @@ def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module)
         if "given" in one.allocation.asks:
             how["given"] = dict(ALLOCATIONS.get("uniform")(layers, sparsity))
         masks_given = one.plugin.gives == "masks"
-        answer = asked(
+        answer = run_method(
             one.plugin,
             ready,
             [batch] * min(study.scoring.batches, 2),
@@ -93,7 +93,7 @@ def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module)
 def _try_on_ticket(field: str, check: ResolvedCheck, study: Study, model: nn.Module, classes: int) -> None:
     import torch
 
-    from prunecheck.pruning.partial import touched
+    from prunecheck.pruning.partial import apply_check
 
     layers, seed = layers_of(model), study.first_seeds()[0]
     with torch_stream(seed, "rehearsal"):
@@ -104,17 +104,17 @@ def _try_on_ticket(field: str, check: ResolvedCheck, study: Study, model: nn.Mod
     offer: dict[str, Any] = {"scores": scores, "masks": masks, "weights": weights, "initial": initial, "layers": layers}
     offer |= {"classes": classes, "rng": stream(seed, "rehearsal")}
     with _located(field, check.plugin):
-        touched(check.plugin, offer, check.options, check.fraction, stream(seed, "rehearsal", "dose"), layers)
+        apply_check(check.plugin, offer, check.options, check.fraction, stream(seed, "rehearsal", "dose"), layers)
 
 
 def _try_on_data(field: str, check: ResolvedCheck, study: Study, images: ImageData, wanted: int) -> None:
     import torch
 
-    from prunecheck.pruning.partial import corrupted_batches
+    from prunecheck.pruning.partial import apply_data_check
 
     clean = torch.from_numpy(images.train_inputs), torch.from_numpy(images.train_targets)
     with _located(field, check.plugin):
-        _, targets = corrupted_batches(clean, check.params, study.first_seeds()[0], images.num_classes)
+        _, targets = apply_data_check(clean, check.params, study.first_seeds()[0], images.num_classes)
     label, there = _rarest(targets.numpy())
     if there < wanted:
         raise DataError(

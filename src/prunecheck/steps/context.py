@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from prunecheck import data, models
 from prunecheck import tensors as tree
 from prunecheck.errors import ModelError
-from prunecheck.pruning.partial import corrupted_batches
+from prunecheck.pruning.partial import apply_data_check
 from prunecheck.pruning.scoring import Batch, balanced_samples
 from prunecheck.pruning.seeds import stream, torch_stream
 from prunecheck.pruning.task import Task, task_named
@@ -51,7 +51,7 @@ class Context:
         name = json.dumps([params["data"], corruption, params["seed"]], sort_keys=True)
         if name not in self._pixels:
             self._pixels.clear()  # one corrupted copy of a data set at a time
-            self._pixels[name] = corrupted_batches(clean, corruption, params["seed"], images.num_classes)
+            self._pixels[name] = apply_data_check(clean, corruption, params["seed"], images.num_classes)
         inputs, targets = self._pixels[name]
         return inputs, targets
 

@@ -7,7 +7,7 @@ from typing import Any
 from prunecheck import tensors
 from prunecheck.pruning import CHECKS
 from prunecheck.pruning.layers import layers_of, weights_of
-from prunecheck.pruning.partial import touched
+from prunecheck.pruning.partial import apply_check
 from prunecheck.pruning.seeds import stream, torch_stream
 from prunecheck.steps.context import Context, as_json
 from prunecheck.steps.mask import mask_results
@@ -44,7 +44,7 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
         params["check"].get("dose"),
         stream(params["seed"], "dose", params["check"]["label"], *params["purpose"]),
     )
-    answer = touched(check, offer, params["check"]["options"], dose, rng, layers)
+    answer = apply_check(check, offer, params["check"]["options"], dose, rng, layers)
     results: dict[str, Any] = {}
     if at == "masks":
         results = mask_results(answer, skeleton, context.input_shape(params))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from prunecheck import tensors
 from prunecheck.pruning import ALLOCATIONS, METHODS
-from prunecheck.pruning.apply import NEEDS_BATCHES, asked
+from prunecheck.pruning.apply import NEEDS_BATCHES, run_method
 from prunecheck.pruning.connectivity import connected_weights, dead_units
 from prunecheck.pruning.layers import family_of, layers_of, total
 from prunecheck.pruning.masks import Selection, counts_of
@@ -53,7 +53,7 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
         counts = counts_ahead(
             method, allocation, layers, params["sparsity"], family=family, options=options, given=given, preset=preset
         )
-        masks = asked(
+        masks = run_method(
             method,
             weights_and_model(context, params, step.inputs),
             scoring_batches(context, params) if NEEDS_BATCHES & set(method.asks) else [],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prunecheck import tensors
 from prunecheck.pruning import METHODS
-from prunecheck.pruning.apply import NEEDS_BATCHES, asked
+from prunecheck.pruning.apply import NEEDS_BATCHES, run_method
 from prunecheck.steps.context import Context, as_json, scoring_batches, task_of, weights_and_model
 from prunecheck.study.step import Step
 
@@ -15,7 +15,7 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     method = METHODS.get(params["method"]["name"])
     masks = context.tree(step.inputs["previous"], "masks") if "previous" in step.inputs else None
     batches = scoring_batches(context, params) if NEEDS_BATCHES & set(method.asks) else []
-    scores = asked(
+    scores = run_method(
         method,
         weights_and_model(context, params, step.inputs),
         batches,

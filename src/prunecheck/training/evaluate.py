@@ -20,7 +20,7 @@ def evaluate(model: nn.Module, feed: Feed, task: Task, precision: str = "float32
     for inputs, targets in feed.plain():
         with computing_in(precision, inputs):
             outputs = model(inputs)
-        credit += int(task.credit(outputs.float(), targets))
+        credit += int(task.metric(outputs.float(), targets))
     model.train(was_training)
     return credit / feed.samples
 

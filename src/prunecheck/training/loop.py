@@ -97,7 +97,7 @@ def train(
                 held.zero_pruned_gradients()
                 optimiser.step()
                 loss_sum += loss.detach() * len(targets)
-                correct += task.credit(outputs.detach(), targets)
+                correct += task.metric(outputs.detach(), targets)
         train_loss, train_accuracy = float(loss_sum) / train_feed.samples, int(correct) / train_feed.samples
         # the weights too: what the last step of an epoch broke shows in no loss of that epoch
         finite = math.isfinite(train_loss) and all_finite(model)

@@ -13,9 +13,9 @@ from prunecheck.pruning.checks.data import corrupted_data, random_labels
 from prunecheck.pruning.checks.masks import invert
 from prunecheck.pruning.checks.weights import reinit, sign_shuffle
 from prunecheck.pruning.masks import global_counts, keep_top, random_mask
-from prunecheck.pruning.partial import corrupted
+from prunecheck.pruning.partial import run_check
 from prunecheck.pruning.seeds import stream
-from prunecheck.pruning.validation import proved
+from prunecheck.pruning.validation import validate_corruption
 from tests.pruning.checks.test_checks import offers
 
 
@@ -71,8 +71,8 @@ def test_the_promise_of_magnitudes_is_verified() -> None:
 
     before = {"w": torch.tensor([1.0, -2.0])}
     with pytest.raises(PluginError, match="promised to keep the magnitudes and changed one of w"):
-        proved(flips_and_grows, before, flips_and_grows(before))
-    proved(flips_and_grows, before, {"w": -before["w"]})
+        validate_corruption(flips_and_grows, before, flips_and_grows(before))
+    validate_corruption(flips_and_grows, before, {"w": -before["w"]})
     with pytest.raises(PluginError, match="only weights values"):
         check(at="masks", name="odd", preserves="magnitudes")(lambda masks: masks)
 
@@ -99,12 +99,12 @@ DOSES = (0.05, 0.5, 0.95)
 def changed_share(name: str, dose: float | None, seed: int = 0) -> float:
     """Share of samples, or of weights, that the check at this dose changed."""
     one, given = CHECKS.get(name), offers(seed, samples=400)
-    after = corrupted(one, given, dict(one.options), dose, stream(seed, "dose"))
+    after = run_check(one, given, dict(one.options), dose, stream(seed, "dose"))
     if one.at == "batches":
         changed = [(a != b).reshape(400, -1).any(1) for a, b in zip(given["batches"], after, strict=True)]
         return float((changed[0] | changed[1]).float().mean())
     before = given[one.at]
-    proved(one, before, after, given["masks"] if one.at == "weights" else None)
+    validate_corruption(one, before, after, given["masks"] if one.at == "weights" else None)
     return sum(int((before[n] != after[n]).sum()) for n in before) / sum(t.numel() for t in before.values())
 
 
@@ -120,7 +120,7 @@ def test_a_dose_touches_at_most_its_share_and_keeps_every_promise(name: str) -> 
 @pytest.mark.parametrize("name", ["layerwise_weight_shuffle", "sign_shuffle", "reinit"])
 def test_a_dosed_check_of_weights_leaves_pruned_ones_at_zero(name: str) -> None:
     one, given = CHECKS.get(name), offers()
-    after = corrupted(one, given, dict(one.options), 0.5, stream(0, "dose"))
+    after = run_check(one, given, dict(one.options), 0.5, stream(0, "dose"))
     assert all(not after[n][~mask].any() for n, mask in given["masks"].items())
 
 
@@ -130,8 +130,8 @@ def test_half_of_the_data_set_at_a_dose_loses_half_of_that_share() -> None:
     numbers = torch.arange(200)
     images = numbers.to(torch.uint8).reshape(-1, 1, 1, 1)
     given = {"batches": (images, numbers), "classes": 200, "rng": stream(0, "check")}
-    inputs, targets = corrupted(one, given, dict(one.options), 0.5, stream(0, "dose"))
+    inputs, targets = run_check(one, given, dict(one.options), 0.5, stream(0, "dose"))
     assert torch.equal(inputs.reshape(-1).long(), targets)
     assert len(set(targets.tolist())) == 150
-    with pytest.raises(PluginError, match="changes the number of samples, so it has no partial dose"):
-        corrupted(one, given, {"matched_steps": False}, 0.5, stream(0, "dose"))
+    with pytest.raises(PluginError, match="changes the number of samples, so it cannot be applied to a fraction"):
+        run_check(one, given, {"matched_steps": False}, 0.5, stream(0, "dose"))

@@ -10,9 +10,9 @@ import torch
 from prunecheck.pruning import CHECKS
 from prunecheck.pruning.layers import Layer
 from prunecheck.pruning.masks import random_masks
-from prunecheck.pruning.plugins import JOINTS
+from prunecheck.pruning.plugins import POINTS
 from prunecheck.pruning.seeds import stream
-from prunecheck.pruning.validation import proved
+from prunecheck.pruning.validation import validate_corruption
 from tests.offers import ask
 
 LAYERS = (
@@ -64,14 +64,14 @@ def test_same_names_shapes_and_kinds_come_back(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_it_changes_something_and_keeps_what_it_promises(name: str) -> None:
     check, given = CHECKS.get(name), offers()
-    proved(check, given[check.at], ask(check, **given), given["masks"])
+    validate_corruption(check, given[check.at], ask(check, **given), given["masks"])
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_what_it_was_given_is_untouched(name: str) -> None:
     given, fresh = offers(), offers()
     ask(CHECKS.get(name), **given)
-    for joint in (*JOINTS, "initial"):
+    for joint in (*POINTS, "initial"):
         assert all(torch.equal(a, b) for a, b in zip(tensors(given[joint]), tensors(fresh[joint]), strict=True))
 
 
