@@ -100,7 +100,7 @@ def photograph(model: nn.Module) -> list[Any]:
 
 @pytest.mark.parametrize("kind", NETWORKS)
 @pytest.mark.parametrize("method", AT_INIT)
-def test_every_method_on_any_module(method: str, kind: str) -> None:
+def test_mask_for_every_method_and_module(method: str, kind: str) -> None:
     model, data = network(kind).eval(), batch(kind)
     before = photograph(model)
     masks = prunecheck.mask(method, model, data, 0.7)
@@ -117,7 +117,7 @@ def test_every_method_on_any_module(method: str, kind: str) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("method", AT_INIT)
-def test_every_method_in_other_precisions(method: str, dtype: torch.dtype) -> None:
+def test_mask_for_every_method_and_precision(method: str, dtype: torch.dtype) -> None:
     model, data = network("images", dtype), batch("images", dtype)
     before = photograph(model)
     masks = prunecheck.mask(method, model, data, 0.7)
@@ -133,7 +133,7 @@ def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_the_seed_draws_the_random_ticket_and_nothing_else_does() -> None:
+def test_random_ticket_depends_on_its_seed_only() -> None:
     model = network("images")
     first = prunecheck.random_ticket(model, 0.9, seed=1)
     torch.manual_seed(5)
@@ -144,7 +144,7 @@ def test_the_seed_draws_the_random_ticket_and_nothing_else_does() -> None:
     assert equal(*snips)
 
 
-def test_the_callers_generators_are_left_alone() -> None:
+def test_global_generators_are_unchanged() -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
     prunecheck.random_ticket(network("images"), 0.9)
@@ -160,7 +160,7 @@ def test_several_batches_are_scored_together() -> None:
         assert equal(parts, prunecheck.mask("snip", model, (inputs, targets), 0.5))  # no normalisation: sums agree
 
 
-def test_snip_keeps_the_largest_products_of_weight_and_slope() -> None:
+def test_snip_keeps_the_largest_weight_gradient_products() -> None:
     model, (inputs, targets) = network("perceptron"), batch("perceptron")
     masks = prunecheck.mask("snip", model, (inputs, targets), 0.8)
     F.cross_entropy(model(inputs), targets).backward()
@@ -169,20 +169,20 @@ def test_snip_keeps_the_largest_products_of_weight_and_slope() -> None:
     assert equal(masks, {name: score > cut for name, score in scores.items()})
 
 
-def test_one_weight_of_two_layers_is_pruned_once() -> None:
+def test_shared_weight_is_pruned_once() -> None:
     masks = prunecheck.mask("magnitude_init", network("tied"), None, 0.5)
     assert list(masks) == ["inner.weight", "out.weight"]
     assert sum(int(mask.sum()) for mask in masks.values()) == 30
 
 
-def test_another_allocation_than_the_methods_own() -> None:
+def test_allocation_overrides_the_methods_default() -> None:
     model = network("images")
     masks = prunecheck.mask("random_ticket", model, None, 0.7, allocate="erk")
     expected = {name: kept for name, _, kept in prunecheck.counts(model, 0.7, allocate="erk")}
     assert {name: int(mask.sum()) for name, mask in masks.items()} == expected
 
 
-def test_the_official_counts() -> None:
+def test_counts_with_official_preset() -> None:
     """VGG-19 on CIFAR-10 at 98 %: the layer counts that the official code was seen to keep."""
     model = build("vgg19_bn", num_classes=10)
     official = [1728, 36864, 61815, 38852, 43100, 51309, 31897, 20351, 26312, 34101, 21920, 13814, 8407, 4832]
@@ -227,13 +227,13 @@ X, Y = torch.randn(8, 2, 6, 6), torch.arange(8) % 4
         (lambda m: prunecheck.random_ticket(m, 0.99), InfeasibleError, "The largest sparsity that works here is"),
     ],
 )
-def test_requests_that_cannot_be(call: Callable[[nn.Module], Any], error: type[Exception], message: str) -> None:
+def test_invalid_requests_raise(call: Callable[[nn.Module], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message) as caught:
         call(network("images"))
     assert len(str(caught.value).splitlines()) <= 3
 
 
-def test_a_plugin_defined_right_here() -> None:
+def test_plugin_defined_in_this_process() -> None:
     @register(name="mine")
     def _mine(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: -weight.abs() for name, weight in weights.items()}
@@ -244,7 +244,7 @@ def test_a_plugin_defined_right_here() -> None:
     assert all(torch.equal(smallest[name], ~largest[name]) for name in smallest)
 
 
-def test_run_and_report_a_mapping_in_this_process(tmp_path: Path) -> None:
+def test_run_and_report_of_a_mapping(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -263,7 +263,7 @@ def test_run_and_report_a_mapping_in_this_process(tmp_path: Path) -> None:
         torch.set_num_threads(threads)
 
 
-def test_where_things_go_when_nobody_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRUNECHECK_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     results = prunecheck.run(tiny.fields(name="mine"), workers=1)
@@ -285,7 +285,7 @@ print(len(results.rows), __name__, Path(__file__).name, Path("out", "results.csv
 
 
 @pytest.mark.timeout(200)
-def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
+def test_run_in_a_script_without_main_guard(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT.format(fields=tiny.fields()))
     found = subprocess.run(
         [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=190

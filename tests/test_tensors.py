@@ -19,13 +19,13 @@ def sample() -> dict[str, torch.Tensor]:
     }
 
 
-def test_to_bytes_and_back_keeps_everything() -> None:
+def test_tensor_bytes_round_trip() -> None:
     back = from_bytes(to_bytes(sample()))
     assert fingerprint(back) == fingerprint(sample())
     assert {n: (t.dtype, t.shape) for n, t in back.items()} == {n: (t.dtype, t.shape) for n, t in sample().items()}
 
 
-def test_equal_trees_give_equal_bytes_whatever_their_order_and_layout() -> None:
+def test_equal_tensors_give_equal_bytes_in_any_order_and_layout() -> None:
     tree = sample()
     turned = {name: tree[name] for name in reversed(tree)}
     strided = {

@@ -25,7 +25,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_uv
-def test_all_that_is_not_code_travels_too(wheel: Path) -> None:
+def test_wheel_contains_data_files(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     tracked = subprocess.run(["git", "ls-files", "src"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert {name.removeprefix("src/") for name in tracked.split()} <= names
@@ -34,7 +34,7 @@ def test_all_that_is_not_code_travels_too(wheel: Path) -> None:
 @needs_uv
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_the_wheel_runs_the_demo_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
+def test_wheel_runs_the_demo_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT")}
     subprocess.run(["uv", "venv", "-q", "--python", sys.executable, tmp_path / "venv"], check=True, env=environment)
     python = tmp_path / "venv" / "bin" / "python"

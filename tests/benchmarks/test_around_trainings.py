@@ -9,19 +9,19 @@ from benchmarks.scores import QUICK, works_of
 from benchmarks.study import STUDY, trainings_alone
 
 
-def test_a_plan_of_about_the_steps_asked_for() -> None:
+def test_plan_has_about_the_requested_number_of_steps() -> None:
     steps, seconds, _ = plan(2_400)
     assert 2_000 < steps < 3_000
     assert seconds > 0
 
 
-def test_made_up_rows_are_judged_and_drawn() -> None:
+def test_synthetic_rows_are_judged_and_drawn() -> None:
     rows, seconds, _ = judged(300)
     assert rows == len(made_up_rows(3)) == 3 * (1 + 6 * 4 * 4)
     assert seconds > 0
 
 
-def test_one_arm_at_a_time_trains_everything_that_stands_behind_it_again() -> None:
+def test_one_arm_at_a_time_repeats_its_shared_trainings() -> None:
     """10 seeds: dense 1; the rewinder 2 in each of 4 arms; the others 1 in each of their arms."""
     one = {**STUDY, "methods": ["lr_rewinding"], "checks": ["layerwise_rearrange"], "controls": []}
     assert trainings_alone(one) == 10 * (1 + 2 + 2)
@@ -29,14 +29,14 @@ def test_one_arm_at_a_time_trains_everything_that_stands_behind_it_again() -> No
     assert trainings_alone(more) == 10 * (1 + 3 * 2 + 3 * 1)
 
 
-def test_memory_at_the_highest_moment_is_seen_after_it_was_freed() -> None:
+def test_peak_memory_is_reported_after_it_was_freed() -> None:
     def work() -> None:
         np.ones(8 << 20, np.uint8).sum()
 
     assert not extra_mib(work) < 7  # nan where the system does not tell
 
 
-def test_the_scores_benchmark_times_a_step_and_three_methods_on_one_network() -> None:
+def test_scores_benchmark_times_a_step_and_three_methods() -> None:
     works = works_of(QUICK[0])
     assert [name.split(",")[0] for name in works] == ["step", "snip", "grasp", "synflow"]
     for name in ("step", "snip"):

@@ -87,7 +87,7 @@ def test_weights_at_zero_stay_at_zero_in_the_official_loop() -> None:
         assert torch.equal(training.optimiser.state[weight]["momentum_buffer"] != 0, mask)
 
 
-def test_the_official_loop_prunes_a_kept_weight_at_zero_for_good_and_ours_does_not() -> None:
+def test_official_loop_prunes_kept_weights_at_zero_and_ours_does_not() -> None:
     model, tickets = masked_network()
     name = "conv2.weight"
     at = tuple(int(i) for i in torch.nonzero(tickets[name])[0])
@@ -108,7 +108,7 @@ def test_the_official_step_records_loss_and_precisions_in_percent() -> None:
     assert top5 == pytest.approx(100 * float(within.float().mean()))
 
 
-def test_official_images_are_windows_of_the_padded_image_either_way_round() -> None:
+def test_official_augmentation_is_a_crop_of_the_padded_image_with_optional_flip() -> None:
     images, targets = made_up(TINY, 1)
     scaled = (np.pad(images[0], ((2, 2), (2, 2), (0, 0))) / 255 - MEAN) / STD
     windows = [scaled[top : top + 8, left : left + 8] for top in range(5) for left in range(5)]
@@ -125,11 +125,11 @@ def test_official_images_are_windows_of_the_padded_image_either_way_round() -> N
     assert len(seen) == len(possible) == 50
 
 
-def test_our_turn_trains_one_epoch_of_the_steps_it_was_asked_for() -> None:
+def test_our_loop_trains_one_epoch_of_the_requested_steps() -> None:
     epochs(TINY, random_ticket(network(TINY), 0.9))()
 
 
-def test_official_masks_agree_with_ours_where_nothing_ties() -> None:
+def test_official_masks_equal_ours_without_ties() -> None:
     layers = resnet50_layers(width=1)
     scores = {name: score.double() for name, score in masks.made_up_scores(layers).items()}
     order = torch.randperm(total(layers), generator=torch.Generator().manual_seed(1)) + 1.0
@@ -156,7 +156,7 @@ def test_the_layer_list_is_that_of_resnet50() -> None:
     assert layers[-1].shape == (1000, 2048)
 
 
-def test_dirty_rounds_are_thrown_away_unless_too_few_are_clean() -> None:
+def test_disturbed_rounds_are_discarded_unless_too_few_remain() -> None:
     def rounds(dirty: int) -> list[Round]:
         good = [Round({"a": 2.0 * k, "b": 1.0 * k}, dirty=False) for k in (1, 2, 3)]
         return good + [Round({"a": 50.0, "b": 1.0}, dirty=True)] * dirty
@@ -171,7 +171,7 @@ def test_a_ratio_is_taken_within_each_round_not_between_medians() -> None:
     assert pairs.ratio(drifting, "a", "b") == Ratio(3, 3, 3, 4, 4, True)
 
 
-def test_arms_take_turns_and_at_least_one_round_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arms_alternate_and_at_least_one_round_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     log: list[str] = []
     monkeypatch.setattr(quiet, "foreign_cores", lambda _before, _after: 1.0 if len(log) == 2 else 0.0)
 
@@ -183,7 +183,7 @@ def test_arms_take_turns_and_at_least_one_round_is_taken(monkeypatch: pytest.Mon
     assert (log, only.dirty) == (["a", "b"], True)
 
 
-def test_foreign_work_is_what_the_machine_did_beyond_ours() -> None:
+def test_foreign_cpu_time_excludes_our_own() -> None:
     before, after = quiet.Reading(10, 100, 50), quiet.Reading(12, 104, 53)
     assert quiet.foreign_cores(before, after) == 0.5
     assert quiet.foreign_cores(None, after) is None
@@ -192,7 +192,7 @@ def test_foreign_work_is_what_the_machine_did_beyond_ours() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="this system has no /proc/stat")
-def test_our_own_work_and_that_of_our_children_is_ours() -> None:
+def test_own_cpu_time_includes_children() -> None:
     def work() -> quiet.Reading:
         subprocess.run([sys.executable, "-c", "sum(range(10**7))"], check=True)
         reading = quiet.read()
@@ -218,11 +218,11 @@ def test_the_table_shows_ratio_range_ceiling_and_target() -> None:
     ]
 
 
-def test_a_table_without_rows_is_its_head() -> None:
+def test_table_without_rows_is_its_header() -> None:
     assert markdown(("a", "bc"), []) == "| a | bc |\n|---|----|"
 
 
-def test_the_demos_stages_are_summed_in_seconds_not_in_seconds_per_unit(tmp_path: Path) -> None:
+def test_demo_steps_are_summed_in_seconds(tmp_path: Path) -> None:
     steps = [
         Step("pretrain", {"i": 0}, cost_units=1000),
         Step("train", {"i": 1}, cost_units=500),
@@ -251,7 +251,7 @@ def test_the_command_prints_markdown_and_nothing_else_on_stdout(
     assert "…" not in printed.out
 
 
-def test_a_section_that_fails_is_told_and_the_command_says_so(
+def test_failing_section_is_reported_with_an_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(_quick: bool, _say: object) -> str:
@@ -266,7 +266,7 @@ def test_a_section_that_fails_is_told_and_the_command_says_so(
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_everything_runs() -> None:
+def test_all_sections_run() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "all", "--quick"], capture_output=True, text=True, check=True
     )

@@ -9,19 +9,19 @@ import pytest
 from prunecheck.store import Store
 from prunecheck.study import load_study, make_plan
 from tests.cli.command import Cli
-from tests.reliability.trial import artefacts, new_trial
+from tests.reliability.study_folder import artefacts, new_study_folder
 
 
 @pytest.fixture
 def study(cli: Cli, tmp_path: Path) -> Path:
     """A study that was run; its store is the default one."""
-    path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
+    path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
     assert cli("run", path, "--workers", 1).code == 0
     return path
 
 
 def test_an_empty_store_is_no_trouble(cli: Cli, tmp_path: Path) -> None:
-    study = new_trial(tmp_path / "trial") / "s.toml"
+    study = new_study_folder(tmp_path / "trial") / "s.toml"
     assert json.loads(cli("cache", "ls", "--json").out)["artefacts"] == {"count": 0, "bytes": 0}
     assert cli("cache", "verify").out == "0 artefacts, 0 B: all intact\n"
     assert cli("cache", "gc", study, "--yes").out == "removed 0 artefacts and 0 unfinished trainings, 0 B\n"
@@ -57,7 +57,7 @@ def test_gc_keeps_what_a_study_can_come_to_need_and_asks_before_it_removes(
     cli: Cli, study: Path, tmp_path: Path
 ) -> None:
     everything = artefacts(tmp_path)
-    other = new_trial(tmp_path / "other", ("random_ticket",)) / "s.toml"
+    other = new_study_folder(tmp_path / "other", ("random_ticket",)) / "s.toml"
     assert cli("run", other, "--workers", 1, "--out", "there").code == 0
     both = artefacts(tmp_path)
     assert cli("cache", "gc", study, other).out.startswith("would remove 0 artefacts")
@@ -72,7 +72,7 @@ def test_gc_keeps_what_a_study_can_come_to_need_and_asks_before_it_removes(
 
 
 def test_gc_keeps_the_seeds_that_an_open_verdict_may_add(cli: Cli, study: Path, tmp_path: Path) -> None:
-    many = new_trial(tmp_path / "many", ("snip",), seeds=5) / "s.toml"
+    many = new_study_folder(tmp_path / "many", ("snip",), seeds=5) / "s.toml"
     assert cli("run", many, "--workers", 1, "--out", "there").code == 0
     adaptive = tmp_path / "adaptive.toml"
     adaptive.write_text(study.read_text().replace("seeds = 1", 'seeds = "auto"\nmax_seeds = 5'))

@@ -10,7 +10,7 @@ from prunecheck.runner.records import write_failed, write_plan
 from prunecheck.store import Store
 from prunecheck.study import Step, load_study, make_plan
 from tests.cli.command import Cli
-from tests.reliability.trial import new_trial
+from tests.reliability.study_folder import new_study_folder
 
 
 def steps_of(path: Path) -> dict[str, Step]:
@@ -18,7 +18,7 @@ def steps_of(path: Path) -> dict[str, Step]:
 
 
 def test_before_and_after_a_run(cli: Cli, tmp_path: Path) -> None:
-    path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
+    path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
     steps = steps_of(path)
     train, pretrain = steps["train"], steps["pretrain"]
     said = cli("explain", train.key[:16], path)
@@ -39,7 +39,7 @@ def test_before_and_after_a_run(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_what_has_changed_since_the_last_run(cli: Cli, tmp_path: Path) -> None:
-    path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
+    path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
     before = steps_of(path)
     assert cli("run", path, "--workers", 1).code == 0
     path.write_text(path.read_text().replace("epochs = 1", "epochs = 2"))
@@ -55,7 +55,7 @@ def test_what_has_changed_since_the_last_run(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_another_torch_is_named(cli: Cli, tmp_path: Path) -> None:
-    path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
+    path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
     plan = make_plan(load_study(path))
     folder = tmp_path / "runs" / "s"
     write_plan(folder, plan)
@@ -72,7 +72,7 @@ def test_another_torch_is_named(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_who_is_at_work_on_it_and_why_it_failed(cli: Cli, tmp_path: Path) -> None:
-    path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
+    path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
     step = steps_of(path)["pretrain"]
     with Store.open(tmp_path / "store").claim(step.key):
         assert f"is being made now by process {os.getpid()} on " in cli("explain", step.key[:12], path).out
@@ -95,7 +95,7 @@ def test_differences_are_named_leaf_by_leaf() -> None:
 
 
 def test_a_key_must_be_one(cli: Cli, tmp_path: Path) -> None:
-    path = new_trial(tmp_path / "trial") / "s.toml"
+    path = new_study_folder(tmp_path / "trial") / "s.toml"
     for digits in ("zz", "\x1b[2J", "f" * 64):
         said = cli("explain", digits, path)
         assert said.code == 2
@@ -108,7 +108,7 @@ def test_a_key_must_be_one(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_a_key_with_a_wrong_digit_and_words_in_the_wrong_order(cli: Cli, tmp_path: Path) -> None:
-    path = new_trial(tmp_path / "trial") / "s.toml"
+    path = new_study_folder(tmp_path / "trial") / "s.toml"
     key = next(iter(make_plan(load_study(path)).steps))
     wrong = key[:6] + ("0" if key[6] != "0" else "1") + key[7:12]
     said = cli("explain", wrong, path)

@@ -17,12 +17,12 @@ from prunecheck.runner.workspace import Workspace
 from prunecheck.store import Store
 from prunecheck.study import load_study, make_plan
 from tests.cli.command import Cli
-from tests.reliability.trial import new_trial
+from tests.reliability.study_folder import new_study_folder
 
 
 @pytest.fixture
 def begun(tmp_path: Path) -> Status:
-    study = load_study(new_trial(tmp_path / "trial") / "s.toml")
+    study = load_study(new_study_folder(tmp_path / "trial") / "s.toml")
     return study_status(study, Workspace(Store.open(tmp_path / "store"), tmp_path / "out"), 1)
 
 
@@ -64,7 +64,7 @@ def test_without_a_terminal_one_line_per_change(begun: Status, instantly: list[f
 
 
 def test_status_command_prints_the_next_command(cli: Cli, tmp_path: Path) -> None:
-    path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
+    path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
     words = ["--store", tmp_path / "there", "--set", "seeds=2", "--out", "my results"]
     said = cli("status", path, *words)
     assert (said.code, said.err) == (0, "")
@@ -83,7 +83,7 @@ def test_status_command_prints_the_next_command(cli: Cli, tmp_path: Path) -> Non
 
 
 def test_the_status_of_a_study_with_a_failed_step_is_3_where_strict(cli: Cli, tmp_path: Path) -> None:
-    path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
+    path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
     steps = make_plan(load_study(path)).steps
     folder = tmp_path / "runs" / "s"
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The catalogue pages name everything that is registered, and nothing that is not."""
+"""The catalogue pages list exactly the registered names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def page(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["methods.md", "checks.md", "presets.md"])
-def test_a_page_has_a_section_for_every_registered_name_and_no_other(name: str) -> None:
+def test_page_sections_equal_registered_names(name: str) -> None:
     registered = [key for file, plugins in PAGES.values() if file == name for key in plugins]
     assert sorted(sections(page(name))) == sorted(registered)
 
@@ -44,7 +44,7 @@ def written(value: Any) -> str:
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
-def test_a_section_tells_aliases_options_with_defaults_and_source(kind: str, name: str) -> None:
+def test_section_contains_aliases_options_defaults_and_source(kind: str, name: str) -> None:
     file, plugins = PAGES[kind]
     section, plugin = sections(page(file))[name], plugins[name]
     if kind == "presets":
@@ -61,7 +61,7 @@ def test_a_section_tells_aliases_options_with_defaults_and_source(kind: str, nam
 
 
 @pytest.mark.parametrize("name", CHECKS.names())
-def test_the_table_of_checks_says_joint_and_promise(name: str) -> None:
+def test_table_of_checks_agrees_with_intervention_point_and_promise(name: str) -> None:
     row = next(line for line in page("checks.md").splitlines() if line.startswith(f"| `{name}` |"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     check = CHECKS.get(name)
@@ -70,7 +70,7 @@ def test_the_table_of_checks_says_joint_and_promise(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [m.name for m in METHODS if m.name != "dense"])
-def test_the_table_of_methods_says_what_each_is(name: str) -> None:
+def test_table_of_methods_agrees_with_registered_methods(name: str) -> None:
     row = next(
         line for line in page("methods.md").splitlines() if line.startswith("| `") and f"`{name}`" in line.split("|")[1]
     )
@@ -86,7 +86,7 @@ def test_the_table_of_methods_says_what_each_is(name: str) -> None:
     )
 
 
-def test_every_decay_is_in_the_table() -> None:
+def test_table_of_decays_is_complete() -> None:
     from prunecheck.pruning.allocations.smart_ratio import DECAYS
 
     for decay in DECAYS:

@@ -1,4 +1,4 @@
-"""The example report is a real one: its page says by what it was made, and agrees with itself and with the README."""
+"""The example report was made by this version and agrees with its own data and with the README."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def matrix(tree: Node) -> dict[tuple[str, str], tuple[str, str]]:
     return found
 
 
-def test_its_table_says_what_its_verdicts_say(tree: Node) -> None:
+def test_example_page_table_equals_its_verdicts_json(tree: Node) -> None:
     told = json.loads("".join(tree.by_id("verdicts").texts))
     shown = matrix(tree)
     assert len(shown) > 6
@@ -49,7 +49,7 @@ def test_its_table_says_what_its_verdicts_say(tree: Node) -> None:
             assert effect == f"{cell['mean_drop']:+.2f} [{cell['low']:+.2f}, {cell['high']:+.2f}]"
 
 
-def test_it_says_by_what_it_was_made(tree: Node) -> None:
+def test_example_page_states_versions_and_command(tree: Node) -> None:
     terms = [node.text for node in tree.by_id("provenance").one("dl", "provenance").all("dt")]
     values = [node.text for node in tree.by_id("provenance").one("dl", "provenance").all("dd")]
     made = dict(zip(terms, values, strict=True))
@@ -58,7 +58,7 @@ def test_it_says_by_what_it_was_made(tree: Node) -> None:
     assert tree.by_id("provenance").all("pre")[0].text == "prunecheck demo"
 
 
-def test_the_readme_prints_the_same_verdicts(tree: Node) -> None:
+def test_readme_demo_equals_example_page(tree: Node) -> None:
     printed = re.search(r"<!-- demo -->\n```text\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
     assert printed is not None
     lines = re.findall(r"^(\w*)\s+(\w+)\s+[●○◐–] ([a-z ]+?)\s+([-+][\d.]+ \[.*?\])$", printed[1], re.M)
@@ -69,7 +69,7 @@ def test_the_readme_prints_the_same_verdicts(tree: Node) -> None:
     assert said == matrix(tree)
 
 
-def test_it_is_one_small_file_that_asks_nobody(tree: Node) -> None:
+def test_example_page_is_one_small_self_contained_file(tree: Node) -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert len(text) < 1_500_000
     assert not re.search(r"https?:|url\(|@import|\bsrc=", text)
@@ -78,7 +78,7 @@ def test_it_is_one_small_file_that_asks_nobody(tree: Node) -> None:
     assert rules == policy("".join(tree.one("style").texts), "".join(script.texts))
 
 
-def test_its_picture_is_small_enough_for_a_readme() -> None:
+def test_example_picture_size() -> None:
     assert PICTURE.stat().st_size <= 300_000
     with Image.open(PICTURE) as picture:
         assert picture.size[0] == 1200

@@ -1,4 +1,4 @@
-"""The page of experiments names every study that is shipped, and no other."""
+"""The page of experiments lists exactly the shipped studies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def spelled_out(pattern: str) -> set[str]:
     return {"".join(choice) for choice in itertools.product(*parts)}
 
 
-def test_every_shipped_study_is_on_the_page_and_timed() -> None:
+def test_experiments_page_lists_every_shipped_study_with_its_time() -> None:
     text = PAGE.read_text(encoding="utf-8")
     asked, _, timed = text.partition("## How long")
     rows = [row.split("|")[1] for row in [*asked.splitlines(), *timed.splitlines()] if row.startswith("| `")]

@@ -1,4 +1,4 @@
-"""Every study file and every part of one that a page shows is one that loads; every shell block can be read."""
+"""Study files on pages, whole or partial, load; shell blocks are valid syntax."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def load(text: str, folder: Path, page: str) -> None:
 
 
 @pytest.mark.parametrize(("page", "block"), shown("toml"))
-def test_a_study_on_a_page_loads(page: Path, block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_study_blocks_of_pages_load(page: Path, block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("prunecheck.data.check", lambda _spec: None)  # the data are elsewhere
     load(block.text, tmp_path, page.read_text("utf-8"))
 
 
-def test_a_wrong_study_on_a_page_is_noticed(tmp_path: Path) -> None:
+def test_wrong_study_block_is_detected(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="sparsity"):
         load("sparsity = 0.9\n", tmp_path, "")
     with pytest.raises(StudyError, match=r"snap"):
@@ -51,6 +51,6 @@ def test_a_wrong_study_on_a_page_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("page", "block"), shown("sh"))
-def test_a_shell_block_can_be_read(page: Path, block: Block) -> None:
+def test_shell_blocks_are_valid_syntax(page: Path, block: Block) -> None:
     done = subprocess.run(["sh", "-n"], input=block.text, text=True, capture_output=True, check=False)
     assert not done.returncode, f"{name_of(page)}: {done.stderr}"

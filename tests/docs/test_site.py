@@ -1,4 +1,4 @@
-"""The site builds without a warning and without the network, and would not if something were left undocumented."""
+"""The site builds without a warning and without the network, and fails if something is undocumented."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from docs._reference import SECTIONS, Undocumented, catalogue, commands, exit_co
 
 import prunecheck
 from prunecheck import allocation, check, interop, method
-from prunecheck.cli import catalogue as desk
+from prunecheck.cli import catalogue as cli_catalogue
 from prunecheck.data import DATASETS
 from prunecheck.data.catalogue import DataEntry
 from prunecheck.pruning.plugins import METHOD_OFFERS
@@ -55,7 +55,7 @@ def _path_as_it_was() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_path_as_it_was")
 @pytest.mark.filterwarnings("ignore")
-def test_the_site_builds_without_warnings_and_fetches_nothing(tmp_path: Path) -> None:
+def test_site_builds_without_warnings_and_external_resources(tmp_path: Path) -> None:
     from sphinx.cmd.build import main
 
     assert main(["-q", "-W", "-b", "html", "-d", str(tmp_path / "doctrees"), str(DOCS), str(tmp_path / "site")]) == 0
@@ -66,14 +66,14 @@ def test_the_site_builds_without_warnings_and_fetches_nothing(tmp_path: Path) ->
         assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", style.read_text(encoding="utf-8")), style.name
 
 
-def test_a_foreign_script_would_be_seen() -> None:
+def test_external_resources_are_detected() -> None:
     assert foreign('<a href="https://x.org"></a><script src="https://x.org/a.js"></script><link href="//y">') == [
         "https://x.org/a.js",
         "//y",
     ]
 
 
-def test_every_generated_part_is_on_a_page_and_no_other() -> None:
+def test_generated_parts_equal_the_markers_on_pages() -> None:
     named = re.findall(r"^<!-- generated: ([a-z-]+) -->$", "\n".join(p.read_text() for p in DOCS.rglob("*.md")), re.M)
     assert sorted(named) == sorted(SECTIONS)
     with pytest.raises(KeyError):
@@ -81,7 +81,7 @@ def test_every_generated_part_is_on_a_page_and_no_other() -> None:
     assert "prunecheck cache gc" in filled("# Title\n\n<!-- generated: commands -->\n")
 
 
-def test_the_files_of_the_results_and_their_columns_are_described(tmp_path: Path) -> None:
+def test_result_files_and_columns_are_documented(tmp_path: Path) -> None:
     tiny.run(tmp_path)
     named = set(re.findall(r"^\| `([\w.]+)` \|", (DOCS / "reference" / "files.md").read_text(encoding="utf-8"), re.M))
     written = {file.name for file in (tmp_path / "out").iterdir()}
@@ -92,7 +92,7 @@ def test_the_files_of_the_results_and_their_columns_are_described(tmp_path: Path
     assert set(header.split(",")) == set(files.written("columns"))
 
 
-def test_a_command_or_option_without_words_is_an_omission(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undocumented_command_or_option_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     app = App(name="prunecheck")
 
     def planted(*, twice: Annotated[bool, Parameter(negative="")] = False) -> None:
@@ -109,7 +109,7 @@ def test_a_command_or_option_without_words_is_an_omission(monkeypatch: pytest.Mo
         commands.markdown()
 
 
-def test_an_exit_code_without_words_is_an_omission(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undocumented_exit_code_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     planted = SimpleNamespace(__name__="PlantedError", __doc__="Planted.", exit_code=99)
     monkeypatch.setattr(exit_codes, "kinds", lambda _error: [planted])
     with pytest.raises(Undocumented, match="exit code 99 of PlantedError"):
@@ -121,7 +121,7 @@ def test_an_exit_code_without_words_is_an_omission(monkeypatch: pytest.MonkeyPat
         exit_codes.markdown()
 
 
-def test_a_field_without_a_sentence_is_an_omission_and_so_is_a_sentence_without_a_field() -> None:
+def test_undocumented_study_field_and_description_without_field_are_detected() -> None:
     schema = Study.model_json_schema()
     schema["$defs"]["CheckChoice"]["properties"]["planted"] = {"type": "integer"}
     with pytest.raises(Undocumented, match=r"checks\.planted"):
@@ -143,7 +143,7 @@ PLANT = {
 
 
 @pytest.mark.parametrize("kind", PLANT)
-def test_a_plug_in_without_a_section_or_summary_is_an_omission(kind: str) -> None:
+def test_plugin_without_section_or_summary_is_detected(kind: str) -> None:
     PLANT[kind]("What it does.")
     with pytest.raises(Undocumented, match=rf"{kind}: 'planted_\w+' has no section"):
         catalogue.markdown(kind)
@@ -152,7 +152,7 @@ def test_a_plug_in_without_a_section_or_summary_is_an_omission(kind: str) -> Non
         catalogue.markdown(kind)
 
 
-def test_an_option_that_its_section_leaves_out_is_an_omission(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undocumented_plugin_option_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     words = dict.fromkeys(("planted", "half_dataset"), "no word about options")
     monkeypatch.setattr(catalogue, "sections", lambda _page: words | dict.fromkeys(_names("checks"), "`labels_seed`"))
     with pytest.raises(Undocumented, match="option 'which' of 'half_dataset'"):
@@ -160,22 +160,22 @@ def test_an_option_that_its_section_leaves_out_is_an_omission(monkeypatch: pytes
 
 
 def _names(kind: str) -> list[str]:
-    return [name for name, _ in desk._entries(kind)]  # type: ignore[arg-type]
+    return [name for name, _ in cli_catalogue._entries(kind)]  # type: ignore[arg-type]
 
 
-def test_a_data_set_without_a_section_is_an_omission(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undocumented_data_set_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DATASETS, "planted", DataEntry("planted", "a planted one", "nowhere"))
     with pytest.raises(Undocumented, match=r"datasets: 'planted' has no section in docs/data-sets\.md"):
         catalogue.markdown("datasets")
 
 
-def test_an_offer_without_words_is_an_omission(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undocumented_plugin_parameter_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METHOD_OFFERS, "planted", "")
     with pytest.raises(Undocumented, match="offer 'planted'"):
         plug_ins.markdown()
 
 
-def test_an_environment_variable_without_words_is_an_omission(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undocumented_environment_variable_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "`PRUNECHECK_HOME`" in files.environment()
     monkeypatch.setattr(files, "written", lambda _part: {"PRUNECHECK_DATA": "x", "PRUNECHECK_FAULT": "y"})
     with pytest.raises(Undocumented, match="PRUNECHECK_HOME"):
@@ -187,7 +187,7 @@ def undocumented(names: list[str], text: str) -> list[str]:
     return [name for name in names if not re.search(rf":: (prunecheck\.)?{name}\b|`(prunecheck\.)?{name}`", text)]
 
 
-def test_every_public_name_is_in_the_reference() -> None:
+def test_reference_contains_every_public_name() -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))
     names = {*prunecheck.__all__, *interop.__all__} - {"__version__"}
     assert undocumented(sorted(names), text) == []

@@ -1,4 +1,4 @@
-"""Walk a page as its reader would: write the files it shows, run its Python and its commands, look at what comes."""
+"""Execute a page from top to bottom: write its files, run its Python and its commands, compare the output."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from tests.docs.blocks import Block, blocks, commands
 
-Desk = Callable[[list[str]], str]
-"""runs one command and gives its stdout"""
+Cli = Callable[[list[str]], str]
+"""runs one command and returns its stdout"""
 
 SMALL = ("training.epochs=2", "seeds=1", "data.train_size=400", "data.test_size=100")
 WALKS: dict[str, tuple[str, ...]] = {
@@ -22,21 +22,21 @@ WALKS: dict[str, tuple[str, ...]] = {
     "how-to/paper.md": ("seeds=1",),
     "why/random-tickets.md": (),
 }
-"""Pages that are followed from top to bottom, and what makes their studies small enough for a test."""
+"""Pages that are executed from top to bottom, with the changes that make their studies small enough for a test."""
 
 TIME = re.compile(r"\d[\d,.]*( (?:s|min|h|days))( \d+ (?:s|min))?")
 NUMBER = re.compile(r"[+-]?\d[\d,.]*")
 
 
-def walk(page: str, folder: Path, desk: Desk, changes: Sequence[str] = ()) -> None:
-    """*changes* are made by ``--set`` to every ``prunecheck run``, and what such a command shows is not compared.
+def walk(page: str, folder: Path, cli: Cli, changes: Sequence[str] = ()) -> None:
+    """*changes* are made by ``--set`` to every ``prunecheck run``, and the output of such a command is not compared.
 
     A ```python or ```toml block that begins with ``# NAME.py`` or ``# NAME.toml`` becomes that file; other Python is
     run. A ```text block right behind a console block is what its first command shows: words must be the same, numbers
     need not (they are another machine's), and the page may end before the command does.
     """
     more = [word for change in changes for word in ("--set", change)]
-    said: str | None = None
+    printed: str | None = None
     names: dict[str, Any] = {}
     for block in blocks(page):
         if block.kind in ("python", "toml") and block.file:
@@ -46,19 +46,19 @@ def walk(page: str, folder: Path, desk: Desk, changes: Sequence[str] = ()) -> No
             script.write_text(block.text, encoding="utf-8")
             names = runpy.run_path(str(script), names)
         elif block.kind == "console":
-            said = _run(block, desk, more)
-        elif block.kind == "text" and block.follows and said is not None:
-            compare(block.text, said)
+            printed = _run(block, cli, more)
+        elif block.kind == "text" and block.follows and printed is not None:
+            compare(block.text, printed)
 
 
-def _run(block: Block, desk: Desk, more: Sequence[str]) -> str | None:
-    """What the first command of the block says; None where it was changed."""
+def _run(block: Block, cli: Cli, more: Sequence[str]) -> str | None:
+    """The output of the first command of the block; None if the command was changed."""
     first: str | None = None
     for number, words in enumerate(_words(block)):
         changed = bool(more) and words[0] == "run" and "--masks-only" not in words
-        said = desk([*words, *(more if changed else ())])
+        printed = cli([*words, *(more if changed else ())])
         if number == 0 and not changed:
-            first = said
+            first = printed
     return first
 
 
@@ -66,12 +66,12 @@ def _words(block: Block) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in commands(block.text)]
 
 
-def compare(shown: str, said: str) -> None:
+def compare(shown: str, printed: str) -> None:
     """Raises AssertionError at the first line that differs in more than numbers, times and the space between words."""
-    found = said.splitlines()
+    found = printed.splitlines()
     for number, line in enumerate(shown.splitlines()):
         there = found[number] if number < len(found) else "(nothing)"
-        assert words(line) == words(there), f"the page shows {line!r}, the command says {there!r}"
+        assert words(line) == words(there), f"the page shows {line!r}, the command prints {there!r}"
 
 
 def words(line: str) -> str:

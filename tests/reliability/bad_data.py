@@ -1,4 +1,4 @@
-"""Data sets as people have them, each with one thing wrong: what is done to a folder, and what must be said of it."""
+"""Data sets with one defect each: the change to a folder, and what the message must contain."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class BadData:
 
 
 def pictures(folder: Path, classes: int = 2, each: int = 20) -> Path:
-    """A sound folder of pictures: ``train/0/0.png`` and so on, and a test folder."""
+    """A valid folder of pictures: ``train/0/0.png`` and so on, and a test folder."""
     root = folder / "pictures"
     for split, seed in (("train", 0), ("test", 1)):
         pixels = images(classes * each, side=8, seed=seed)
@@ -38,7 +38,7 @@ def pictures(folder: Path, classes: int = 2, each: int = 20) -> Path:
 
 
 def _claims(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that says it is that large."""
+    """A PNG of a few bytes whose header states that size."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunk = b"IHDR" + header
     crc = struct.pack(">I", zlib.crc32(chunk))

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import cli
-from tests.reliability.trial import RUN, Zygote, artefacts, new_trial, results
+from tests.reliability.study_folder import RUN, Zygote, artefacts, new_study_folder, results
 
 __all__ = ["cli"]
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What a run that nothing disturbed came to."""
+    """The outcome of an undisturbed run."""
 
     results: dict[str, bytes]
     artefacts: dict[str, str]
@@ -31,7 +31,7 @@ def zygote() -> Iterator[Zygote]:
 
 @pytest.fixture(scope="session")
 def undisturbed(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    folder: Path = new_trial(tmp_path_factory.mktemp("undisturbed") / "trial")
+    folder: Path = new_study_folder(tmp_path_factory.mktemp("undisturbed") / "trial")
     begun = time.monotonic()
     assert zygote.run(folder, *RUN) == 0, (folder / "stderr").read_text()
     return Undisturbed(results(folder), artefacts(folder), time.monotonic() - begun)

@@ -1,4 +1,4 @@
-"""The audit of what we stand on fails where a hole is known, and only there."""
+"""The audit of dependencies fails if a vulnerability is known, and only then."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOLE = {
 
 @contextmanager
 def service(answers: dict[str, Any]) -> Iterator[str]:
-    """An OSV service that knows of holes in the packages of *answers*; its address."""
+    """The address of an OSV service that knows vulnerabilities in the packages of *answers*."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -67,7 +67,7 @@ def _has_pip_audit() -> None:
     pytest.importorskip("pip_audit")
 
 
-def test_a_known_hole_fails(tmp_path: Path) -> None:
+def test_known_vulnerability_fails(tmp_path: Path) -> None:
     with service({"numpy": {"vulns": [HOLE]}}) as address:
         done = audit(address, tmp_path)
     assert (done.returncode, done.stdout) == (1, "audit: 2 packages, 1 known holes.\n")
@@ -75,14 +75,14 @@ def test_a_known_hole_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_no_known_hole_passes(tmp_path: Path) -> None:
+def test_no_known_vulnerability_passes(tmp_path: Path) -> None:
     with service({}) as address:
         done = audit(address, tmp_path)
     assert (done.returncode, done.stdout) == (0, "audit: 2 packages, 0 known holes.\n"), done.stderr
 
 
 @pytest.mark.slow
-def test_nobody_to_ask_passes_and_says_so(tmp_path: Path) -> None:
+def test_unreachable_service_passes_with_a_message(tmp_path: Path) -> None:
     with service({}) as address:
         pass
     done = audit(address, tmp_path)
@@ -91,7 +91,7 @@ def test_nobody_to_ask_passes_and_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_question_that_cannot_be_asked_fails(tmp_path: Path) -> None:
+def test_invalid_request_fails(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, AUDIT, tmp_path / "nowhere.txt"], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("audit: ")

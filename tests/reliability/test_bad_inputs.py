@@ -1,5 +1,5 @@
-"""Studies whose data, plug-ins or networks are wrong: all seen before the first training, exit 2, at most three lines
-that name the place, nothing written. What is wrong in study files alone is in tests/study/bad_studies.toml."""
+"""Studies with wrong data, plug-ins or networks: refused before the first training, exit 2, at most three lines
+that name the place, nothing written. Errors in study files alone are in tests/study/bad_studies.toml."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def assert_refused(cli: Cli, folder: Path, text: str, says: list[str]) -> None:
 
 
 @pytest.mark.parametrize("case", PLUGINS, ids=[case["name"] for case in PLUGINS])
-def test_a_bad_plugin(case: dict[str, Any], cli: Cli, tmp_path: Path) -> None:
+def test_bad_plugin_is_refused(case: dict[str, Any], cli: Cli, tmp_path: Path) -> None:
     fields = {}
     if "plugin" in case:
         write(tmp_path, IMPORTS + case["plugin"], "plug.py")
@@ -68,24 +68,22 @@ def test_a_bad_plugin(case: dict[str, Any], cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", MODELS, ids=[case["name"] for case in MODELS])
-def test_a_bad_network(case: dict[str, Any], cli: Cli, tmp_path: Path) -> None:
+def test_bad_network_is_refused(case: dict[str, Any], cli: Cli, tmp_path: Path) -> None:
     write(tmp_path, "import torch\nfrom torch import nn\n\n" + case.get("nets", ""), "nets.py")
     model = case.get("model", "nets.py:net")
     assert_refused(cli, tmp_path, study_of(case.get("lines", ""), model=f'"{model}"'), case["says"])
 
 
 @pytest.mark.parametrize("case", BAD_DATA, ids=[case.name for case in BAD_DATA])
-def test_bad_data(case: BadData, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_data_is_refused(case: BadData, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PRUNECHECK_DATA", raising=False)
     cut(monkeypatch, "mnist", 40, 20)
     case.spoil(tmp_path)
     assert_refused(cli, tmp_path, study_of(case.lines), list(case.says))
 
 
-def test_what_all_of_them_spoil_is_good_and_there_are_enough(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The study, plug-ins of each kind, a network and pictures, none of them wrong, get as far as the first step."""
+def test_the_unspoilt_study_reaches_its_first_step(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a valid study, plug-ins of each kind, a network and pictures the run reaches its first step."""
     assert min(len(PLUGINS), len(MODELS), len(BAD_DATA)) >= 15
     for cases in (PLUGINS, MODELS):
         assert len({case["name"] for case in cases}) == len(cases)
@@ -109,7 +107,7 @@ def test_what_all_of_them_spoil_is_good_and_there_are_enough(
 
 
 def _never() -> None:
-    raise ValueError("begun, which is all that was asked")
+    raise ValueError("the first step has begun")
 
 
 GOOD = """

@@ -1,4 +1,4 @@
-"""Damaged artefacts: noticed when they are read, kept aside, and made again in the same run."""
+"""Damaged artefacts: detected when they are read, moved to quarantine, computed again in the same run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def folder(sound: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["result.json", "manifest.json"])
 @pytest.mark.parametrize("kind", ["pretrain", "mask", "train", "compare"])
-def test_damaged_results_are_made_again(kind: str, name: str, folder: Path) -> None:
+def test_damaged_results_are_computed_again(kind: str, name: str, folder: Path) -> None:
     before, step = tiny.objects(folder), the(kind)
     flip_a_bit(Store.open(folder / "store").folder(step.key) / name)
     again = tiny.run(folder, **STUDY)
@@ -62,9 +62,7 @@ def test_damaged_results_are_made_again(kind: str, name: str, folder: Path) -> N
     ("kind", "name"), [("score", "scores"), ("mask", "masks"), ("corrupt", "start"), ("pretrain", "final")]
 )
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_step_that_finds_its_input_damaged_waits_for_a_new_one(
-    kind: str, name: str, workers: int, folder: Path
-) -> None:
+def test_step_with_damaged_input_waits_for_a_new_one(kind: str, name: str, workers: int, folder: Path) -> None:
     before, step, store = tiny.objects(folder), the(kind), Store.open(folder / "store")
     lost = all_that_need(step)
     for key in lost:
@@ -76,7 +74,7 @@ def test_a_step_that_finds_its_input_damaged_waits_for_a_new_one(
     assert tiny.objects(folder) == before
 
 
-def test_whatever_nobody_read_is_found_by_verify(folder: Path) -> None:
+def test_verify_finds_damage_that_no_run_reads(folder: Path) -> None:
     before, step, store = tiny.objects(folder), the("train"), Store.open(folder / "store")
     flip_a_bit(store.folder(step.key) / "final.safetensors")
     assert not tiny.run(folder, **STUDY).ran
@@ -85,8 +83,8 @@ def test_whatever_nobody_read_is_found_by_verify(folder: Path) -> None:
     assert tiny.objects(folder) == before
 
 
-def test_a_margin_file_that_is_damaged_is_not_quietly_replaced(folder: Path) -> None:
-    """It was fixed before results were seen; a new one would not be."""
+def test_damaged_margin_file_is_not_replaced(folder: Path) -> None:
+    """The margin was fixed before results were known; a new one would not be."""
     path = folder / "out" / "margin.json"
     assert json.loads(path.read_text())["margin"] > 0
     path.write_text("{")

@@ -1,4 +1,4 @@
-"""A disk that refuses: one sentence, exit 74, and the same command goes on once there is room."""
+"""A full disk: one sentence, exit 74, and the same command continues once there is room."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from prunecheck.runner import space
+from prunecheck.runner.preflight import RESERVE
 from prunecheck.store import Store
 from tests.cli.command import Cli
 from tests.reliability.conftest import Undisturbed
-from tests.reliability.trial import RUN, Zygote, artefacts, commits, new_trial, results
+from tests.reliability.study_folder import RUN, Zygote, artefacts, commits, new_study_folder, results
 
 
 @pytest.mark.parametrize("limit", [500, 20_000], ids=["before anything fits", "once masks fit, but no network"])
-def test_a_file_that_does_not_fit(limit: int, zygote: Zygote, undisturbed: Undisturbed, tmp_path: Path) -> None:
-    folder = new_trial(tmp_path / "trial")
+def test_file_size_limit_ends_with_exit_74_and_resumes(
+    limit: int, zygote: Zygote, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    folder = new_study_folder(tmp_path / "trial")
     assert zygote.run(folder, *RUN, limit=limit) == 74
     said = [line for line in (folder / "stderr").read_text().splitlines() if not line.endswith(("left", "done"))]
     assert len(said) == 1, said
@@ -28,11 +30,9 @@ def test_a_file_that_does_not_fit(limit: int, zygote: Zygote, undisturbed: Undis
     assert results(folder) == undisturbed.results
 
 
-def test_too_little_space_is_said_before_anything_is_trained(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = new_trial(tmp_path / "trial") / "s.toml"
-    monkeypatch.setattr(Store, "free_bytes", lambda _: space.RESERVE)
+def test_too_little_space_is_refused_before_training(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = new_study_folder(tmp_path / "trial") / "s.toml"
+    monkeypatch.setattr(Store, "free_bytes", lambda _: RESERVE)
     said = cli("run", path, "--workers", "1")
     assert (said.code, said.out) == (74, "")
     assert len(said.err.splitlines()) == 1
@@ -41,8 +41,8 @@ def test_too_little_space_is_said_before_anything_is_trained(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_finished_study_needs_no_space(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = new_trial(tmp_path / "trial") / "s.toml"
+def test_finished_study_needs_no_space(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = new_study_folder(tmp_path / "trial") / "s.toml"
     assert cli("run", path, "--workers", "1").code == 0
     monkeypatch.setattr(Store, "free_bytes", lambda _: 0)
     assert cli("run", path, "--workers", "1").code == 0

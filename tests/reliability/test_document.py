@@ -1,4 +1,4 @@
-"""RELIABILITY.md names commands: what they point at must be there."""
+"""The commands in RELIABILITY.md refer to files that exist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TEXT = (ROOT / "RELIABILITY.md").read_text(encoding="utf-8")
 ROWS = [line for line in TEXT.splitlines() if line.startswith("| ") and not line.startswith("| Hazard")]
 
 
-def test_every_row_has_a_figure_a_command_and_a_date() -> None:
+def test_reliability_rows_have_figure_command_and_date() -> None:
     assert len(ROWS) > 20
     for row in ROWS:
         hazard, promise, figure, command, date = (cell.strip() for cell in row.strip("|").split("|"))
@@ -24,5 +24,5 @@ def test_every_row_has_a_figure_a_command_and_a_date() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"(?:tests|src)/[\w/.]+", TEXT))))
-def test_what_a_command_points_at_is_there(path: str) -> None:
+def test_paths_in_reliability_commands_exist(path: str) -> None:
     assert (ROOT / path.rstrip(".")).exists()

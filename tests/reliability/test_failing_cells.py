@@ -1,4 +1,4 @@
-"""Cells that fail: named with their reason, exit 3, and everything else is finished and judged."""
+"""Cells that fail: reported with their reason, exit 3; all other cells are finished and judged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Cli
-from tests.reliability.trial import new_trial
+from tests.reliability.study_folder import new_study_folder
 from tests.runner import tiny
 
 PLUGIN = """
@@ -45,12 +45,12 @@ def suicidal(weights):
         os.kill(os.getpid(), signal.SIGKILL)
     return weights
 """
-"""None of them fails when it is tried before the run."""
+"""None of them fails in the test before the run."""
 
 
 def run_with(names: list[str], workers: int, cli: Cli, folder: Path) -> tuple[int, str, set[str]]:
-    """Exit code, stderr, and the methods that have results in the end."""
-    path = new_trial(folder / "trial", ("snip", *names)) / "s.toml"
+    """Exit code, stderr, and the methods with results at the end."""
+    path = new_study_folder(folder / "trial", ("snip", *names)) / "s.toml"
     path.write_text(f'plugins = ["plug.py"]\n{path.read_text()}')
     tiny.plugin(path.parent, PLUGIN)
     said = cli("run", path, "--workers", workers, "--out", folder / "out")
@@ -66,7 +66,7 @@ def run_with(names: list[str], workers: int, cli: Cli, folder: Path) -> tuple[in
         ("reckless", "SystemExit: 0"),
     ],
 )
-def test_a_method_that_fails_takes_nobody_along(name: str, reason: str, cli: Cli, tmp_path: Path) -> None:
+def test_failing_method_does_not_affect_other_methods(name: str, reason: str, cli: Cli, tmp_path: Path) -> None:
     code, err, finished = run_with([name], 1, cli, tmp_path)
     assert code == 3
     assert "steps failed; the others are finished and in" in err
@@ -78,7 +78,7 @@ def test_a_method_that_fails_takes_nobody_along(name: str, reason: str, cli: Cli
 
 
 @pytest.mark.slow
-def test_a_method_that_kills_its_worker_takes_nobody_along(cli: Cli, tmp_path: Path) -> None:
+def test_method_that_kills_its_worker_does_not_affect_other_methods(cli: Cli, tmp_path: Path) -> None:
     code, err, finished = run_with(["suicidal", "random_ticket"], 2, cli, tmp_path)
     assert code == 3
     assert "suicidal" in err

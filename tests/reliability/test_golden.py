@@ -1,4 +1,4 @@
-"""The bytes of a whole small study, as they were committed. A change of numbers that nobody meant shows here first;
+"""The bytes of a whole small study, as they were committed. An unintended change of numbers shows here first;
 one that is meant is named in the changelog, and ``golden.json`` gets its new hash.
 
 Equal bytes are promised for one kind of machine, one torch and one numpy: elsewhere there is nothing to compare with.
@@ -32,14 +32,14 @@ def processor() -> str:
     return f"{(names or [platform.processor()])[0].replace(',', '')} {torch.backends.cpu.get_cpu_capability()}"
 
 
-def test_a_small_study_has_the_bytes_it_had(undisturbed: Undisturbed) -> None:
+def test_small_study_has_the_committed_bytes(undisturbed: Undisturbed) -> None:
     if here() not in GOLDEN:
         pytest.skip(f"no golden bytes for {here()}, only for {'; '.join(GOLDEN)}")
     listed = "".join(f"{digest}  {path}\n" for path, digest in sorted(undisturbed.artefacts.items()))
     assert hashlib.sha256(listed.encode()).hexdigest() == GOLDEN[here()]
 
 
-def test_the_bytes_are_those_of_the_locked_versions() -> None:
+def test_golden_bytes_belong_to_the_locked_versions() -> None:
     lock = (Path(__file__).parent.parent.parent / "uv.lock").read_text(encoding="utf-8")
     for machine in GOLDEN:
         for package, version in (part.split(" ") for part in machine.split(", ")[1:]):

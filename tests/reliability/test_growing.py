@@ -1,4 +1,4 @@
-"""What is there stays as it is, whatever is added beside it, and whoever draws from the global generators."""
+"""Finished steps do not change when a study grows, or when a plug-in draws from the global generators."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.reliability.trial import commits
+from tests.reliability.study_folder import commits
 from tests.runner import tiny
 
 ABUSER = """
@@ -43,9 +43,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return tiny.objects(folder)
 
 
-def test_a_plugin_that_draws_from_the_global_generators_moves_nobody_else(
-    usual: dict[str, str], tmp_path: Path
-) -> None:
+def test_plugin_using_global_generators_changes_no_other_artefact(usual: dict[str, str], tmp_path: Path) -> None:
     plugin = tiny.plugin(tmp_path, ABUSER)
     methods, checks = ["greedy", *METHODS], ["restless", "layerwise_rearrange"]
     tiny.run(tmp_path, methods=methods, checks=checks, plugins=[plugin])
@@ -65,9 +63,7 @@ def test_a_plugin_that_draws_from_the_global_generators_moves_nobody_else(
     ],
     ids=lambda more: next(iter(more)),
 )
-def test_a_study_that_grows_changes_and_repeats_nothing(
-    more: dict[str, Any], usual: dict[str, str], tmp_path: Path
-) -> None:
+def test_growing_study_changes_and_repeats_nothing(more: dict[str, Any], usual: dict[str, str], tmp_path: Path) -> None:
     fields = {"methods": METHODS} | more
     tiny.run(tmp_path, methods=METHODS)
     before = commits(tmp_path)

@@ -1,5 +1,4 @@
-"""kill -9 at random moments: nothing lost, nothing done twice, and in the end the bytes of a run that nobody
-disturbed."""
+"""kill -9 at random moments: nothing lost, nothing done twice, and at the end the bytes of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -15,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from tests.reliability.conftest import Undisturbed
-from tests.reliability.trial import RUN, Zygote, artefacts, commits, new_trial, results
+from tests.reliability.study_folder import RUN, Zygote, artefacts, commits, new_study_folder, results
 
 Kill = Callable[[Path, float], int]
-"""Starts a desk in a folder, kills it after so many seconds, and returns its exit status."""
+"""Starts a run in a folder, kills it after so many seconds, and returns its exit status."""
 
 
 def endure(kills: int, kill: Kill, make: Callable[[str], Path], expected: Undisturbed, seed: int) -> Path:
-    """Run studies under *kills* kills, a new one whenever one is through; returns the folder of the last one."""
+    """Run studies under *kills* kills, a new one whenever one is finished; returns the folder of the last one."""
     rng, folder, done, deaths = random.Random(seed), make("0"), {}, 0
     for number in range(20 * kills):
         if deaths == kills:
@@ -36,7 +35,7 @@ def endure(kills: int, kill: Kill, make: Callable[[str], Path], expected: Undist
         if code == 0:
             assert_as_undisturbed(folder, expected)
             folder, done = make(f"{number + 1}"), {}
-    raise AssertionError("too few desks could be killed")
+    raise AssertionError("too few runs could be killed")
 
 
 def assert_as_undisturbed(folder: Path, expected: Undisturbed) -> None:
@@ -45,14 +44,16 @@ def assert_as_undisturbed(folder: Path, expected: Undisturbed) -> None:
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
-def test_a_desk_is_killed_at_random(kills: int, zygote: Zygote, undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_runs_killed_at_random_end_with_undisturbed_bytes(
+    kills: int, zygote: Zygote, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
     def kill(folder: Path, seconds: float) -> int:
         child = zygote.start(folder, *RUN)
         time.sleep(seconds)
         os.kill(child, signal.SIGKILL)  # nobody has waited for it, so the number is still its own
         return zygote.wait(child)
 
-    folder = endure(kills, kill, lambda name: new_trial(tmp_path / name), undisturbed, seed=kills)
+    folder = endure(kills, kill, lambda name: new_study_folder(tmp_path / name), undisturbed, seed=kills)
     done = commits(folder)
     assert zygote.run(folder, *RUN) == 0
     assert done.items() <= commits(folder).items()
@@ -61,11 +62,11 @@ def test_a_desk_is_killed_at_random(kills: int, zygote: Zygote, undisturbed: Und
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_twenty_kills_of_desks_with_two_workers(tmp_path: Path) -> None:
-    """Workers outlive a killed desk: they finish their step and end."""
+def test_twenty_kills_of_runs_with_two_workers(tmp_path: Path) -> None:
+    """Workers outlive a killed run: they finish their step and end."""
 
     def make(name: str) -> Path:
-        return new_trial(tmp_path / name, ("snip", "random_ticket"), seeds=3)
+        return new_study_folder(tmp_path / name, ("snip", "random_ticket"), seeds=3)
 
     def start(folder: Path) -> subprocess.Popen[bytes]:
         program = "import sys; from prunecheck.cli import main; sys.exit(main())"
@@ -75,10 +76,10 @@ def test_twenty_kills_of_desks_with_two_workers(tmp_path: Path) -> None:
             return subprocess.Popen(words, cwd=folder, env=env, stdout=log, stderr=log)
 
     def kill(folder: Path, seconds: float) -> int:
-        desk = start(folder)
+        run = start(folder)
         time.sleep(seconds)
-        desk.kill()
-        return desk.wait()
+        run.kill()
+        return run.wait()
 
     alone, begun = make("alone"), time.monotonic()
     assert start(alone).wait() == 0

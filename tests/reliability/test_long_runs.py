@@ -1,4 +1,4 @@
-"""What only shows in the long run: other bytes in the tenth run, memory and files that are never given back."""
+"""Defects that show in long runs only: other bytes in the tenth run, memory and files that are not released."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.reliability.conftest import Undisturbed
-from tests.reliability.trial import RUN, Zygote, artefacts, new_trial, results
+from tests.reliability.study_folder import RUN, Zygote, artefacts, new_study_folder, results
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.mark.long
 def test_ten_runs_write_the_same_bytes(zygote: Zygote, undisturbed: Undisturbed, tmp_path: Path) -> None:
     for number in range(10):
-        folder = new_trial(tmp_path / f"{number}")
+        folder = new_study_folder(tmp_path / f"{number}")
         assert zygote.run(folder, *RUN) == 0
         assert artefacts(folder) == undisturbed.artefacts
         assert results(folder) == undisturbed.results
@@ -32,8 +32,8 @@ def test_ten_runs_write_the_same_bytes(zygote: Zygote, undisturbed: Undisturbed,
         pytest.param(11, 100, marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
     ],
 )
-def test_many_cells_in_one_process_leave_nothing_behind(rounds: int, cells: int, tmp_path: Path) -> None:
-    """Each round trains as many new tickets in the same process; the first one warms it up."""
+def test_many_cells_in_one_process_release_memory_and_files(rounds: int, cells: int, tmp_path: Path) -> None:
+    """Each round trains as many new tickets in the same process; the first round is a warm-up."""
     words = [sys.executable, "-m", "tests.reliability.many_cells", str(tmp_path), str(rounds), str(cells)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

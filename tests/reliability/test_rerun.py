@@ -1,4 +1,4 @@
-"""A share of a study computed again: equal bytes are said to be equal, and nothing else is."""
+"""A fraction of a study computed again: only equal bytes count as equal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prunecheck.runner.verify import Rerun, parse_share, rerun
 from prunecheck.store import Store
 from prunecheck.study import make_plan
 from tests.cli.command import Cli
-from tests.reliability.trial import new_trial
+from tests.reliability.study_folder import new_study_folder
 from tests.runner import tiny
 
 
@@ -37,7 +37,7 @@ def again(folder: Path, share: float = 1.0, seed: int = 0) -> Rerun:
     return rerun(tiny.study(), tiny.place(folder), share, seed, 1, Progress())
 
 
-def test_a_sound_study_is_equal_and_left_alone(folder: Path) -> None:
+def test_rerun_of_an_undamaged_study_is_equal_and_changes_nothing(folder: Path) -> None:
     before = tiny.objects(folder)
     found = again(folder)
     assert found.ok
@@ -46,7 +46,7 @@ def test_a_sound_study_is_equal_and_left_alone(folder: Path) -> None:
     assert found.sentence.endswith("(drawn with seed 0): all equal, byte for byte")
 
 
-def test_the_share_is_drawn_by_the_seed(folder: Path) -> None:
+def test_rerun_sample_follows_the_seed(folder: Path) -> None:
     draws = [again(folder, 0.3, seed).equal for seed in (0, 0, 1, 2)]
     assert {len(draw) for draw in draws} == {3}
     assert draws[0] == draws[1]
@@ -55,7 +55,7 @@ def test_the_share_is_drawn_by_the_seed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pretrain", "score", "mask", "train", "compare"])
-def test_other_bytes_under_the_same_key_are_found(kind: str, folder: Path) -> None:
+def test_rerun_finds_other_bytes_under_the_same_key(kind: str, folder: Path) -> None:
     store = Store.open(folder / "store")
     step = next(s for s in make_plan(tiny.study()).steps.values() if s.kind == kind)
     files = {name: store.read(step.key, name) for name in store.names(step.key)}
@@ -67,7 +67,7 @@ def test_other_bytes_under_the_same_key_are_found(kind: str, folder: Path) -> No
     assert "1 different" in found.sentence
 
 
-def test_a_damaged_artefact_is_no_match(folder: Path) -> None:
+def test_rerun_of_a_damaged_artefact_is_a_difference(folder: Path) -> None:
     store = Store.open(folder / "store")
     step = next(s for s in make_plan(tiny.study()).steps.values() if s.kind == "train")
     path = store.folder(step.key) / "final.safetensors"
@@ -75,7 +75,7 @@ def test_a_damaged_artefact_is_no_match(folder: Path) -> None:
     assert again(folder).different == (step.title,)
 
 
-def test_a_damaged_input_is_a_failure_with_its_reason(folder: Path) -> None:
+def test_rerun_with_a_damaged_input_fails_with_its_reason(folder: Path) -> None:
     store = Store.open(folder / "store")
     pretrain = next(s for s in make_plan(tiny.study()).steps.values() if s.kind == "score")
     path = store.folder(pretrain.key) / "scores.safetensors"
@@ -86,7 +86,7 @@ def test_a_damaged_input_is_a_failure_with_its_reason(folder: Path) -> None:
     assert all(not found.ok for found in outcomes if found.failed)
 
 
-def test_a_plugin_that_is_not_reproducible_is_caught(tmp_path: Path) -> None:
+def test_rerun_finds_a_plugin_that_is_not_reproducible(tmp_path: Path) -> None:
     text = """
         import os, torch
         from prunecheck.pruning import method
@@ -103,7 +103,7 @@ def test_a_plugin_that_is_not_reproducible_is_caught(tmp_path: Path) -> None:
     assert any(title.startswith("score · moody") for title in found.different)
 
 
-def test_the_report_tells_of_it_as_long_as_it_is_about_this_study(folder: Path) -> None:
+def test_report_shows_the_rerun_of_this_plan_only(folder: Path) -> None:
     place = tiny.place(folder)
     assert "computed again" not in report_study(tiny.study(), place).page.read_text()
     again(folder)
@@ -112,31 +112,31 @@ def test_the_report_tells_of_it_as_long_as_it_is_about_this_study(folder: Path) 
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"keys": 1}', '{"keys": [], "different": 3}'])
-def test_a_verify_file_that_cannot_be_read_is_as_none(text: str, tmp_path: Path) -> None:
+def test_unreadable_verify_file_is_ignored(text: str, tmp_path: Path) -> None:
     (tmp_path / "verify.json").write_text(text)
     assert verified(tmp_path, ["a"]) == {}
 
 
-def test_a_difference_stands_in_the_report(tmp_path: Path) -> None:
+def test_report_shows_a_rerun_difference(tmp_path: Path) -> None:
     facts = {"keys": ["a", "b"], "different": ["x"], "failed": {}}
     (tmp_path / "verify.json").write_text(json.dumps(facts))
     assert verified(tmp_path, ["a", "b"]) == {"computed again": "2 steps, drawn at random: 1 differ or failed"}
 
 
 @pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("0.05", 0.05), ("100%", 1.0), (" 1 ", 1.0)])
-def test_a_share(text: str, share: float) -> None:
+def test_rerun_share_is_parsed(text: str, share: float) -> None:
     assert parse_share(text) == pytest.approx(share)
 
 
 @pytest.mark.parametrize("text", ["0", "0%", "-5%", "101%", "5", "nan", "inf", "", "five", "%", "\x1b[2J"])
-def test_what_is_no_share(text: str) -> None:
+def test_invalid_rerun_share_is_refused(text: str) -> None:
     with pytest.raises(StudyError, match=r"e\.g\. 5%") as caught:
         parse_share(text)
     assert "\x1b" not in str(caught.value)
 
 
-def test_at_the_desk(cli: Cli, tmp_path: Path) -> None:
-    path = new_trial(tmp_path / "trial", ("snip",)) / "s.toml"
+def test_rerun_on_the_command_line(cli: Cli, tmp_path: Path) -> None:
+    path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
     said = cli("verify", path)
     assert (said.code, "run it first" in said.err) == (2, True)
     assert cli("run", path, "--workers", 1).code == 0

@@ -1,4 +1,4 @@
-"""Desks on two hosts, one study, one store and one results folder: process numbers mean nothing to the other side.
+"""Runs of one study on two hosts with one store and one results folder; process numbers are not shared.
 
 Hosts are namespaces of the kernel (``unshare``): each has a name and process numbers of its own, and its death takes
 all its processes along. What they share is a local file system; a real network file system is another matter.
@@ -18,9 +18,9 @@ import pytest
 
 from prunecheck.store import Store
 from tests.reliability.conftest import Undisturbed
-from tests.reliability.trial import Zygote, artefacts, commits, computed, new_trial, results
+from tests.reliability.study_folder import Zygote, artefacts, commits, computed, new_study_folder, results
 
-DESK = """
+RUN = """
 import socket, sys
 socket.sethostname(sys.argv[1])
 from prunecheck.cli import main
@@ -35,8 +35,8 @@ def _can_have_hosts() -> bool:
 
 
 def host(folder: Path, name: str, workers: int) -> subprocess.Popen[bytes]:
-    """A desk on a host of its own; killing it kills the host."""
-    words = [*HOST, sys.executable, "-c", DESK, name, str(workers)]
+    """A run on a separate host; killing it kills the host."""
+    words = [*HOST, sys.executable, "-c", RUN, name, str(workers)]
     env = {**os.environ, "PRUNECHECK_HOME": "store"}
     with (folder / f"stderr-{name}").open("ab") as log:
         return subprocess.Popen(words, cwd=folder, env=env, stdout=log, stderr=log)
@@ -49,13 +49,15 @@ def host(folder: Path, name: str, workers: int) -> subprocess.Popen[bytes]:
         pytest.param(10, 3, marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
     ],
 )
-def test_two_hosts_share_the_work_whatever_happens_to_them(
+def test_two_killed_hosts_share_the_work_and_write_the_same_bytes(
     kills: int, seeds: int, zygote: Zygote, tmp_path: Path
 ) -> None:
     if not _can_have_hosts():
         pytest.skip("no namespaces here: needs unshare, as root")
     rng, methods = random.Random(kills), ("snip", "random_ticket")
-    alone, folder = (new_trial(tmp_path / name / "trial", methods, seeds=seeds) for name in ("alone", "together"))
+    alone, folder = (
+        new_study_folder(tmp_path / name / "trial", methods, seeds=seeds) for name in ("alone", "together")
+    )
     assert zygote.run(alone, "run", "s.toml", "--workers", "1") == 0
     expected = Undisturbed(results(alone), artefacts(alone), 0.0)
     hosts = {name: host(folder, name, workers) for name, workers in (("one", 1), ("two", 2))}
@@ -68,8 +70,8 @@ def test_two_hosts_share_the_work_whatever_happens_to_them(
         now = commits(folder)
         assert done.items() <= now.items(), "a committed step was lost, or done again"
         done, hosts[name] = now, host(folder, name, rng.choice([1, 2]))
-    for name, desk in hosts.items():
-        assert desk.wait(timeout=240) == 0, (folder / f"stderr-{name}").read_text()
+    for name, run in hosts.items():
+        assert run.wait(timeout=240) == 0, (folder / f"stderr-{name}").read_text()
     assert done.items() <= commits(folder).items()
     assert artefacts(folder) == expected.artefacts
     for name in ("results.csv", "verdicts.json"):  # the page also says the command

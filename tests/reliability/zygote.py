@@ -1,5 +1,5 @@
-"""Imports everything once, computes nothing, and forks a desk whenever it is told to: a desk that need not wait for
-torch, and that can be killed at any moment of its work.
+"""Imports everything once and forks a process for every command, so that a command need not wait for torch and can be
+killed at any moment.
 
 One JSON order a line: ``{"run": [words], "folder": …, "limit": bytes or null}`` answers the process id, ``{"wait":
 id}`` its exit status (negative: the signal).
@@ -22,7 +22,7 @@ from prunecheck.cli import main
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
 
 
-def desk(order: dict[str, Any]) -> None:
+def command(order: dict[str, Any]) -> None:
     os.chdir(order["folder"])
     os.environ["PRUNECHECK_HOME"] = "store"
     for stream, name in ((1, "stdout"), (2, "stderr")):
@@ -49,7 +49,7 @@ if __name__ == "__main__":
         child = os.fork()
         if child == 0:
             try:
-                desk(order)
+                command(order)
             finally:
                 os._exit(99)
         print(child, flush=True)

@@ -1,4 +1,4 @@
-"""The shipped studies on a machine without their data: presence and shape are taken on trust."""
+"""The shipped studies on a machine without their data: presence and shape are assumed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PUBLISHED = [name for name in study_names() if name not in ("demo", "template", 
 
 
 def on_trust(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every data set be there in its published shape; the bundled ones are really there."""
+    """Pretend that every data set is present in its published shape; the bundled ones are."""
     describe, check, fingerprint = data.describe, data.check, data.fingerprint
     monkeypatch.setattr(data, "describe", lambda spec: SHAPES.get(spec.name) or describe(spec))
     monkeypatch.setattr(data, "check", lambda spec: None if spec.name in SHAPES else check(spec))

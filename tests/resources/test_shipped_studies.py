@@ -1,4 +1,4 @@
-"""Every study that travels with the package can be loaded, planned, written and, where it is small, run."""
+"""Every shipped study can be loaded, planned, written and, if it is small, run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _on_trust(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", study_names())
-def test_it_loads_plans_and_survives_being_written(name: str, tmp_path: Path) -> None:
+def test_shipped_study_loads_plans_and_round_trips(name: str, tmp_path: Path) -> None:
     study = shipped(name, tmp_path)
     plan = make_plan(study)
     assert study.name == ("study" if name == "template" else name)
@@ -44,7 +44,7 @@ def test_it_loads_plans_and_survives_being_written(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", study_names())
-def test_every_method_of_it_has_an_arm_at_every_sparsity(name: str, tmp_path: Path) -> None:
+def test_shipped_study_has_an_arm_per_method_and_sparsity(name: str, tmp_path: Path) -> None:
     study = shipped(name, tmp_path)
     clean = {(arm.method, arm.sparsity) for arm in make_plan(study).arms if arm.check == CLEAN}
     for method in resolved_methods(study):
@@ -53,7 +53,7 @@ def test_every_method_of_it_has_an_arm_at_every_sparsity(name: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_the_published_scale_has_a_twin_with_its_checks(name: str, tmp_path: Path) -> None:
+def test_published_scale_has_a_cpu_version_with_the_same_checks(name: str, tmp_path: Path) -> None:
     twin = re.sub(PARTS, "", name) + "-cpu"
     assert twin in TWINS
     big, small = shipped(name, tmp_path), shipped(twin, tmp_path)
@@ -63,7 +63,7 @@ def test_the_published_scale_has_a_twin_with_its_checks(name: str, tmp_path: Pat
     ]
 
 
-def test_one_question_is_asked_alike_of_every_model_and_data_set(tmp_path: Path) -> None:
+def test_one_question_is_equal_for_every_model_and_data_set(tmp_path: Path) -> None:
     asked: dict[str, object] = {}
     for name in PUBLISHED:
         study = shipped(name, tmp_path)
@@ -73,8 +73,8 @@ def test_one_question_is_asked_alike_of_every_model_and_data_set(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_every_smart_ratio_of_the_published_scale_exists(name: str, tmp_path: Path) -> None:
-    """What preflight would find out on a machine with the data."""
+def test_smart_ratio_counts_exist_at_the_published_scale(name: str, tmp_path: Path) -> None:
+    """Preflight checks this only on a machine with the data."""
     from prunecheck.models import build
     from prunecheck.runner.preflight import _feasible, _methods_and_controls
 
@@ -90,7 +90,7 @@ def test_every_smart_ratio_of_the_published_scale_exists(name: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", [*TWINS, "demo", "template"])
-def test_a_small_study_passes_the_preflight(name: str, tmp_path: Path) -> None:
+def test_small_study_passes_preflight(name: str, tmp_path: Path) -> None:
     preflight(shipped(name, tmp_path))
 
 
@@ -107,13 +107,13 @@ def test_rewinding_is_compared_at_equal_epochs_and_at_equal_compute(name: str, t
     assert "random_ticket" in by_label
 
 
-def test_a_misspelt_name_is_answered_with_the_nearest_one() -> None:
+def test_misspelt_study_name_suggests_the_nearest() -> None:
     with pytest.raises(StudyError, match="'imp-cpu'"):
         study_text("imp-cup")
 
 
 @pytest.mark.slow
-def test_the_smallest_twin_runs(tmp_path: Path) -> None:
+def test_smallest_cpu_version_runs(tmp_path: Path) -> None:
     studied = {name: shipped(name, tmp_path) for name in TWINS}
     smallest = min(TWINS, key=lambda name: sum(s.cost_units for s in make_plan(studied[name]).steps.values()))
     study = shipped(smallest, tmp_path, "seeds=1")

@@ -1,4 +1,4 @@
-"""A study in a folder of its own, desks that run it, and what they leave behind."""
+"""A study in its own folder, processes that run it, and the files they write."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Zygote:
         assert self.answer() == "ready"
 
     def start(self, folder: Path, *words: str, limit: int | None = None) -> int:
-        """The process id of a desk in *folder*; *limit*: the largest file it may write, in bytes."""
+        """The process id of a run in *folder*; *limit*: the largest file it may write, in bytes."""
         return int(self.tell({"run": words, "folder": str(folder), "limit": limit}))
 
-    def wait(self, desk: int) -> int:
-        return int(self.tell({"wait": desk}))
+    def wait(self, process_id: int) -> int:
+        return int(self.tell({"wait": process_id}))
 
     def run(self, folder: Path, *words: str, limit: int | None = None) -> int:
         return self.wait(self.start(folder, *words, limit=limit))
@@ -72,8 +72,8 @@ class Zygote:
 RUN = ("run", "s.toml", "--workers", "1")
 
 
-def new_trial(folder: Path, methods: tuple[str, ...] = ("snip", "random_ticket"), seeds: int = 1) -> Path:
-    """A folder with a study file. Desks in it are told the same words, whatever the folder is called."""
+def new_study_folder(folder: Path, methods: tuple[str, ...] = ("snip", "random_ticket"), seeds: int = 1) -> Path:
+    """A folder with a study file. The command line in it does not contain the name of the folder."""
     folder.mkdir(parents=True)
     text = STUDY.replace("METHODS", json.dumps(list(methods))).replace("SEEDS", str(seeds))
     (folder / "s.toml").write_text(text)
@@ -92,7 +92,7 @@ def artefacts(folder: Path) -> dict[str, str]:
 
 
 def commits(folder: Path) -> dict[str, tuple[int, int]]:
-    """When each artefact was written, and as which file: a step done again would show."""
+    """When each artefact was written, and as which file, to detect a step that was done again."""
     root = folder / "store" / "objects"
     manifests = {path.parent.name: path.stat() for path in root.glob("*/*/manifest.json")}
     return {key: (stat.st_mtime_ns, stat.st_ino) for key, stat in manifests.items()}
