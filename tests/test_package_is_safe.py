@@ -1,5 +1,5 @@
-"""Nobody let in: nothing in the package can run what it reads, call home, or hand a terminal or a spreadsheet an
-order."""
+"""Untrusted input: the package runs nothing that it reads, uses no network, and sends no escape sequence to a terminal
+and no formula to a spreadsheet."""
 # ruff: noqa: F811  (pytest passes fixtures by the names they are imported under)
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ SOURCE = Path(prunecheck.__file__).parent
 RUNS_OR_UNPICKLES = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml", "subprocess", "ctypes"}
 NETWORK = {"requests", "httpx", "aiohttp", "http", "socket", "ftplib", "smtplib", "telnetlib", "ssl", "urllib.request"}
 CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "joblib.load", "yaml.load", "torch.hub.load"}
-TORCH_LOAD_DOOR = "interop/files.py"
+AUDITED_TORCH_LOAD = "interop/files.py"
+AUDITED_UNPICKLER = "data/cifar.py"
+"""reads the python edition of CIFAR with an Unpickler that resolves names by its own list"""
+AUDITED_EXEC = "source.py"
+"""runs plug-in and model files, which are the user's own code"""
 
 
 def dotted(node: ast.expr) -> str:
@@ -32,31 +36,34 @@ def dotted(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def sins(text: str, file: str = "x.py") -> Iterator[str]:
-    """What *text* does that the package must not do."""
+def violations(text: str, file: str = "x.py") -> Iterator[str]:
+    """Everything in *text* that the package must not do."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             origin = node.module or "" if isinstance(node, ast.ImportFrom) else ""
             for name in [".".join(filter(None, (origin, alias.name))) for alias in node.names]:
+                if name == "pickle" and file == AUDITED_UNPICKLER:
+                    continue
                 if {name, name.split(".")[0], ".".join(name.split(".")[:2])} & (RUNS_OR_UNPICKLES | NETWORK):
                     yield f"imports {name}"
                 if name in CALLS | {"torch.load", "numpy.load"}:
-                    yield f"hides {name} behind a name of its own"
+                    yield f"hides {name} behind another name"
         if isinstance(node, ast.Call):
-            yield from sins_of_call(node, file)
+            yield from violations_of_call(node, file)
 
 
-def sins_of_call(node: ast.Call, file: str) -> Iterator[str]:
+def violations_of_call(node: ast.Call, file: str) -> Iterator[str]:
     name = dotted(node.func)
     given = {word.arg: getattr(word.value, "value", None) for word in node.keywords}
-    if name in CALLS:
+    runs_user_code = file == AUDITED_EXEC and name in ("exec", "compile")
+    if (name in CALLS and not runs_user_code) or name in ("pickle.load", "pickle.loads"):
         yield f"calls {name}"
-    if name == "torch.load" and (file != TORCH_LOAD_DOOR or given.get("weights_only") is not True):
+    if name == "torch.load" and (file != AUDITED_TORCH_LOAD or given.get("weights_only") is not True):
         yield "calls torch.load"
     if name in ("np.load", "numpy.load") and given.get("allow_pickle") is not False:
         yield "calls np.load without allow_pickle=False"
     if given.get("shell") is True or given.get("trust_remote_code") is True:
-        yield "hands text to a shell, or to somebody's remote code"
+        yield "passes text to a shell, or trusts remote code"
 
 
 def test_source_has_no_eval_pickle_subprocess_or_network() -> None:
@@ -65,7 +72,7 @@ def test_source_has_no_eval_pickle_subprocess_or_network() -> None:
     found = {}
     for file in files:
         name = file.relative_to(SOURCE).as_posix()
-        if wrong := list(sins(file.read_text(encoding="utf-8"), name)):
+        if wrong := list(violations(file.read_text(encoding="utf-8"), name)):
             found[name] = wrong
     assert not found
 
@@ -94,13 +101,24 @@ def test_source_has_no_eval_pickle_subprocess_or_network() -> None:
     ],
 )
 def test_lint_finds_forbidden_calls(text: str) -> None:
-    assert list(sins(text))
+    assert list(violations(text))
 
 
 def test_torch_load_is_allowed_in_one_file_with_weights_only() -> None:
-    assert not list(sins("torch.load(p, weights_only=True)", TORCH_LOAD_DOOR))
-    assert list(sins("torch.load(p, weights_only=False)", TORCH_LOAD_DOOR))
-    assert list(sins("torch.load(p)", TORCH_LOAD_DOOR))
+    assert not list(violations("torch.load(p, weights_only=True)", AUDITED_TORCH_LOAD))
+    assert list(violations("torch.load(p, weights_only=False)", AUDITED_TORCH_LOAD))
+    assert list(violations("torch.load(p)", AUDITED_TORCH_LOAD))
+
+
+def test_pickle_is_allowed_in_one_file_without_load() -> None:
+    assert not list(violations("import pickle\npickle.Unpickler(f).load()", AUDITED_UNPICKLER))
+    assert list(violations("import pickle\npickle.loads(b)", AUDITED_UNPICKLER))
+    assert list(violations("from pickle import loads", AUDITED_UNPICKLER))
+
+
+def test_exec_is_allowed_in_one_file_only() -> None:
+    assert not list(violations("exec(compile(text, path, 'exec'))", AUDITED_EXEC))
+    assert list(violations("eval(text)", AUDITED_EXEC))
 
 
 def test_store_holds_safetensors_and_json_only(tmp_path: Path) -> None:
