@@ -68,7 +68,7 @@ def test_another_torch_is_named(cli: Cli, tmp_path: Path) -> None:
     assert f"that one ({'e' * 16}) is not in the store either" in said
     for content in ("", "{}", "[]", '{"steps": [{}], "parts": [], "numerics": {}}', "\udcff"):
         (folder / "plan.json").write_bytes(content.encode(errors="surrogateescape"))
-        assert "it was never run." in cli("explain", key[:12], path).out, "a damaged plan is none"
+        assert "plan.json is damaged: " in cli("explain", key[:12], path).err
 
 
 def test_who_is_at_work_on_it_and_why_it_failed(cli: Cli, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_result_files_and_columns_are_documented(tmp_path: Path) -> None:
     tiny.run(tmp_path)
     named = set(re.findall(r"^\| `([\w.]+)` \|", (DOCS / "reference" / "files.md").read_text(encoding="utf-8"), re.M))
     written = {file.name for file in (tmp_path / "out").iterdir()}
-    kept = {records.FAILED, records.MARGIN, records.VERIFICATION}
+    kept = {records.FAILED, records.MARGIN, records.STUDY, records.VERIFICATION}
     assert written >= {"index.html", "results.csv"}
     assert written | kept <= named
     header = (tmp_path / "out" / "results.csv").read_text(encoding="utf-8").splitlines()[0]

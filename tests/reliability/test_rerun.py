@@ -11,7 +11,7 @@ import pytest
 
 from prunecheck.errors import StudyError
 from prunecheck.runner.progress import Progress
-from prunecheck.runner.records import verified
+from prunecheck.runner.records import read_verification
 from prunecheck.runner.study_run import report_study
 from prunecheck.runner.verify import Rerun, parse_share, rerun
 from prunecheck.store import Store
@@ -108,19 +108,19 @@ def test_report_shows_the_rerun_of_this_plan_only(folder: Path) -> None:
     assert "computed again" not in report_study(tiny.study(), place).page.read_text()
     again(folder)
     assert "steps, drawn at random: all equal, byte for byte" in report_study(tiny.study(), place).page.read_text()
-    assert verified(place.folder, ["of another study"]) == {}
+    assert read_verification(place.folder, ["of another study"]) == {}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"keys": 1}', '{"keys": [], "different": 3}'])
 def test_unreadable_verify_file_is_ignored(text: str, tmp_path: Path) -> None:
     (tmp_path / "verify.json").write_text(text)
-    assert verified(tmp_path, ["a"]) == {}
+    assert read_verification(tmp_path, ["a"]) == {}
 
 
 def test_report_shows_a_rerun_difference(tmp_path: Path) -> None:
     facts = {"keys": ["a", "b"], "different": ["x"], "failed": {}}
     (tmp_path / "verify.json").write_text(json.dumps(facts))
-    assert verified(tmp_path, ["a", "b"]) == {"computed again": "2 steps, drawn at random: 1 differ or failed"}
+    assert read_verification(tmp_path, ["a", "b"]) == {"computed again": "2 steps, drawn at random: 1 differ or failed"}
 
 
 @pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("0.05", 0.05), ("100%", 1.0), (" 1 ", 1.0)])

@@ -78,7 +78,7 @@ class Given:
     """StepResults by key, as a store would hold them."""
 
     def __init__(self, **facts: dict[str, Any]) -> None:
-        self.of = facts.__getitem__
+        self.overlap = facts.__getitem__
 
 
 def compared(check: str, key: str, seed: int = 0) -> Arm:
@@ -128,6 +128,6 @@ def test_facts_keep_in_memory_what_rows_and_curves_need_and_no_more(ran: tuple[R
     results, store = ran
     facts = StepResults(store)
     arm = next(arm for arm in results.plan.arms if arm.mask)
-    assert len(facts.of(arm.train)["accuracies"]) == len(facts.whole(arm.train)["history"])
-    assert len(facts.whole(arm.mask or "")["layers"]) > 3
-    assert not {"history", "layers"} & (facts.of(arm.train).keys() | facts.of(arm.mask or "").keys())
+    assert len(facts.training(arm.train)["accuracies"]) == len(facts.whole("train", arm.train)["history"])
+    assert len(facts.whole("mask", arm.mask or "")["layers"]) > 3
+    assert not {"history", "layers"} & (facts.training(arm.train).keys() | facts.mask(arm.mask or "").keys())

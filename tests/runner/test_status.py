@@ -17,7 +17,7 @@ from rich.console import Console
 import prunecheck
 from prunecheck.errors import StepError
 from prunecheck.runner import records
-from prunecheck.runner.adaptive import Settled, gap_of
+from prunecheck.runner.adaptive import Decisions, unfinished_steps
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.status import Status, study_status, text
 from prunecheck.runner.study_run import report_study, run_study
@@ -32,7 +32,7 @@ def status(folder: Path, **changes: Any) -> Status:
     return study_status(tiny.study(**changes), tiny.place(folder), 2)
 
 
-def test_a_study_that_was_never_run(tmp_path: Path) -> None:
+def test_status_of_a_study_that_was_never_run(tmp_path: Path) -> None:
     found = status(tmp_path)
     assert (found.state, found.done, found.page, found.next) == ("not begun", 0, None, "run")
     assert found.steps == len(make_plan(tiny.study()).steps)
@@ -48,7 +48,7 @@ def test_a_study_that_was_never_run(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "asking writes nothing"
 
 
-def test_a_finished_study(tmp_path: Path) -> None:
+def test_status_of_a_finished_study(tmp_path: Path) -> None:
     results = tiny.run(tmp_path)
     found = status(tmp_path)
     assert (found.state, found.done, found.is_over, found.next) == ("finished", found.steps, True, "read")
@@ -60,7 +60,7 @@ def test_a_finished_study(tmp_path: Path) -> None:
     assert status(tmp_path).next == "report"
 
 
-def test_half_a_study_has_no_verdict_and_fixes_no_margin(tmp_path: Path) -> None:
+def test_status_of_half_a_study_has_no_verdict_and_records_no_margin(tmp_path: Path) -> None:
     results = tiny.run(tmp_path, seeds=3)
     dense = [arm for arm in results.plan.arms if arm.method == "dense"]
     place = tiny.place(tmp_path)
@@ -80,8 +80,8 @@ def test_half_a_study_has_no_verdict_and_fixes_no_margin(tmp_path: Path) -> None
     assert (tmp_path / "out" / "margin.json").exists()
 
 
-def test_an_adaptive_study_shows_the_verdicts_of_its_latest_whole_look(tmp_path: Path) -> None:
-    """The five-seed look is half there: what was settled at three stays, what is open waits for all five."""
+def test_status_shows_the_verdicts_of_the_latest_complete_interim_analysis(tmp_path: Path) -> None:
+    """The analysis at five seeds is half there: what was decided at three stays, what is open waits for all five."""
     changes = {"methods": ["snip", "magnitude_init"], "seeds": "auto", "max_seeds": 5}
     three = tiny.run(tmp_path, **changes | {"seeds": 3})
     found = status(tmp_path, **changes)
@@ -109,7 +109,7 @@ RAISES = """
 """
 
 
-def test_what_failed_is_told_until_it_is_tried_again(tmp_path: Path) -> None:
+def test_status_lists_failed_steps_until_the_next_run(tmp_path: Path) -> None:
     changes: dict[str, Any] = {
         "methods": ["touchy", "snip"],
         "sparsities": [0.8, 0.9],
@@ -133,13 +133,6 @@ def test_what_failed_is_told_until_it_is_tried_again(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / records.FAILED).exists()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"a": 1}', "\xff"])
-def test_a_damaged_list_of_failures_is_none(tmp_path: Path, content: str) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / records.FAILED).write_bytes(content.encode("latin-1"))
-    assert status(tmp_path).failed == ()
-
-
 HOLD = """
 import sys
 from pathlib import Path
@@ -150,7 +143,7 @@ with Store.open(Path(sys.argv[1])).claim(sys.argv[2]):
 """
 
 
-def test_who_is_at_work(tmp_path: Path) -> None:
+def test_status_names_the_process_and_host_of_running_steps(tmp_path: Path) -> None:
     step = next(iter(make_plan(tiny.study()).steps.values()))
     command = [sys.executable, "-c", HOLD, str(tmp_path / "store"), step.key]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
@@ -166,7 +159,7 @@ def test_who_is_at_work(tmp_path: Path) -> None:
     assert status(tmp_path).state == "not begun"
 
 
-def test_damage_is_met_by_looking_again(tmp_path: Path) -> None:
+def test_status_reads_again_after_a_damaged_artefact(tmp_path: Path) -> None:
     results = tiny.run(tmp_path)
     victim = next(arm for arm in results.plan.arms if arm.check != "clean")
     (tiny.place(tmp_path).store.folder(victim.train) / "result.json").write_text("{}")
@@ -174,7 +167,7 @@ def test_damage_is_met_by_looking_again(tmp_path: Path) -> None:
     assert (found.state, found.steps - found.done) == ("unfinished", 1)
 
 
-def test_a_status_is_plain_json_and_the_front_doors_word(tmp_path: Path) -> None:
+def test_status_is_plain_json_and_equals_the_api(tmp_path: Path) -> None:
     tiny.run(tmp_path)
     found = prunecheck.status(tiny.fields(), store=tmp_path / "store", folder=tmp_path / "out")
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
@@ -185,7 +178,7 @@ def test_a_status_is_plain_json_and_the_front_doors_word(tmp_path: Path) -> None
     assert "snip" in str(found)
 
 
-def test_asking_needs_no_torch(tmp_path: Path) -> None:
+def test_status_does_not_import_torch(tmp_path: Path) -> None:
     tiny.run(tmp_path)
     program = (
         "import sys, json, prunecheck; fields, store, out = map(json.loads, sys.argv[1:]);"
@@ -198,43 +191,53 @@ def test_asking_needs_no_torch(tmp_path: Path) -> None:
     assert done.stdout.split() == ["finished", "False"]
 
 
-def test_a_gap_names_what_cannot_be_made_without_what_failed(tmp_path: Path) -> None:
+def test_unfinished_steps_include_those_blocked_by_a_failure(tmp_path: Path) -> None:
     plan, place = make_plan(tiny.study()), tiny.place(tmp_path)
     score = next(step for step in plan.steps.values() if step.kind == "score")
     place.folder.mkdir()
     (place.folder / records.FAILED).write_text(json.dumps({score.key: "no", "f" * 64: "another study's"}))
-    gap = gap_of(plan, place)
-    assert gap.failed == {score.key: "no"}
-    assert {plan.steps[key].kind for key in gap.blocked} == {"score", "mask", "corrupt", "train", "compare"}
-    assert not gap.is_final, "the dense network can still be trained"
+    unfinished = unfinished_steps(plan, place)
+    assert unfinished.failed == {score.key: "no"}
+    assert {plan.steps[key].kind for key in unfinished.blocked} == {"score", "mask", "corrupt", "train", "compare"}
+    assert not unfinished.is_final, "the dense network can still be trained"
 
 
-def test_settled_cells_are_said_once_and_again_only_when_they_change() -> None:
+def test_decided_cells_are_reported_once_and_again_only_if_they_change() -> None:
     verdict = judge(full(snip=5.0))
-    settled = Settled()
-    lines = settled.news(verdict)
+    decisions = Decisions()
+    lines = decisions.news(verdict)
     assert lines
-    assert all(line.startswith("settled: ") for line in lines)
-    assert any(line.startswith("settled: snip x ") and ": depends, +" in line for line in lines)
-    assert settled.news(verdict) == []
+    assert all(line.startswith("decided: ") for line in lines)
+    assert any(line.startswith("decided: snip x ") and ": depends, +" in line for line in lines)
+    assert decisions.news(verdict) == []
     check = next(check for check in verdict.checks if check.method == "snip" and check.control is None)
     opened = replace(verdict, checks=(replace(check, open=True),))
-    assert Settled().news(opened) == [], "nothing provisional is said"
-    nobody_can_tell = replace(check, cells=tuple(replace(cell, verdict="UNINFORMATIVE") for cell in check.cells))
+    assert Decisions().news(opened) == [], "nothing provisional is said"
+    uninformative = replace(check, cells=tuple(replace(cell, verdict="UNINFORMATIVE") for cell in check.cells))
     guard = replace(check, method="lr_rewinding", open=True)
-    assert Settled().news(replace(verdict, checks=(nobody_can_tell, guard))) == [], "a control may still show it"
-    assert Settled().news(replace(verdict, checks=(nobody_can_tell, replace(guard, open=False))))
+    assert Decisions().news(replace(verdict, checks=(uninformative, guard))) == [], "a control may still show it"
+    assert Decisions().news(replace(verdict, checks=(uninformative, replace(guard, open=False))))
     cells = tuple(replace(cell, verdict="UNINFORMATIVE") for cell in check.cells)
-    (line, *_) = settled.news(replace(verdict, checks=(replace(check, cells=cells),)))
+    (line, *_) = decisions.news(replace(verdict, checks=(replace(check, cells=cells),)))
     assert line.startswith("changed: snip x ")
 
 
-def test_a_run_says_what_a_look_settles_only_where_seeds_are_added(tmp_path: Path) -> None:
+def test_an_adaptive_run_prints_the_cells_each_interim_analysis_decides(tmp_path: Path) -> None:
     def said(folder: str, seeds: object) -> str:
         heard = io.StringIO()
         study = tiny.study(seeds=seeds, max_seeds=3)
         run_study(study, tiny.place(tmp_path / folder), 1, Progress(Console(file=heard, width=200)))
         return heard.getvalue()
 
-    assert "settled: snip x layerwise_rearrange at 80%: " in said("auto", "auto")
-    assert "settled" not in said("fixed", 3)
+    assert "decided: snip x layerwise_rearrange at 80%: " in said("auto", "auto")
+    assert "decided" not in said("fixed", 3)
+
+
+def test_status_does_not_show_the_page_of_another_version_of_the_study(tmp_path: Path) -> None:
+    tiny.run(tmp_path)
+    assert status(tmp_path).page == tmp_path / "out" / "index.html"
+    other = status(tmp_path, seeds=2)
+    assert other.page is None
+    assert other.note == "they were written before it changed (seeds was 1 and is 2)"
+    assert f"none of this study in {tmp_path / 'out'}: they were written before it changed" in str(other)
+    assert other.to_dict()["note"] == other.note

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +18,13 @@ from prunecheck.errors import PrunecheckError, StepError, StudyError
 from prunecheck.pruning import allocation, check, method
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.results import Results
-from prunecheck.runner.study_run import hidden_from_workers, mask_tier, report_study, run_study
+from prunecheck.runner.study_run import mask_tier, report_study, run_study, unimportable_plugin
 from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import judge, judging
 from prunecheck.steps.perform import STEPS
-from prunecheck.store import Store
-from prunecheck.study import Step
+from prunecheck.store import Damaged, Store
+from prunecheck.study import Step, load_study, make_plan
+from prunecheck.study.toml import to_toml
 
 from . import tiny
 
@@ -31,6 +33,13 @@ FULL: dict[str, Any] = {
     "checks": ["corrupted_data", "layerwise_rearrange", "layerwise_weight_shuffle"],
     "training": {"epochs": 2, "rewind_epoch": 1, "batch_size": 30},
 }
+
+
+@pytest.fixture(scope="module")
+def whole_tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny.run(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +59,7 @@ def cells(folder: Path) -> set[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_equal_bytes_in_every_run_and_for_any_number_of_workers(workers: int, whole: Path, tmp_path: Path) -> None:
+def test_run_gives_equal_bytes_for_any_number_of_workers(workers: int, whole: Path, tmp_path: Path) -> None:
     tiny.run(tmp_path, workers, **FULL)
     assert tiny.objects(tmp_path) == tiny.objects(whole)
     assert results_of(tmp_path) == results_of(whole)
@@ -72,7 +81,7 @@ def trainings(results: Results) -> set[str]:
     return {step.title for step in results.ran if step.kind in ("pretrain", "train")}
 
 
-def test_what_is_added_leaves_what_is_there_and_trains_only_the_new(tmp_path: Path) -> None:
+def test_adding_a_method_or_seed_trains_only_what_is_new(tmp_path: Path) -> None:
     tiny.run(tmp_path)
     before = tiny.objects(tmp_path)
     more = tiny.run(tmp_path, checks=["random_labels", "layerwise_rearrange"])
@@ -116,7 +125,7 @@ RAISES = """
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_plugin_that_raises_in_one_cell_takes_that_cell_alone(workers: int, tmp_path: Path) -> None:
+def test_a_plugin_that_raises_fails_only_its_own_cell(workers: int, tmp_path: Path) -> None:
     plug = tiny.plugin(tmp_path, RAISES)
     changes: dict[str, Any] = {
         "methods": ["touchy", "snip"],
@@ -165,7 +174,7 @@ def test_a_method_that_always_raises_does_not_hang_the_workers(tmp_path: Path) -
     assert ("snip", "random_labels", "0") in cells(tmp_path)
 
 
-def test_a_method_whose_clean_arm_fails_has_nothing_to_compare_its_others_with(tmp_path: Path) -> None:
+def test_arms_without_their_clean_arm_are_not_reported(tmp_path: Path) -> None:
     """The corrupted arms are there; without a clean one they are left out, and the study is judged all the same."""
 
     tried: list[bool] = []
@@ -199,7 +208,7 @@ DIES = """
 """
 
 
-def test_a_worker_that_dies_costs_its_own_cell_only(tmp_path: Path) -> None:
+def test_a_dying_worker_fails_only_its_own_cell(tmp_path: Path) -> None:
     plug = tiny.plugin(tmp_path, DIES)
     with pytest.raises(StepError, match="its worker process died twice"):
         tiny.run(tmp_path, 2, methods=["deadly", "snip", "magnitude_init"], plugins=[plug])
@@ -224,7 +233,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("kind", "file"), KINDS)
-def test_a_damaged_artefact_is_made_again_in_the_same_run(kind: str, file: str, tmp_path: Path) -> None:
+def test_a_damaged_artefact_is_computed_again_in_the_same_run(kind: str, file: str, tmp_path: Path) -> None:
     """One bit flipped in what the rest of the study needs, or in what the report reads."""
     changes: dict[str, Any] = {"methods": ["lr_rewinding"]}
     first = tiny.run(tmp_path, **changes)
@@ -248,7 +257,7 @@ def test_a_damaged_artefact_is_made_again_in_the_same_run(kind: str, file: str, 
     assert len(list((tmp_path / "store" / "quarantine").iterdir())) == 1
 
 
-def test_a_report_names_a_damaged_artefact_and_goes_on_without_it_next_time(tmp_path: Path) -> None:
+def test_report_names_a_damaged_artefact_and_works_without_it_the_next_time(tmp_path: Path) -> None:
     results = tiny.run(tmp_path, checks=["layerwise_rearrange", "random_labels"])
     store = Store.open(tmp_path / "store")
     arm = next(arm for arm in results.plan.arms if arm.check == "random_labels")
@@ -263,7 +272,7 @@ def test_a_report_names_a_damaged_artefact_and_goes_on_without_it_next_time(tmp_
     }
 
 
-def test_a_report_trains_nothing_and_equals_that_of_the_run(whole: Path, tmp_path: Path) -> None:
+def test_report_trains_nothing_and_equals_the_report_of_the_run(whole: Path, tmp_path: Path) -> None:
     place = replace(tiny.place(whole), folder=tmp_path / "out")
     before = tiny.objects(whole)
     found = report_study(tiny.study(**FULL), place)
@@ -272,7 +281,7 @@ def test_a_report_trains_nothing_and_equals_that_of_the_run(whole: Path, tmp_pat
     assert (tmp_path / "out" / "results.csv").read_bytes() == (whole / "out" / "results.csv").read_bytes()
 
 
-def test_a_report_of_nothing(tmp_path: Path) -> None:
+def test_report_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"study 'tiny' has no results to judge in .* yet: run it first"):
         report_study(tiny.study(), tiny.place(tmp_path))
     assert not (tmp_path / "out").exists()
@@ -280,7 +289,7 @@ def test_a_report_of_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", ["clean", "layerwise_rearrange"])
-def test_a_report_of_half_a_study_says_so(lost: str, tmp_path: Path) -> None:
+def test_report_of_an_unfinished_study_says_so(lost: str, tmp_path: Path) -> None:
     """It was interrupted when a corrupted arm was there before its clean one, or the clean one alone."""
     results = tiny.run(tmp_path)
     store = Store.open(tmp_path / "store")
@@ -291,7 +300,7 @@ def test_a_report_of_half_a_study_says_so(lost: str, tmp_path: Path) -> None:
         report_study(results.study, tiny.place(tmp_path))
 
 
-def test_the_margin_is_written_before_any_corrupted_arm_is_made_and_stays(
+def test_the_margin_is_recorded_before_any_corrupted_arm_is_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "out" / "margin.json"
@@ -314,7 +323,7 @@ def test_the_margin_is_written_before_any_corrupted_arm_is_made_and_stays(
     assert tiny.run(tmp_path).verdict.margin == json.loads(written)["margin"]
 
 
-def test_open_verdicts_get_more_seeds_and_settled_ones_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_open_verdicts_get_more_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[int] = []
 
     def undecided(rows: Any, **how: Any) -> Any:
@@ -342,12 +351,12 @@ def test_open_verdicts_get_more_seeds_and_settled_ones_do_not(tmp_path: Path, mo
     assert seeds["magnitude_init", "clean"] == seeds["magnitude_init", "layerwise_rearrange"] == {0, 1, 2}
     assert ("magnitude_init", "random_labels") not in seeds  # it sees no data
     margin = json.loads((tmp_path / "out" / "margin.json").read_text())
-    assert len(margin["dense_accuracies"]) == 3
+    assert len(margin["dense_runs"]) == 3
     walked = report_study(results.study, tiny.place(tmp_path))
     assert walked.rows == results.rows
 
 
-def test_the_dense_network_that_fails_ends_the_study_with_its_reason(
+def test_a_failing_dense_network_ends_the_study_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> Any:
@@ -375,14 +384,14 @@ def test_the_mask_tier_trains_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_nothing_is_written_for_a_study_that_cannot_be(tmp_path: Path) -> None:
+def test_an_invalid_study_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(StudyError):
         tiny.run(tmp_path, scoring={"samples_per_class": 7})
     assert not (tmp_path / "store").exists()
     assert not (tmp_path / "out").exists()
 
 
-def test_a_method_that_workers_cannot_see_runs_in_this_process(tmp_path: Path) -> None:
+def test_a_method_that_workers_cannot_import_runs_in_this_process(tmp_path: Path) -> None:
     """Defined in a notebook: no file to name, no package to install."""
 
     @method(name="mine")
@@ -393,18 +402,91 @@ def test_a_method_that_workers_cannot_see_runs_in_this_process(tmp_path: Path) -
     study = tiny.study(methods=["snip", "mine"])
     run_study(study, tiny.place(tmp_path), 2, Progress(Console(file=heard, width=60)))
     assert ("mine", "layerwise_rearrange", "0") in cells(tmp_path)
-    assert "'mine' is defined in tests.runner.test_study_run, where worker processes cannot see it" in heard.getvalue()
+    assert "'mine' is defined in tests.runner.test_study_run, which worker processes cannot import" in heard.getvalue()
 
 
-def test_what_workers_can_see(tmp_path: Path) -> None:
+def test_plugins_that_workers_can_import(tmp_path: Path) -> None:
     plug = tiny.plugin(tmp_path, "from prunecheck.pruning import check\n\n@check(at='masks')\ndef c(masks): ...\n")
-    assert hidden_from_workers(tiny.study(checks=["c"], plugins=[plug], controls=["identity", "positive"])) is None
+    assert unimportable_plugin(tiny.study(checks=["c"], plugins=[plug], controls=["identity", "positive"])) is None
 
     @allocation(name="all_in_the_last")
     def _allocation(layers: Any) -> Any: ...
 
     borrowed = {"name": "random_ticket", "allocate": {"name": "counts_of", "method": "snip"}}
-    assert hidden_from_workers(tiny.study(methods=[borrowed])) is None
-    hidden = hidden_from_workers(tiny.study(methods=[{"name": "snip", "allocate": "all_in_the_last"}]))
+    assert unimportable_plugin(tiny.study(methods=[borrowed])) is None
+    hidden = unimportable_plugin(tiny.study(methods=[{"name": "snip", "allocate": "all_in_the_last"}]))
     assert hidden is not None
     assert hidden.name == "all_in_the_last"
+
+
+def test_the_margin_of_a_tryout_does_not_judge_the_real_study(tmp_path: Path) -> None:
+    tryout = tiny.run(tmp_path, data={"name": "digits", "train_size": 60, "test_size": 20})
+    real = tiny.study(data={"name": "digits", "train_size": 60, "test_size": 500})
+    heard = io.StringIO()
+    results = run_study(real, tiny.place(tmp_path), 1, Progress(Console(file=heard, width=400)))
+    undisturbed = run_study(real, tiny.place(tmp_path / "other"), 1, Progress())
+    assert tryout.verdict.margin == 25
+    assert results.verdict.margin == undisturbed.verdict.margin != 25
+    assert "held a margin of 25.00 points for other dense runs (on 20 test samples)" in heard.getvalue()
+    assert "data.test_size was 20 and is 500" in heard.getvalue()
+    assert (tmp_path / "out" / "index.html").read_bytes() == (tmp_path / "other" / "out" / "index.html").read_bytes()
+
+
+def test_two_study_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    for name, seeds in (("a", 1), ("b", 2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "study.toml").write_text(to_toml(tiny.study(seeds=seeds)))
+    first, second = (load_study(tmp_path / name / "study.toml") for name in ("a", "b"))
+    run_study(first, tiny.place(tmp_path), 1, Progress())
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    for attempt in (
+        lambda: run_study(second, tiny.place(tmp_path), 1, Progress()),
+        lambda: report_study(second, tiny.place(tmp_path)),
+    ):
+        with pytest.raises(StudyError, match=r"holds the results of another study \(.*/a/study\.toml\)"):
+            attempt()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+FORGED: list[tuple[str, str, dict[str, Any]]] = [
+    ("train", "accuracy", {"accuracy": 0.5}),
+    ("train", "accuracy", {"accuracy": "0.5"}),
+    ("train", "no number of 50 test examples", {"accuracy": 0.333, "history": "changed"}),
+    ("train", "n_test", {"n_test": 0}),
+    ("train", "accuracy", {"history": []}),
+    ("train", "best_accuracy", {"best_accuracy": 1.0}),
+    ("train", "diverged", {"diverged": 0}),
+    ("train", "last_epoch", {"last_epoch": None}),
+    ("mask", "kept", {"kept": 5}),
+    ("mask", "layers", {"layers": [["a", "conv", [1], "x"]]}),
+    ("mask", "effective_kept", {"effective_kept": 10**6}),
+    ("compare", "iou", {"iou": 0.0}),
+    ("compare", "moved", {"moved": 10**6}),
+]
+
+
+@pytest.mark.parametrize(("kind", "says", "change"), FORGED, ids=str)
+def test_a_result_that_contradicts_itself_is_refused_and_computed_again(
+    kind: str, says: str, change: dict[str, Any], tmp_path: Path, whole_tiny: Path
+) -> None:
+    shutil.copytree(whole_tiny, tmp_path, dirs_exist_ok=True)
+    expected = (tmp_path / "out" / "results.csv").read_bytes()
+    store = Store.open(tmp_path / "store")
+    plan = make_plan(tiny.study())
+    key = next(
+        arm.train if kind == "train" else arm.mask if kind == "mask" else arm.compare or ""
+        for arm in plan.arms
+        if arm.compare
+    )
+    files = {name: store.read(key, name) for name in store.names(key)}
+    result = json.loads(files["result.json"])
+    if change.get("history") == "changed":
+        change = change | {"history": [{**result["history"][0], "test_accuracy": 0.333}], "best_accuracy": 0.333}
+    store.drop(key)
+    store.commit(key, files | {"result.json": json.dumps(result | change).encode()})
+    with pytest.raises(
+        Damaged, match=rf"is refused, it was moved to .*: it does not hold the result of a {kind} step: .*{says}"
+    ):
+        report_study(tiny.study(), tiny.place(tmp_path))
+    tiny.run(tmp_path)
+    assert (tmp_path / "out" / "results.csv").read_bytes() == expected

@@ -64,8 +64,8 @@ def status(
 
 def reader(study: Study, store: Path | None, folder: Path | None) -> Callable[[], Status]:
     """A function that reads the status of *study*; results it has read once are not read again."""
-    from prunecheck.runner.report_data import StepResults
     from prunecheck.runner.status import study_status
+    from prunecheck.runner.step_results import StepResults
 
     workspace = api.workspace_of(study, store, folder)
     results, cores = StepResults(workspace.store), api.usable_cores()

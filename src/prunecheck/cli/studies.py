@@ -122,7 +122,10 @@ def report(
         The study file.
     """
     checked = read_study(study, options, quiet)
-    return _show(api.report(checked, store=options.store, folder=out), junit, options)
+    results = api.report(checked, store=options.store, folder=out)
+    for line in results.notes:
+        note(line)
+    return _show(results, junit, options)
 
 
 def verify(

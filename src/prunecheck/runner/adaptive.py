@@ -1,84 +1,97 @@
-"""The looks of a study, one after the other: what is there, what the verdict says of it, which seeds it asks for next.
+"""The interim analyses of a study, one after the other: run a plan, judge it, add seeds where a verdict is open.
 
-The dense runs come first and fix the margin before any corrupted arm is looked at. Whoever trains nothing walks the
-same looks, as far as they go.
+The dense runs come first and fix the margin before any corrupted arm is judged. With ``ReadOnly`` nothing is trained:
+the interim analyses use the results that are in the store, as far as they go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from math import isfinite
+from typing import Protocol
 
 from prunecheck import data
 from prunecheck.runner.engine import Outcome, needed
-from prunecheck.runner.records import blocked, fixed_margin, read_failed
-from prunecheck.runner.report_data import Row, StepResults, present, rows
+from prunecheck.runner.records import DenseRuns, blocked, fix_margin, read_failed
+from prunecheck.runner.report_data import Row, present, rows
+from prunecheck.runner.step_results import StepResults
 from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import Cell, CheckVerdict, Settings, StudyVerdict, next_look
 from prunecheck.statistics.rows import CLEAN, DENSE
-from prunecheck.study.plan import Plan, make_plan
+from prunecheck.study.plan import Arm, Plan, make_plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
 from prunecheck.text import percent
 
-Seeds = Mapping[tuple[str, str], tuple[int, ...]]
-Settle = Callable[[set[str]], Outcome]
-"""makes some targets of a plan, as far as that is possible"""
-AtWork = Callable[[Plan], AbstractContextManager[Settle]]
+Seeds = dict[tuple[str, str], tuple[int, ...]]
+"""(method, check) -> seeds"""
+
+
+class Executor(Protocol):
+    """Makes artefacts: within ``phase(plan)``, ``make`` runs the steps of *plan* that some targets need."""
+
+    trains: bool
+
+    def phase(self, plan: Plan) -> AbstractContextManager[None]: ...
+
+    def make(self, targets: set[str]) -> Outcome: ...
+
+
+class ReadOnly:
+    """The executor of ``report`` and ``status``: makes nothing."""
+
+    trains = False
+
+    def phase(self, _plan: Plan) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def make(self, _targets: set[str]) -> Outcome:
+        return Outcome()
 
 
 @dataclass(frozen=True)
-class StudyLook:
-    """What is there of one look. ``verdict``: None where there is nothing to judge. ``whole``: every arm of the plan is
-    there, so that the verdict counts; otherwise it is what it would be if nothing more came."""
+class InterimAnalysis:
+    """One interim analysis. ``verdict``: None where there is nothing to judge yet; provisional unless ``complete``,
+    that is, unless every arm of the plan is there. ``note``: what the user should know about the margin, or ""."""
 
     plan: Plan
     settings: Settings
     rows: list[Row]
     verdict: StudyVerdict | None
-    whole: bool
+    complete: bool
     outcome: Outcome
+    note: str = ""
 
 
-def train_nothing(_plan: Plan) -> AbstractContextManager[Settle]:
-    """For those who only look."""
-    return nullcontext(lambda _targets: Outcome())
+def interim_analyses(
+    study: Study, workspace: Workspace, results: StepResults, executor: Executor, *, write_margin: bool = True
+) -> Iterator[InterimAnalysis]:
+    """The interim analyses of *study*, up to the first that is incomplete or asks for no more seeds.
 
-
-def walk(
-    study: Study,
-    workspace: Workspace,
-    facts: StepResults,
-    at_work: AtWork = train_nothing,
-    *,
-    write_margin: bool = True,
-) -> Iterator[StudyLook]:
-    """The looks of *study*, up to the first that is not whole or asks for no more seeds. ``at_work`` makes what a look
-    needs. The margin is written down once all dense runs that fix it are there (or will never be), if at all."""
+    The margin is recorded (if at all) once all dense runs that fix it are there, or will never be.
+    """
     settings: Settings | None = None
-    seeds: dict[tuple[str, str], tuple[int, ...]] = {}
-    trains = at_work is not train_nothing
+    seeds: Seeds = {}
     while True:
         plan = make_plan(study, seeds)
-        dense = {arm.train for arm in plan.arms if arm.method == DENSE}
-        with at_work(plan) as settle:
-            outcome = settle(dense)
-            first = _first_dense_rows(study, workspace, plan, facts)
-            if not first:
-                yield StudyLook(plan, Settings(), [], None, False, outcome)
+        dense_arms = [arm for arm in plan.arms if arm.method == DENSE]
+        with executor.phase(plan):
+            outcome = executor.make({arm.train for arm in dense_arms})
+            dense = _first_dense_runs(study, dense_arms, workspace, results)
+            if dense is None:
+                yield InterimAnalysis(plan, Settings(), [], None, False, outcome)
                 return
             settings = settings or settings_of(study)
-            final = write_margin and (trains or len(first) == len(study.first_seeds()))
-            accuracies = [row["accuracy"] for row in first]
-            fixed = fixed_margin(workspace.folder, accuracies, first[0]["n_test"], settings, write=final)
-            outcome = outcome.then(settle(plan.targets))
+            final = write_margin and (executor.trains or len(dense.accuracies) == len(dense.planned))
+            fixed, note = fix_margin(workspace.folder, dense, settings, write=final)
+            outcome = outcome.then(executor.make(plan.targets))
         arms = present(plan, workspace.store)
-        found, whole = rows(arms, facts), len(arms) == len(plan.arms)
-        verdict = _judged(study, found, fixed)
-        yield StudyLook(plan, fixed, found, verdict, whole, outcome)
-        more = _more_seeds(study, verdict, seeds, fixed) if verdict and whole else {}
+        found, complete = rows(arms, results), len(arms) == len(plan.arms)
+        verdict = _judge(study, found, fixed)
+        yield InterimAnalysis(plan, fixed, found, verdict, complete, outcome, note)
+        more = _more_seeds(study, verdict, seeds, fixed) if verdict and complete else {}
         if not more:
             return
         seeds.update(more)
@@ -96,9 +109,9 @@ def settings_of(study: Study) -> Settings:
 
 
 @dataclass(frozen=True)
-class Gap:
-    """The steps a look still needs, those of them that failed when they were last tried (key -> reason), and those that
-    cannot be made before these."""
+class Unfinished:
+    """The steps a plan still needs; those of them that failed in the last run (key -> reason); and those that cannot
+    be computed because of these."""
 
     missing: Mapping[str, Step]
     failed: Mapping[str, str]
@@ -106,7 +119,7 @@ class Gap:
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing is left that could be made without a step that failed."""
+        """Whether every missing step failed or needs one that did."""
         return self.blocked >= self.missing.keys()
 
     @property
@@ -120,16 +133,51 @@ class Gap:
             steps = "step" if len(self.failed) == 1 else "steps"
             return f"Not complete: {len(self.failed)} {steps} failed, and for that {what}."
         return (
-            f"Not finished: {what}. What is said here may still change, and the error rates do not cover verdicts "
-            "that are read before their look is complete."
+            f"Not finished: {what}. What is reported here may still change, and the error rates do not cover verdicts "
+            "that are read before an interim analysis is complete."
         )
 
 
-def gap_of(plan: Plan, workspace: Workspace) -> Gap:
+def unfinished_steps(plan: Plan, workspace: Workspace) -> Unfinished:
     """What is missing of a plan, and why as far as that is known."""
     missing = needed(plan.steps, plan.targets, workspace.store)
     failed = {key: reason for key, reason in read_failed(workspace.folder).items() if key in missing}
-    return Gap(missing, failed, blocked(missing, failed))
+    return Unfinished(missing, failed, blocked(missing, failed))
+
+
+@dataclass
+class Decisions:
+    """Which cells were decided, so that each is reported once, and again only if a later analysis changes it (as the
+    result of a control can)."""
+
+    reported: dict[tuple[str, str, float], str] = field(default_factory=dict)
+    """(method, check, sparsity) -> verdict"""
+
+    def news(self, verdict: StudyVerdict) -> list[str]:
+        """One line per cell that *verdict*, of a complete interim analysis, decides or changes."""
+        lines, is_last = [], not any(check.open for check in verdict.checks)
+        for check in verdict.checks:
+            for cell in check.cells if check.control != "identity" else ():
+                index = (check.method, check.check, cell.sparsity)
+                before, decided = self.reported.get(index), _decided(check, cell, is_last)
+                if decided is None or decided == before:
+                    continue
+                self.reported[index] = decided
+                lines.append(f"{'changed' if before else 'decided'}: {_cell_line(check, cell)}")
+        return lines
+
+
+def _decided(check: CheckVerdict, cell: Cell, is_last: bool) -> str | None:
+    """The cell's verdict; None while more seeds are to come for it, or for a control it depends on."""
+    provisional = ("INCONCLUSIVE",) if is_last else ("INCONCLUSIVE", "UNINFORMATIVE")
+    return None if check.open or cell.verdict in provisional else cell.verdict
+
+
+def _cell_line(check: CheckVerdict, cell: Cell) -> str:
+    where = f"{check.method} x {check.check} at {percent(cell.sparsity)}"
+    judged = isfinite(cell.low) and isfinite(cell.high)
+    interval = f" [{cell.low:+.2f}, {cell.high:+.2f}]" if judged else ""
+    return f"{where}: {cell.verdict.lower()}, {cell.mean_drop:+.2f}{interval} points, {cell.n} seeds"
 
 
 def _chance(study: Study) -> float:
@@ -140,15 +188,21 @@ def _chance(study: Study) -> float:
     return float(np.bincount(targets).max() / len(targets))
 
 
-def _first_dense_rows(study: Study, workspace: Workspace, plan: Plan, facts: StepResults) -> list[Row]:
-    """The dense runs that fix the margin, as far as they are there."""
-    first = set(study.first_seeds())
-    arms = [arm for arm in present(plan, workspace.store) if arm.method == DENSE and arm.seed in first]
-    return rows(arms, facts)
+def _first_dense_runs(
+    study: Study, dense_arms: list[Arm], workspace: Workspace, results: StepResults
+) -> DenseRuns | None:
+    """The dense runs of the study's first seeds, which fix the margin; None if none is there."""
+    keys = [arm.train for arm in dense_arms if arm.seed in set(study.first_seeds())]
+    absent = workspace.store.missing(keys)
+    finished = {key: results.training(key) for key in keys if key not in absent}
+    if not finished:
+        return None
+    accuracies = {key: result["accuracy"] for key, result in finished.items()}
+    return DenseRuns(accuracies, frozenset(keys), next(iter(finished.values()))["n_test"])
 
 
-def _judged(study: Study, found: list[Row], settings: Settings) -> StudyVerdict | None:
-    """None where there is nothing to judge: then the statistics need not be loaded, which takes half a second."""
+def _judge(study: Study, found: list[Row], settings: Settings) -> StudyVerdict | None:
+    """None where there is nothing to judge: then the statistics are not imported, which takes half a second."""
     if not any(row["check"] != CLEAN for row in found):
         return None
     from prunecheck.statistics import judge, read_rows
@@ -157,7 +211,7 @@ def _judged(study: Study, found: list[Row], settings: Settings) -> StudyVerdict 
 
 
 def _more_seeds(study: Study, verdict: StudyVerdict, seeds: Seeds, settings: Settings) -> Seeds:
-    """The seeds to add at the next look, only where the verdict is open."""
+    """The seeds of the next interim analysis, for the methods and checks whose verdict is open."""
     if study.seeds != "auto":
         return {}
     from prunecheck.statistics import open_checks
@@ -165,41 +219,7 @@ def _more_seeds(study: Study, verdict: StudyVerdict, seeds: Seeds, settings: Set
     more = {}
     for pair in sorted(open_checks(verdict)):
         have = seeds.get(pair, study.first_seeds())
-        look = next_look(len(have), settings)
-        if look is not None and look > len(have):
-            more[pair] = tuple(range(look))
+        seeds_then = next_look(len(have), settings)
+        if seeds_then is not None and seeds_then > len(have):
+            more[pair] = tuple(range(seeds_then))
     return more
-
-
-@dataclass
-class Settled:
-    """``said``: the answers given so far, by method, check and sparsity."""
-
-    said: dict[tuple[str, str, float], str] = field(default_factory=dict)
-
-    def news(self, verdict: StudyVerdict) -> list[str]:
-        """The lines for what *verdict* (of a whole look) settles or changes."""
-        lines, is_last = [], not any(check.open for check in verdict.checks)
-        for check in verdict.checks:
-            for cell in check.cells if check.control != "identity" else ():
-                place = (check.method, check.check, cell.sparsity)
-                before, answer = self.said.get(place), _answer(check, cell, is_last)
-                if answer is None or answer == before:
-                    continue
-                self.said[place] = answer
-                lines.append(f"{'changed' if before else 'settled'}: {_sentence(check, cell)}")
-        return lines
-
-
-def _answer(check: CheckVerdict, cell: Cell, is_last: bool) -> str | None:
-    """None where nothing is settled yet: its seeds are still to come, or those of a control that could show that the
-    check can tell after all."""
-    provisional = ("INCONCLUSIVE",) if is_last else ("INCONCLUSIVE", "UNINFORMATIVE")
-    return None if check.open or cell.verdict in provisional else cell.verdict
-
-
-def _sentence(check: CheckVerdict, cell: Cell) -> str:
-    where = f"{check.method} x {check.check} at {percent(cell.sparsity)}"
-    judged = isfinite(cell.low) and isfinite(cell.high)
-    interval = f" [{cell.low:+.2f}, {cell.high:+.2f}]" if judged else ""
-    return f"{where}: {cell.verdict.lower()}, {cell.mean_drop:+.2f}{interval} points, {cell.n} seeds"

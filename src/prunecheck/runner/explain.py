@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from prunecheck.runner.engine import needed
 from prunecheck.runner.estimate import spoken
-from prunecheck.runner.records import LastPlan, PlannedStep, read_failed, read_plan
+from prunecheck.runner.records import FEW, LastPlan, PlannedStep, differences, read_failed, read_plan
 from prunecheck.runner.status import running_step
 from prunecheck.runner.workspace import Workspace
 from prunecheck.study.step import Step, numerics
 from prunecheck.text import printable
-
-FEW = 4
-"""how many differences are named"""
-SHORT = 24
-"""characters of a value that is shown; of a longer one only that it changed"""
 
 
 def why(step: Step, steps: Mapping[str, Step], workspace: Workspace) -> str:
@@ -34,17 +28,6 @@ def why(step: Step, steps: Mapping[str, Step], workspace: Workspace) -> str:
         reason = failed.removeprefix(f"{step.title}: ")
         return printable(f"{who} will run: it failed when it was last tried ({reason}).", 600)
     return printable(f"{who} will run: {_history(step, steps, workspace)}.{_inputs(step, steps, workspace)}", 1000)
-
-
-def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
-    """``training.epochs was 3 and is 5`` for every leaf in which two JSON values differ."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for name in dict.fromkeys([*new, *old]):
-            yield from differences(old.get(name), new.get(name), f"{path}.{name}" if path else name)
-    elif old != new:
-        shown = [repr(value) if value is not None else "not set" for value in (old, new)]
-        longest = max(map(len, shown))
-        yield f"{path} was {shown[0]} and is {shown[1]}" if longest <= SHORT else f"{path} has changed"
 
 
 def _history(step: Step, steps: Mapping[str, Step], workspace: Workspace) -> str:

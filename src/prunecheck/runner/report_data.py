@@ -1,12 +1,13 @@
-"""From the store to what the verdict and the report read. Torch-free: plain facts only."""
+"""Reads from the store what the statistics and the report need: rows, curves, layer tables, overlaps, cost, provenance.
+
+Does not import torch. Nothing here depends on when or how fast a study ran, so that equal results give equal pages.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable
-from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -17,6 +18,7 @@ from prunecheck.pruning.counts import Counts
 from prunecheck.pruning.layers import Layer, family_of
 from prunecheck.reporting import REFERENCES, Curve, LayerTable, MaskOverlap
 from prunecheck.resources import PublishedNumber, published_numbers
+from prunecheck.runner.step_results import StepResults
 from prunecheck.statistics.rows import CLEAN
 from prunecheck.store import Store
 from prunecheck.study.plan import Arm, Plan
@@ -27,41 +29,21 @@ Row = dict[str, Any]
 NEARLY_A_NO_OP = 0.9
 
 
-class StepResults:
-    """The ``result.json`` of steps, read once. What takes memory is not kept: of the epochs only the test accuracies
-    (``accuracies``), of the layers nothing; ``whole`` reads all there is, every time."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.of = lru_cache(maxsize=None)(self._read)
-
-    def whole(self, key: str) -> dict[str, Any]:
-        facts: dict[str, Any] = json.loads(self.store.read(key, "result.json"))
-        return facts
-
-    def _read(self, key: str) -> dict[str, Any]:
-        facts = self.whole(key)
-        facts.pop("layers", None)
-        if "history" in facts:
-            facts["accuracies"] = tuple(epoch["test_accuracy"] for epoch in facts.pop("history"))
-        return facts
-
-
 def present(plan: Plan, store: Store) -> list[Arm]:
-    """The arms that can be reported: all of them is in the store, and so is a clean arm to compare them with."""
+    """The arms that can be reported: their artefacts are in the store, and so is a clean arm to compare them with."""
     missing = store.missing(plan.targets)
     there = [arm for arm in plan.arms if missing.isdisjoint((arm.train, arm.mask, arm.compare))]
     clean = {(arm.method, arm.sparsity) for arm in there if arm.check == CLEAN}
     return [arm for arm in there if (arm.method, arm.sparsity) in clean]
 
 
-def rows(arms: Iterable[Arm], facts: StepResults) -> list[Row]:
-    """One row a trained arm, as in ``results.csv``; accuracies are fractions."""
-    return [_row(arm, facts) for arm in arms]
+def rows(arms: Iterable[Arm], results: StepResults) -> list[Row]:
+    """One row per trained arm, as in ``results.csv``; accuracies are fractions."""
+    return [_row(arm, results) for arm in arms]
 
 
-def _row(arm: Arm, facts: StepResults) -> Row:
-    trained = facts.of(arm.train)
+def _row(arm: Arm, results: StepResults) -> Row:
+    trained = results.training(arm.train)
     row: Row = {
         "method": arm.method,
         "check": arm.check,
@@ -75,7 +57,7 @@ def _row(arm: Arm, facts: StepResults) -> Row:
         "diverged": trained["diverged"],
     }
     if arm.mask:
-        mask = facts.of(arm.mask)
+        mask = results.mask(arm.mask)
         effective = mask["effective_kept"]
         row |= {
             "kept": mask["kept"],
@@ -86,32 +68,32 @@ def _row(arm: Arm, facts: StepResults) -> Row:
             "tied": mask.get("tied"),
         }
     if arm.compare:
-        row["overlap"] = facts.of(arm.compare)["iou"]
-    final = facts.store.entries(arm.train)["final.safetensors"]
+        row["overlap"] = results.overlap(arm.compare)["iou"]
+    final = results.weights_entry(arm.train)
     return row | {"weights_sha256": final.sha256[:16], "key": arm.train[:16]}
 
 
-def curves(arms: Iterable[Arm], facts: StepResults) -> tuple[Curve, ...]:
+def curves(arms: Iterable[Arm], results: StepResults) -> tuple[Curve, ...]:
     return tuple(
         Curve(
             arm.method,
             arm.check,
             arm.sparsity if arm.sparsity is not None else 0.0,
             arm.seed,
-            facts.of(arm.train)["accuracies"],
+            results.training(arm.train)["accuracies"],
         )
         for arm in arms
     )
 
 
-def layer_tables(study: Study, arms: Iterable[Arm], facts: StepResults) -> tuple[LayerTable, ...]:
-    """How many weights every method keeps in every layer (first seed, clean arm), beside the reference allocations."""
+def layer_tables(study: Study, arms: Iterable[Arm], results: StepResults) -> tuple[LayerTable, ...]:
+    """How many weights each method keeps in each layer (first seed, clean arm), and the reference allocations."""
     tables: dict[tuple[str, float], LayerTable] = {}
     layers: tuple[Layer, ...] = ()
     for arm in arms:
         if arm.check != CLEAN or arm.mask is None or arm.sparsity is None or (arm.method, arm.sparsity) in tables:
             continue
-        described = facts.whole(arm.mask)["layers"]
+        described = results.whole("mask", arm.mask)["layers"]
         layers = tuple(Layer(name, kind, tuple(shape)) for name, kind, shape, _ in described)
         tables[arm.method, arm.sparsity] = _table(arm.method, arm.sparsity, layers, [row[3] for row in described])
     family = family_of(study.model)
@@ -132,18 +114,18 @@ def _table(method: str, sparsity: float, layers: tuple[Layer, ...], kept: list[i
     return LayerTable(method, CLEAN, sparsity, names, sizes, tuple(kept))
 
 
-def overlaps(arms: Iterable[Arm], facts: StepResults) -> tuple[MaskOverlap, ...]:
-    """The mask tier, one entry a method x check x sparsity, averaged over the seeds."""
+def overlaps(arms: Iterable[Arm], results: StepResults) -> tuple[MaskOverlap, ...]:
+    """The mask tier: one entry per method, check and sparsity, averaged over the seeds."""
     cells: dict[tuple[str, str, float], list[dict[str, Any]]] = {}
     for arm in arms:
         if arm.compare and arm.sparsity is not None:
-            cells.setdefault((arm.method, arm.check, arm.sparsity), []).append(facts.of(arm.compare))
+            cells.setdefault((arm.method, arm.check, arm.sparsity), []).append(results.overlap(arm.compare))
     return tuple(_overlap(*cell, found) for cell, found in cells.items())
 
 
 def _overlap(method: str, check: str, sparsity: float, found: list[dict[str, Any]]) -> MaskOverlap:
     def mean(name: str) -> float | None:
-        values = [facts[name] for facts in found if facts[name] is not None]
+        values = [overlap[name] for overlap in found if overlap[name] is not None]
         return sum(values) / len(values) if values else None
 
     iou, chance = mean("iou") or 0.0, mean("chance_iou") or 0.0
@@ -156,8 +138,10 @@ def _overlap(method: str, check: str, sparsity: float, found: list[dict[str, Any
 
 
 def cost_of(plan: Plan, largest: Plan) -> dict[str, object]:
-    """How many trainings the study needed, shared, and was spared since it asked for more seeds only where a verdict
-    was open. *largest*: the plan with all the seeds there can be."""
+    """How many trainings the study needed, how many it shared, and how many adaptive seeds saved.
+
+    *largest*: the plan with all seeds an adaptive study can use.
+    """
     kinds = Counter(step.kind for step in plan.steps.values())
     return {
         "arms": len(plan.arms),
@@ -171,10 +155,9 @@ def cost_of(plan: Plan, largest: Plan) -> dict[str, object]:
     }
 
 
-def backends_of(arms: Iterable[Arm], facts: StepResults) -> dict[str, str]:
-    """How the tickets were trained, in one line; nothing where all were trained densely because nothing else was
-    asked for."""
-    trained = {arm.train: facts.of(arm.train) for arm in arms if arm.mask}
+def backends_of(arms: Iterable[Arm], results: StepResults) -> dict[str, str]:
+    """How the tickets were trained, in one line; empty if no other backend than the dense one was requested."""
+    trained = {arm.train: results.training(arm.train) for arm in arms if arm.mask}
     found = [one for one in trained.values() if "backend" in one]
     if not found:
         return {}
@@ -186,7 +169,7 @@ def backends_of(arms: Iterable[Arm], facts: StepResults) -> dict[str, str]:
 
 
 def provenance_of(study: Study, plan: Plan) -> dict[str, str]:
-    """Versions and hashes: what must be equal for the results to be equal to the bit."""
+    """Versions and hashes: what must be equal for the results to be equal bit for bit."""
     machine = numerics()
     every = hashlib.sha256(canonical(sorted(plan.steps)).encode()).hexdigest()
     fingerprint = next((str(s.params["data"]["fingerprint"]) for s in plan.steps.values() if "data" in s.params), "")
@@ -215,5 +198,5 @@ def published_for(study: Study) -> tuple[PublishedNumber, ...]:
 
 
 def _is_altered(choice: MethodChoice | CheckChoice) -> bool:
-    """Whether it would run differently under the plain name; a label of its own keeps it apart."""
+    """Whether it differs from the published method or check of that name. A label of its own keeps it apart."""
     return not choice.label and choice != type(choice)(name=choice.name)

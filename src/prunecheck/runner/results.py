@@ -36,6 +36,8 @@ class Results:
     failures: list[Failure] = field(default_factory=list)
     memory: int = 0
     """bytes: the most that any process of the run has held; 0 where none was run or the system does not tell"""
+    notes: list[str] = field(default_factory=list)
+    """what to know about the folder the results are in: replaced results, a margin that was fixed anew"""
 
     @property
     def verdict(self) -> StudyVerdict:

@@ -1,4 +1,4 @@
-"""How far a study is, from the store alone: nothing is trained, written or waited for. Torch-free."""
+"""How far a study is, from the store and the results folder: nothing is trained or written. Does not import torch."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from prunecheck.runner.adaptive import Gap, StudyLook, gap_of, walk
+from prunecheck.runner.adaptive import InterimAnalysis, ReadOnly, Unfinished, interim_analyses, unfinished_steps
 from prunecheck.runner.estimate import Estimate, spoken
-from prunecheck.runner.report_data import StepResults
+from prunecheck.runner.records import foreign_results
+from prunecheck.runner.step_results import StepResults
 from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import CheckVerdict, StudyVerdict
 from prunecheck.statistics.roles import role
@@ -23,14 +24,14 @@ from prunecheck.study.study import Study
 from prunecheck.text import printable
 
 State = Literal["not begun", "unfinished", "running", "finished", "failed"]
-"""``failed``: all is done but what failed, and what needs it"""
+"""``failed``: everything is done but the steps that failed and those that need them"""
 TRIES = 3
-"""how often to look again where an artefact turns out to be damaged, and is set aside"""
+"""how often to read again when an artefact turns out to be damaged and is set aside"""
 
 
 @dataclass(frozen=True)
 class KindStatus:
-    """Steps of one kind: ``done + running + failed + waiting == all``. ``waiting``: nobody is at work on them."""
+    """Steps of one kind: ``done + running + failed + waiting == all``. ``waiting``: no process works on them."""
 
     kind: str
     all: int
@@ -42,7 +43,7 @@ class KindStatus:
 
 @dataclass(frozen=True)
 class RunningStep:
-    """A step somebody is at work on. ``seconds``: since when; ``process``, ``host``: None where that is not known."""
+    """A step that a process works on, for ``seconds``; ``process`` and ``host`` are None where they are not known."""
 
     key: str
     kind: str
@@ -54,8 +55,11 @@ class RunningStep:
 
 @dataclass(frozen=True)
 class CheckStatus:
-    """A method under a check as it stood at the latest whole look. ``verdict``: None while it is open; ``seeds``: pairs
-    that are there at every sparsity; ``next_look``: seeds at which it is judged next, None where it is settled."""
+    """A method under a check at the latest complete interim analysis.
+
+    ``verdict``: None while it is open; ``seeds``: pairs that are there at every sparsity; ``next_look``: seeds at the
+    next interim analysis, None if the verdict is final.
+    """
 
     method: str
     check: str
@@ -66,7 +70,7 @@ class CheckStatus:
 
 @dataclass(frozen=True, repr=False)
 class Status:
-    """``seconds_left``: about, for the current look, on as many workers as are at work (or could be). ``measured``:
+    """``seconds_left``: about, for the current interim analysis, on the running (or possible) workers. ``measured``:
     whether that rests on earlier timings. ``page``: None where no report was written yet."""
 
     study: str
@@ -81,6 +85,8 @@ class Status:
     store: Path
     folder: Path
     page: Path | None
+    note: str = ""
+    """why the results in ``folder`` are not this study's, where they are another's; ``page`` is None then"""
 
     @property
     def done(self) -> int:
@@ -89,12 +95,12 @@ class Status:
 
     @property
     def steps(self) -> int:
-        """Steps of the current look, finished or not."""
+        """Steps of the current interim analysis, finished or not."""
         return sum(kind.all for kind in self.kinds)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing will come of waiting."""
+        """Whether waiting changes nothing any more."""
         return self.state in ("finished", "failed")
 
     @property
@@ -125,44 +131,45 @@ class Status:
     __repr__ = __str__
 
 
-def study_status(study: Study, workspace: Workspace, workers: int, facts: StepResults | None = None) -> Status:
-    """How far *study* is. ``workers``: how many could be at work, for the time left; ``facts``: kept by somebody who
-    asks again and again."""
-    facts = facts or StepResults(workspace.store)
+def study_status(study: Study, workspace: Workspace, workers: int, results: StepResults | None = None) -> Status:
+    """How far *study* is. ``workers``: how many could be at work, for the time left; ``results``: kept by a
+    caller that asks repeatedly."""
+    results = results or StepResults(workspace.store)
     for _ in range(TRIES - 1):
         try:
-            return _status(study, workspace, workers, facts)
+            return _status(study, workspace, workers, results)
         except Damaged:
             continue
-    return _status(study, workspace, workers, facts)
+    return _status(study, workspace, workers, results)
 
 
-def _status(study: Study, workspace: Workspace, workers: int, facts: StepResults) -> Status:
+def _status(study: Study, workspace: Workspace, workers: int, results: StepResults) -> Status:
     verdict = None
-    for look in walk(study, workspace, facts, write_margin=False):
-        if look.whole:
-            verdict = look.verdict
-    gap = gap_of(look.plan, workspace)
-    if gap.is_final:
-        verdict = look.verdict
+    for analysis in interim_analyses(study, workspace, results, ReadOnly(), write_margin=False):
+        if analysis.complete:
+            verdict = analysis.verdict
+    unfinished = unfinished_steps(analysis.plan, workspace)
+    if unfinished.is_final:
+        verdict = analysis.verdict
     held = workspace.store.holders()
-    running = {key: running_step(step, held[key]) for key, step in gap.missing.items() if key in held}
-    page = workspace.folder / "index.html"
+    running = {key: running_step(step, held[key]) for key, step in unfinished.missing.items() if key in held}
+    page, note = workspace.folder / "index.html", foreign_results(workspace.folder, study)
     estimate = Estimate(workspace.store)
-    todo = [step for key, step in gap.missing.items() if key not in gap.blocked]
+    todo = [step for key, step in unfinished.missing.items() if key not in unfinished.blocked]
     return Status(
         study=study.name,
-        state=_state(look.plan, gap, running),
-        kinds=_kinds(look.plan, gap, running),
+        state=_state(analysis.plan, unfinished, running),
+        kinds=_kinds(analysis.plan, unfinished, running),
         running=tuple(running.values()),
-        failed=tuple(gap.failed.values()),
+        failed=tuple(unfinished.failed.values()),
         seconds_left=_seconds_left(todo, running, estimate, workers),
         measured=estimate.is_measured(todo),
-        checks=_checks(look, verdict),
+        checks=_checks(analysis, verdict),
         is_adaptive=study.seeds == "auto",
         store=workspace.store.root,
-        folder=workspace.folder,
-        page=page if page.is_file() else None,
+        folder=workspace.given,
+        page=workspace.shown(page) if page.is_file() and not note else None,
+        note=note,
     )
 
 
@@ -172,22 +179,22 @@ def running_step(step: Step, holder: Holder) -> RunningStep:
     return RunningStep(step.key, step.kind, step.title, since, holder.process, holder.host)
 
 
-def _state(plan: Plan, gap: Gap, running: Mapping[str, RunningStep]) -> State:
-    if not gap.missing:
+def _state(plan: Plan, unfinished: Unfinished, running: Mapping[str, RunningStep]) -> State:
+    if not unfinished.missing:
         return "finished"
     if running:
         return "running"
-    if gap.is_final:
+    if unfinished.is_final:
         return "failed"
-    return "not begun" if len(gap.missing) == len(plan.steps) else "unfinished"
+    return "not begun" if len(unfinished.missing) == len(plan.steps) else "unfinished"
 
 
-def _kinds(plan: Plan, gap: Gap, running: Mapping[str, RunningStep]) -> tuple[KindStatus, ...]:
+def _kinds(plan: Plan, unfinished: Unfinished, running: Mapping[str, RunningStep]) -> tuple[KindStatus, ...]:
     """In the order of the plan. A step whose artefact is not there counts as done where nobody needs it any more."""
     every = Counter(str(step.kind) for step in plan.steps.values())
-    missing = Counter(str(step.kind) for step in gap.missing.values())
+    missing = Counter(str(step.kind) for step in unfinished.missing.values())
     at_work = Counter(step.kind for step in running.values())
-    failed = Counter(str(gap.missing[key].kind) for key in gap.failed if key not in running)
+    failed = Counter(str(unfinished.missing[key].kind) for key in unfinished.failed if key not in running)
     return tuple(
         KindStatus(
             kind,
@@ -210,14 +217,14 @@ def _seconds_left(todo: Iterable[Step], running: Mapping[str, RunningStep], esti
     return left / max(1, len(running) or workers)
 
 
-def _checks(look: StudyLook, verdict: StudyVerdict | None) -> tuple[CheckStatus, ...]:
+def _checks(analysis: InterimAnalysis, verdict: StudyVerdict | None) -> tuple[CheckStatus, ...]:
     """One entry a method and check; a pair is as far as the sparsity that is furthest behind."""
-    wanted = _seeds((arm.method, arm.check, arm.sparsity, arm.seed) for arm in look.plan.arms)
-    there = _seeds((row["method"], row["check"], row["sparsity"], row["seed"]) for row in look.rows)
+    wanted = _seeds((arm.method, arm.check, arm.sparsity, arm.seed) for arm in analysis.plan.arms)
+    there = _seeds((row["method"], row["check"], row["sparsity"], row["seed"]) for row in analysis.rows)
     judged = {(check.method, check.check): check for check in verdict.checks} if verdict else {}
     pairs: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for (method, check, sparsity), seeds in wanted.items():
-        if check != CLEAN and role(method, check, look.settings) != "identity":
+        if check != CLEAN and role(method, check, analysis.settings) != "identity":
             both = there.get((method, check, sparsity), set()) & there.get((method, CLEAN, sparsity), set())
             pairs.setdefault((method, check), []).append((len(both), len(seeds)))
     return tuple(_check(pair, *min(cells), judged.get(pair)) for pair, cells in pairs.items())
@@ -248,7 +255,7 @@ def text(status: Status, command: str = "") -> str:
     facts += _named("failed", list(status.failed))
     if status.kinds and not status.is_over:
         facts.append(("time left", time_left(status)))
-    facts += [("results", str(status.page or "none written yet")), ("store", str(status.store))]
+    facts += [("results", _results_line(status)), ("store", str(status.store))]
     if command:
         facts.append(("next", command))
     return "\n".join([*_columns(facts), *_table(status.checks)])
@@ -265,6 +272,12 @@ def time_left(status: Status) -> str:
     """``about 3 min 12 s, from earlier timings``."""
     sure = "from earlier timings" if status.measured else "a rough guess: nothing like it was timed here"
     return f"about {spoken(status.seconds_left)}, {sure}"
+
+
+def _results_line(status: Status) -> str:
+    return str(
+        status.page or (f"none of this study in {status.folder}: {status.note}" if status.note else "none written yet")
+    )
 
 
 def _kind(kind: KindStatus) -> str:

@@ -1,6 +1,6 @@
-"""Run a study: train what is missing, look at the verdict, add seeds where it is open, write the results.
+"""Runs a study: trains what is missing, judges, adds seeds where a verdict is open, writes the results.
 
-``report`` walks the same looks without training anything.
+``report_study`` goes through the same interim analyses without training anything.
 """
 
 from __future__ import annotations
@@ -14,22 +14,26 @@ from prunecheck.errors import PrunecheckError, StepError, StudyError
 from prunecheck.pruning.plugins import Plugin
 from prunecheck.reporting import MaskOverlap, ReportData, write
 from prunecheck.runner.adaptive import (
-    AtWork,
-    Settle,
-    Settled,
-    StudyLook,
-    gap_of,
-    settings_of,
-    train_nothing,
-    walk,
+    Decisions,
+    Executor,
+    InterimAnalysis,
+    ReadOnly,
+    interim_analyses,
+    unfinished_steps,
 )
 from prunecheck.runner.engine import Failure, Outcome, Watcher, execute, needed, unwatched
 from prunecheck.runner.estimate import Estimate
 from prunecheck.runner.preflight import enough_space
 from prunecheck.runner.progress import Progress
-from prunecheck.runner.records import verified, write_failed, write_plan
+from prunecheck.runner.records import (
+    check_folder,
+    mark_reported,
+    read_verification,
+    take_folder,
+    write_failed,
+    write_plan,
+)
 from prunecheck.runner.report_data import (
-    StepResults,
     backends_of,
     cost_of,
     curves,
@@ -40,6 +44,7 @@ from prunecheck.runner.report_data import (
     published_for,
 )
 from prunecheck.runner.results import Results
+from prunecheck.runner.step_results import StepResults
 from prunecheck.runner.worker import WorkerConfig
 from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import StudyVerdict
@@ -51,139 +56,44 @@ from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
 from prunecheck.study.toml import to_toml
 
-__all__ = ["largest_seeds", "mask_tier", "report_study", "run_study", "settings_of"]
-
-ROUNDS = 3
-"""how often steps are tried whose inputs turn out to be damaged, and are made again"""
+ATTEMPTS = 3
+"""how often steps are run whose inputs turn out to be damaged and are computed again"""
+GROUPS = ("prunecheck.methods", "prunecheck.allocations", "prunecheck.checks")
+"""entry points of installed plug-ins"""
 
 
 def run_study(
-    study: Study, workspace: Workspace, workers: int, progress: Progress, command: str = "", watch: Watcher = unwatched
+    study: Study,
+    workspace: Workspace,
+    workers: int,
+    progress: Progress,
+    command: str = "",
+    watch: Watcher = unwatched,
 ) -> Results:
-    """Train what is missing and judge. ``watch`` is told of every step that was finished. Raises StepError where
-    steps failed, once everything else is done and the results of what is there are written."""
+    """Train what is missing and judge. ``watch`` is called after every finished step. Raises StepError if steps
+    failed, once everything else is done and the results of what is there are written."""
     from prunecheck.runner.preflight import preflight
 
     model_bytes = preflight(study)
     plan = make_plan(study)
     enough_space(needed(plan.steps, plan.targets, workspace.store).values(), model_bytes, workspace.store)
-    write_failed(workspace.folder, ())  # what failed last time is tried again
+    if note := take_folder(workspace.folder, study):
+        progress.note(note)
+    write_failed(workspace.folder, ())  # what failed in the last run is tried again
     write_plan(workspace.folder, plan)
-    results = _look_until_settled(
-        study, workspace, _workshop(study, workspace.store, workers, progress, watch), progress, command
-    )
+    trainer = Trainer(study, workspace.store, workers, progress, watch)
+    results = _analyse_and_report(study, workspace, trainer, progress, command)
     if results.failures:
-        raise StepError(_failed(results.failures, results.page))
+        raise StepError(_failure_message(results.failures, results.page))
     return results
 
 
 def report_study(study: Study, workspace: Workspace, command: str = "") -> Results:
-    """The same results from what the store holds; trains nothing. Raises StudyError where there is nothing yet."""
-    return _look_until_settled(study, workspace, train_nothing, Progress(), command)
-
-
-def _workshop(study: Study, store: Store, workers: int, progress: Progress, watch: Watcher = unwatched) -> AtWork:
-    """What runs the steps that some targets need; where an artefact turns out to be damaged, it is made again."""
-    estimate = Estimate(store)
-    config = WorkerConfig(store.root, located(study).root, study.plugin_files, study.folder)
-    hidden = hidden_from_workers(study)
-    if hidden is not None and workers > 1:
-        workers = 1
-        progress.note(
-            f"{hidden.name!r} is defined in {hidden.origin}, where worker processes cannot see it: all steps run in "
-            "this one. Put it into a file and name that in plugins to use every core."
-        )
-
-    @contextmanager
-    def at_work(plan: Plan) -> Iterator[Settle]:
-        todo = needed(plan.steps, plan.targets, store)
-        with progress.phase(todo.values(), estimate.seconds, workers) as tick:
-
-            def finished(step: Step, seconds: float) -> None:
-                tick(step, seconds)
-                watch(step, seconds)
-
-            def settle(targets: set[str]) -> Outcome:
-                total = Outcome()
-                for _ in range(ROUNDS):
-                    _set_damaged_aside(targets, store)
-                    steps = needed(plan.steps, targets, store)
-                    outcome = execute(steps, config, workers, estimate.seconds, finished)
-                    total = total.then(outcome)
-                    if not any(failure.damaged for failure in outcome.failures):
-                        break
-                return total
-
-            yield settle
-
-    return at_work
-
-
-def _set_damaged_aside(targets: set[str], store: Store) -> None:
-    """What the results would be read from and cannot be is made again."""
-    for key in targets - store.missing(targets):
-        with suppress(Damaged):
-            store.read(key, "result.json")
-
-
-def _look_until_settled(
-    study: Study, workspace: Workspace, at_work: AtWork, progress: Progress, command: str
-) -> Results:
-    facts, settled = StepResults(workspace.store), Settled()
-    ran: list[Step] = []
-    seconds, memory = 0.0, 0
-    for look in walk(study, workspace, facts, at_work):
-        ran += look.outcome.done
-        seconds += look.outcome.seconds
-        memory = max(memory, look.outcome.memory)
-        if at_work is not train_nothing:
-            write_failed(workspace.folder, look.outcome.failures)
-            write_plan(workspace.folder, look.plan)
-        if study.seeds == "auto" and look.verdict is not None and look.whole:
-            news = settled.news(look.verdict)
-            for line in news if look.outcome.done else ():
-                progress.note(line)
-    failures = look.outcome.failures
-    if look.verdict is None:
-        raise _nothing_to_judge(study, workspace, failures)
-    data = _evidence(study, workspace, look, look.verdict, facts, command)
-    return Results(study, data, write(data, workspace.folder), look.plan, ran, seconds, failures, memory)
-
-
-def _nothing_to_judge(study: Study, workspace: Workspace, failures: list[Failure]) -> PrunecheckError:
-    if failures:
-        return StepError(_failed(failures, None))
-    return StudyError(f"study {study.name!r} has no results to judge in {workspace.store.root} yet: run it first.")
-
-
-def _evidence(
-    study: Study, workspace: Workspace, look: StudyLook, verdict: StudyVerdict, facts: StepResults, command: str
-) -> ReportData:
-    plan, arms = look.plan, present(look.plan, workspace.store)
-    return ReportData(
-        name=study.name,
-        rows=look.rows,
-        verdict=verdict,
-        question=study.question,
-        study_toml=to_toml(study),
-        layers=layer_tables(study, arms, facts),
-        curves=curves(arms, facts),
-        overlaps=overlaps(arms, facts),
-        cost=cost_of(plan, make_plan(study, largest_seeds(study)) if study.seeds == "auto" else plan),
-        provenance=provenance_of(study, plan) | backends_of(arms, facts) | verified(workspace.folder, plan.steps),
-        command=command,
-        published=published_for(study),
-        collapse_line=collapse_line(look.settings.chance, verdict.n_test, verdict.dense_accuracy),
-        unfinished=gap_of(plan, workspace).sentence,
-    )
-
-
-def _failed(failures: list[Failure], page: Path | None) -> str:
-    """At most four lines: how many, the first three, where the rest of the results are."""
-    rest = f"the others are finished and in {page}" if page else "nothing is left to judge"
-    lines = [f"{len(failures)} of the steps failed; {rest}."]
-    lines += [f"  {failure.step.title}: {failure.reason}" for failure in failures[:3]]
-    return "\n".join(lines)
+    """The same results from what the store holds; trains nothing. Raises StudyError if there is nothing to judge."""
+    note = check_folder(workspace.folder, study)
+    results = _analyse_and_report(study, workspace, ReadOnly(), Progress(), command)
+    results.notes[:0] = [note] if note else []
+    return results
 
 
 def mask_tier(
@@ -194,20 +104,70 @@ def mask_tier(
 
     preflight(study)
     plan = make_plan(study, train=False)
-    with _workshop(study, store, workers, progress)(plan) as settle:
-        outcome = settle(plan.targets)
+    trainer = Trainer(study, store, workers, progress)
+    with trainer.phase(plan):
+        outcome = trainer.make(plan.targets)
     if outcome.failures:
         raise StepError(outcome.failures[0].reason)
     left_out = [method.label for method in resolved_methods(study) if method.needs_training]
     return overlaps(plan.arms, StepResults(store)), left_out
 
 
-GROUPS = ("prunecheck.methods", "prunecheck.allocations", "prunecheck.checks")
+class Trainer(Executor):
+    """Runs the steps that some targets need, and again those whose artefacts turn out to be damaged."""
+
+    trains = True
+
+    def __init__(
+        self, study: Study, store: Store, workers: int, progress: Progress, watch: Watcher = unwatched
+    ) -> None:
+        self._store, self._progress, self._watch = store, progress, watch
+        self._estimate = Estimate(store)
+        self._config = WorkerConfig(store.root, located(study).root, study.plugin_files, study.folder)
+        self._results = StepResults(store)
+        self._plan = Plan()
+        self._tick: Watcher = unwatched
+        self._workers = workers
+        unimportable = unimportable_plugin(study)
+        if unimportable is not None and workers > 1:
+            self._workers = 1
+            progress.note(
+                f"{unimportable.name!r} is defined in {unimportable.origin}, which worker processes cannot import: all "
+                "steps run in this process. Move it into a file and name that in plugins to use every core."
+            )
+
+    @contextmanager
+    def phase(self, plan: Plan) -> Iterator[None]:
+        todo = needed(plan.steps, plan.targets, self._store)
+        with self._progress.phase(todo.values(), self._estimate.seconds, self._workers) as tick:
+            self._plan, self._tick = plan, tick
+            yield
+
+    def make(self, targets: set[str]) -> Outcome:
+        total = Outcome()
+        for _ in range(ATTEMPTS):
+            self._reject_damaged(targets)
+            steps = needed(self._plan.steps, targets, self._store)
+            outcome = execute(steps, self._config, self._workers, self._estimate.seconds, self._finished)
+            total = total.then(outcome)
+            if not any(failure.damaged for failure in outcome.failures):
+                break
+        return total
+
+    def _reject_damaged(self, targets: set[str]) -> None:
+        """Read the results that the report will need; the store sets aside what is damaged, so that it is missing."""
+        for key in targets - self._store.missing(targets):
+            with suppress(Damaged):
+                self._results.whole(self._plan.steps[key].kind, key)
+
+    def _finished(self, step: Step, seconds: float) -> None:
+        self._tick(step, seconds)
+        self._watch(step, seconds)
 
 
-def hidden_from_workers(study: Study) -> Plugin | None:
+def unimportable_plugin(study: Study) -> Plugin | None:
     """A plug-in of the study that was defined in this process alone (a notebook, a script, a module imported there);
-    None where there is none."""
+    None where there is none. Worker processes have installed plug-ins and those in the study's plug-in files."""
     installed = {point.module.split(".")[0] for group in GROUPS for point in entry_points(group=group)}
     for plugin in _plugins(study):
         from_file = plugin.origin.endswith(".py")
@@ -229,3 +189,71 @@ def _plugins_of(method: ResolvedMethod) -> Iterator[Plugin]:
     yield method.allocation
     if method.counts_of is not None:
         yield from _plugins_of(method.counts_of)
+
+
+def _analyse_and_report(
+    study: Study, workspace: Workspace, executor: Executor, progress: Progress, command: str
+) -> Results:
+    """Go through the interim analyses, then write the results of the last one."""
+    results, decisions = StepResults(workspace.store), Decisions()
+    total, notes = Outcome(), []
+    for analysis in interim_analyses(study, workspace, results, executor):
+        total = total.then(analysis.outcome)
+        if executor.trains:
+            write_failed(workspace.folder, analysis.outcome.failures)
+            write_plan(workspace.folder, analysis.plan)
+        if analysis.note:
+            notes.append(analysis.note)
+            progress.note(analysis.note)
+        if study.seeds == "auto" and analysis.verdict is not None and analysis.complete:
+            news = decisions.news(analysis.verdict)
+            for line in news if analysis.outcome.done else ():
+                progress.note(line)
+    if analysis.verdict is None:
+        raise _nothing_to_judge(study, workspace, total.failures)
+    data = _report_data(study, workspace, analysis, analysis.verdict, results, command)
+    page = workspace.shown(write(data, workspace.folder))
+    mark_reported(workspace.folder, study)
+    return Results(study, data, page, analysis.plan, total.done, total.seconds, total.failures, total.memory, notes)
+
+
+def _nothing_to_judge(study: Study, workspace: Workspace, failures: list[Failure]) -> PrunecheckError:
+    if failures:
+        return StepError(_failure_message(failures, None))
+    return StudyError(f"study {study.name!r} has no results to judge in {workspace.store.root} yet: run it first.")
+
+
+def _report_data(
+    study: Study,
+    workspace: Workspace,
+    analysis: InterimAnalysis,
+    verdict: StudyVerdict,
+    results: StepResults,
+    command: str,
+) -> ReportData:
+    plan, arms = analysis.plan, present(analysis.plan, workspace.store)
+    verified = read_verification(workspace.folder, plan.steps)
+    return ReportData(
+        name=study.name,
+        rows=analysis.rows,
+        verdict=verdict,
+        question=study.question,
+        study_toml=to_toml(study),
+        layers=layer_tables(study, arms, results),
+        curves=curves(arms, results),
+        overlaps=overlaps(arms, results),
+        cost=cost_of(plan, make_plan(study, largest_seeds(study)) if study.seeds == "auto" else plan),
+        provenance=provenance_of(study, plan) | backends_of(arms, results) | verified,
+        command=command,
+        published=published_for(study),
+        collapse_line=collapse_line(analysis.settings.chance, verdict.n_test, verdict.dense_accuracy),
+        unfinished=unfinished_steps(plan, workspace).sentence,
+    )
+
+
+def _failure_message(failures: list[Failure], page: Path | None) -> str:
+    """At most four lines: how many failed, the first three, and where the other results are."""
+    rest = f"the others are finished and in {page}" if page else "nothing is left to judge"
+    lines = [f"{len(failures)} of the steps failed; {rest}."]
+    lines += [f"  {failure.step.title}: {failure.reason}" for failure in failures[:3]]
+    return "\n".join(lines)

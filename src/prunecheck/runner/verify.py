@@ -5,7 +5,6 @@ Equal keys promise equal bytes. This is the test of that promise on the user's o
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 from collections.abc import Mapping
@@ -93,7 +92,7 @@ def rerun(study: Study, workspace: Workspace, share: float, seed: int, workers: 
         todo = {key: step for key, step in chosen.items() if key not in damaged}
         outcome = _compute(study, todo, scratch, workers, Estimate(workspace.store), progress)
         found = _compare(chosen, workspace.store, scratch, damaged, outcome, len(present), seed)
-    write_verification(workspace.folder, json.dumps({**found.to_dict(), "keys": sorted(chosen)}, indent=1))
+    write_verification(workspace.folder, {**found.to_dict(), "keys": sorted(chosen)})
     return found
 
 

@@ -14,7 +14,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -169,6 +169,16 @@ class Store:
         with self.writing():
             self._set_aside(key)
         return True
+
+    def reject(self, key: str, reason: str) -> Damaged:
+        """The error to raise for artefact *key*, whose bytes are as committed and whose content is not what the key
+        promises. It is moved to quarantine/ if the store can be written."""
+        moved = "it cannot be moved to quarantine"
+        with suppress(StoreError), self.writing():
+            if self.has(key):
+                self._set_aside(key)
+            moved = f"it was moved to {durable.shown(self.root / 'quarantine')}"
+        return Damaged(f"artefact {key[:12]}… is refused, {moved}: {reason}.")
 
     def drop(self, key: str) -> None:
         """Remove artefact *key* and its partial state. Nothing there is fine."""

@@ -28,15 +28,16 @@ def load_study(source: str | Path | Mapping[str, Any] | Study, overrides: Iterab
     """
     if isinstance(source, Study):
         fields, where, folder = source.model_dump(exclude_defaults=True), "study", source.folder
+        file = source.file
     elif isinstance(source, Mapping):
-        fields, where, folder = dict(source), "study", Path.cwd()
+        fields, where, folder, file = dict(source), "study", Path.cwd(), ""
     else:
         path = Path(source)
-        fields, where, folder = _read(path), printable(path.name), path.resolve().parent
+        fields, where, folder, file = _read(path), printable(path.name), path.resolve().parent, path.name
         fields.setdefault("name", _name_of(path.stem))
     for override in overrides:
         _override(fields, override)
-    study = _validate(fields, where).model_copy(update={"folder": folder})
+    study = _validate(fields, where).model_copy(update={"folder": folder, "file": file})
     try:
         resolve(study)
     except StudyError as error:
@@ -110,8 +111,9 @@ def _value(text: str) -> Any:
 
 
 def _validate(fields: dict[str, Any], where: str) -> Study:
-    if "folder" in fields:  # known only to programs: where the study file lies
-        raise StudyError(f"{where}: {not_a_field('folder', 'folder', fields_at(()))}")
+    for name in ("folder", "file"):  # set by load_study, not by the user
+        if name in fields:
+            raise StudyError(f"{where}: {not_a_field(name, name, fields_at(()))}")
     try:
         return Study.model_validate(fields)
     except RecursionError:

@@ -109,4 +109,4 @@ def fields_at(location: tuple[int | str, ...]) -> list[str]:
         inner: Any = {"methods": MethodChoice, "checks": CheckChoice}.get(str(part), field.annotation)
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             here = inner
-    return [name for name in here.model_fields if name != "folder"]
+    return [name for name in here.model_fields if name not in ("folder", "file")]

@@ -167,6 +167,8 @@ class Study(Part):
     """``bfloat16``: convolutions and linear layers in bfloat16, weights and optimiser in float32"""
     folder: SkipJsonSchema[Path] = Field(default=Path(), exclude=True)
     """what relative paths of the study file are relative to"""
+    file: SkipJsonSchema[str] = Field(default="", exclude=True)
+    """name of the study file in ``folder``; empty for a study from Python"""
 
     @field_validator("sparsities", "plugins", "controls", "seeds", mode="before")
     @classmethod
