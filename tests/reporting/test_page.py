@@ -18,8 +18,9 @@ from prunecheck.errors import StoreError
 from prunecheck.reporting import ReportData, write
 from prunecheck.reporting.export import results_csv
 from prunecheck.reporting.page import page
-from prunecheck.reporting.text import effect, headline, signed
+from prunecheck.reporting.text import effect, headline
 from prunecheck.statistics import verdict
+from prunecheck.text import signed
 from tests.reporting import sample
 from tests.reporting.dom import Node, parse, shape
 from tests.reporting.payloads import PAYLOADS

@@ -16,6 +16,7 @@ from prunecheck.reporting.export import latex_accuracies, results_parquet
 from prunecheck.reporting.markdown import markdown_tables
 from prunecheck.reporting.paper import PAPERS_OF, PROCEDURE, bibtex, entries, methods_paragraph, papers, write_paper
 from prunecheck.reporting.print_figures import write_figures
+from prunecheck.reporting.summary import mean
 from tests.reporting import sample
 
 MAGIC = {".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}
@@ -51,6 +52,13 @@ def test_figures_name_what_they_show(tmp_path: Path) -> None:
         text = "".join(ElementTree.parse(path).getroot().itertext())
         wanted = ["lr rewinding"] if path.stem != "keep-shares" else ["lr rewinding", "smart ratio", "erk"]
         assert all(word in text for word in wanted), path.name
+
+
+def test_figures_of_arms_whose_accuracies_are_all_equal(tmp_path: Path) -> None:
+    """The mean of [.1, .1, .1] is 0.10000000000000002, outside of its values."""
+    equal = replace(small(), rows=[{**row, "accuracy": 0.1} for row in small().rows])
+    assert mean([0.1] * 3) > 0.1
+    assert len(write_figures(equal, tmp_path, ("svg",))) == 3
 
 
 def test_what_has_no_data_is_not_drawn(tmp_path: Path) -> None:

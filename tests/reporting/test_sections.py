@@ -150,5 +150,5 @@ def test_the_cost_in_a_sentence() -> None:
     )
     assert said == (
         "99 trainings in all. 1 more training would have been needed without sharing between arms. "
-        "41 of 140 trainings were spared: more seeds came only where a verdict was open."
+        "41 of 140 trainings were saved: seeds were only added where a verdict was open."
     )

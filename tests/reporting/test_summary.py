@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from prunecheck.reporting import ReportData
-from prunecheck.reporting.sections import cost_items, duration
+from prunecheck.reporting.sections import cost_items
 from prunecheck.reporting.summary import arms, natural, order, seeds
 from prunecheck.reporting.views import facts, tally
 from tests.reporting import sample
@@ -68,11 +68,6 @@ def test_facts_are_counted_from_the_rows() -> None:
     assert said["trained arms"] == "450"
     assert said["seeds"] == "5"
     assert said["dense accuracy"] == "94.1%"
-
-
-@pytest.mark.parametrize(("seconds", "said"), [(0.25, "0.25 s"), (61, "1 min 1 s"), (48_211, "13 h 23 min")])
-def test_durations_are_said_as_people_do(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
 
 
 def test_cost_in_words() -> None:

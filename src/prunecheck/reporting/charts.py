@@ -2,65 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from prunecheck.reporting.text import clean
+from prunecheck.reporting.figures import Axis, Figure, Panel, Series
+from prunecheck.text import printable_lines
 
 WIDTH, HEIGHT = 340, 220
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 10, 34
+MAX_PANELS = 24
+PALETTE = 8
+"""colours of series, ``.c0`` (ink, the clean arm) to ``.c7``; shapes and dashes repeat out of step with them"""
+MARKERS = (
+    "M{x} {y}m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0",
+    "M{x} {y}m-3.2 -3.2h6.4v6.4h-6.4z",
+    "M{x} {y}m0 -4.4l4.2 7.4h-8.4z",
+    "M{x} {y}m0 -4.8l4.4 4.8l-4.4 4.8l-4.4 -4.8z",
+    "M{x} {y}m0 4.4l4.2 -7.4h-8.4z",
+    "M{x} {y}m-1.4 -4h2.8v2.6h2.6v2.8h-2.6v2.6h-2.8v-2.6h-2.6v-2.8h2.6z",
+)
+"""circle, square, triangle, diamond, triangle down, cross: shape tells series apart where colour cannot"""
 
 
 @dataclass(frozen=True)
-class Point:
-    """A place in data units; ``low`` and ``high`` are the spread to draw, ``tip`` what hovering says."""
+class Drawing:
+    """A figure as SVG. ``legend``: (sample, text). ``panels``: (heading, drawing). ``left_out``: panels not drawn."""
 
-    x: float
-    y: float
-    low: float | None = None
-    high: float | None = None
-    tip: str | None = None
+    legend: tuple[tuple[str, str], ...]
+    panels: tuple[tuple[str, str], ...]
+    left_out: int = 0
 
 
-@dataclass(frozen=True)
-class Line:
-    """One series. ``kind`` picks colour, shape and dash; ``band`` draws the spread as an area, not as whiskers."""
-
-    kind: int
-    points: Sequence[Point]
-    marked: bool = True
-    band: bool = False
-    reference: bool = False
+def draw(figure: Figure | None) -> Drawing | None:
+    """The figure as SVG, at most ``MAX_PANELS`` panels of it; None where there is no figure."""
+    if figure is None:
+        return None
+    legend = tuple((swatch(series), series.name) for series in figure.legend)
+    panels = tuple((panel.title, draw_panel(panel)) for panel in figure.panels[:MAX_PANELS])
+    return Drawing(legend, panels, max(0, len(figure.panels) - MAX_PANELS))
 
 
-@dataclass(frozen=True)
-class Axis:
-    """``place`` maps data to [0, 1]; ``ticks`` are places in data units with their labels."""
-
-    place: Callable[[float], float]
-    ticks: Sequence[tuple[float, str]]
-    title: str
-
-
-def panel(label: str, summary: str, lines: Sequence[Line], x: Axis, y: Axis, level: float | None = None) -> str:
-    """One chart. *label* names it to a screen reader, *summary* says what it shows; *level* is a dashed line."""
-    parts = [tag("desc", words(summary)), *_frame(x, y)]
-    if level is not None:
-        at = _down(y, level)
+def draw_panel(panel: Panel) -> str:
+    """One chart; the first series is drawn last, over the others."""
+    x, y, series = panel.x, panel.y, panel.series[::-1]
+    parts = [tag("desc", words(panel.summary)), *_frame(x, y)]
+    if panel.level is not None:
+        at = _down(y, panel.level)
         parts.append(tag("path", d=f"M{LEFT} {short(at)}H{WIDTH - RIGHT}", class_="dense"))
-    parts += [_spread(line, x, y) for line in lines]
-    parts += [_stroke(line, x, y) for line in lines]
-    parts += [_marks(line, x, y) for line in lines if line.marked]
-    return tag("svg", *parts, class_="panel", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=label)
+    parts += [_spread(line, x, y) for line in series]
+    parts += [_stroke(line, x, y) for line in series]
+    parts += [_marks(line, x, y) for line in series if line.marked]
+    return tag("svg", *parts, class_="panel", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=panel.label)
 
 
-def swatch(kind: int, marked: bool = True, reference: bool = False) -> str:
+def swatch(series: Series) -> str:
     """The sample of a series for a legend."""
-    css = _css(kind, reference)
-    parts = [tag("path", d="M1 7H27", class_=css)]
-    if marked and not reference:
-        parts.append(marker(kind, 14, 7))
+    parts = [tag("path", d="M1 7H27", class_=_css(series))]
+    if series.marked and not series.reference:
+        parts.append(marker(series.kind, 14, 7))
     return tag("svg", *parts, class_="swatch", viewBox="0 0 28 14", aria_hidden="true")
 
 
@@ -77,12 +76,12 @@ def _frame(x: Axis, y: Axis) -> list[str]:
     return parts
 
 
-def _stroke(line: Line, x: Axis, y: Axis) -> str:
+def _stroke(line: Series, x: Axis, y: Axis) -> str:
     spots = [f"{short(_across(x, p.x))} {short(_down(y, p.y))}" for p in line.points]
-    return tag("path", d="M" + "L".join(spots), class_=_css(line.kind, line.reference)) if spots else ""
+    return tag("path", d="M" + "L".join(spots), class_=_css(line)) if spots else ""
 
 
-def _spread(line: Line, x: Axis, y: Axis) -> str:
+def _spread(line: Series, x: Axis, y: Axis) -> str:
     spans = [
         (_across(x, p.x), _down(y, p.low), _down(y, p.high))
         for p in line.points
@@ -98,14 +97,14 @@ def _spread(line: Line, x: Axis, y: Axis) -> str:
     return tag("path", d=whiskers, class_=f"whisker c{line.kind % PALETTE}")
 
 
-def _marks(line: Line, x: Axis, y: Axis) -> str:
+def _marks(line: Series, x: Axis, y: Axis) -> str:
     return "".join(marker(line.kind, _across(x, p.x), _down(y, p.y), data_tip=p.tip) for p in line.points)
 
 
-def _css(kind: int, reference: bool) -> str:
-    if reference:
-        return f"line reference r{kind % 2}"
-    return f"line c{kind % PALETTE} d{kind % 3}"
+def _css(series: Series) -> str:
+    if series.reference:
+        return f"line reference r{series.kind % 2}"
+    return f"line c{series.kind % PALETTE} d{series.kind % 3}"
 
 
 def _across(x: Axis, value: float) -> float:
@@ -131,7 +130,7 @@ def tag(element: str, *children: str, **attributes: object) -> str:
 
 def words(text: str) -> str:
     """Text as SVG content."""
-    return escape(clean(text))
+    return escape(printable_lines(text))
 
 
 def short(value: float) -> str:
@@ -141,24 +140,9 @@ def short(value: float) -> str:
 
 
 def _value(value: object) -> str:
-    return short(value) if isinstance(value, float) else escape(clean(value))
-
-
-MARKERS = (
-    "M{x} {y}m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0",
-    "M{x} {y}m-3.2 -3.2h6.4v6.4h-6.4z",
-    "M{x} {y}m0 -4.4l4.2 7.4h-8.4z",
-    "M{x} {y}m0 -4.8l4.4 4.8l-4.4 4.8l-4.4 -4.8z",
-    "M{x} {y}m0 4.4l4.2 -7.4h-8.4z",
-    "M{x} {y}m-1.4 -4h2.8v2.6h2.6v2.8h-2.6v2.6h-2.8v-2.6h-2.6v-2.8h2.6z",
-)
-"""circle, square, triangle, diamond, triangle down, cross: shape tells series apart where colour cannot"""
+    return short(value) if isinstance(value, float) else escape(printable_lines(value))
 
 
 def marker(kind: int, x: float, y: float, **attributes: object) -> str:
     path = MARKERS[kind % len(MARKERS)].format(x=short(x), y=short(y))
     return tag("path", d=path, class_=f"mark c{kind % PALETTE}", **attributes)
-
-
-PALETTE = 8
-"""colours of series, ``.c0`` (ink, the clean arm) to ``.c7``; shapes and dashes repeat out of step with them"""

@@ -12,9 +12,9 @@ from prunecheck.errors import StudyError
 from prunecheck.reporting import views
 from prunecheck.reporting.data import ReportData, Row
 from prunecheck.reporting.summary import Arm, arms, is_number, natural, order
-from prunecheck.reporting.text import clean, effect, headline, line, name
+from prunecheck.reporting.text import effect, headline
 from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, CheckVerdict, StudyVerdict
-from prunecheck.text import percent
+from prunecheck.text import percent, printable, printable_line, printable_lines
 
 FIRST_COLUMNS = (
     "method",
@@ -74,11 +74,11 @@ def verdict_table(verdict: StudyVerdict) -> list[list[str]]:
     Combinations that were not run are empty. Names are cut and made harmless; numbers are in points.
     """
     methods, checks, found = grid(verdict)
-    table = [["method", *[name(check) for check in checks]]]
+    table = [["method", *[printable(check) for check in checks]]]
     for method in methods:
         cells = [found.get((method, check)) for check in checks]
         table.append(
-            [name(method), *[f"{c.verdict.lower()}  {effect(headline(c))}".rstrip() if c else "" for c in cells]]
+            [printable(method), *[f"{c.verdict.lower()}  {effect(headline(c))}".rstrip() if c else "" for c in cells]]
         )
     return table
 
@@ -110,7 +110,7 @@ def _csv_cell(value: object) -> str:
         return repr(float(value))
     if type(value) is int:
         return str(value)
-    text = " ".join(clean(views.raw_text(value), limit=1000).split("\n"))
+    text = " ".join(printable_lines(views.raw_text(value), limit=1000).split("\n"))
     return "'" + text if not isinstance(value, int) and _formula(text) else text
 
 
@@ -147,7 +147,9 @@ def results_parquet(rows: Sequence[Row]) -> bytes:
 def _column(values: list[Any]) -> Any:
     import pyarrow
 
-    plain = [clean(views.raw_text(value)) if isinstance(value, (str, list, tuple)) else value for value in values]
+    plain = [
+        printable_lines(views.raw_text(value)) if isinstance(value, (str, list, tuple)) else value for value in values
+    ]
     try:
         return pyarrow.array(plain)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
@@ -167,7 +169,7 @@ def latex_verdicts(data: ReportData) -> str:
         rows.append(cells)
     sparsities = ", ".join(percent(s) for s in order(data).sparsities)
     caption = (
-        f"{tex(name(data.name))}: mean drop in accuracy (points) and 90\\% interval at "
+        f"{tex(printable(data.name))}: mean drop in accuracy (points) and 90\\% interval at "
         f"{tex(sparsities)} sparsity; margin {verdict.margin:.3g}. $\\bullet$ depends, $\\circ$ does not depend, "
         "? inconclusive, -- uninformative."
     )
@@ -190,7 +192,7 @@ def latex_accuracies(data: ReportData) -> str:
     dense = data.verdict.dense_accuracy
     trained = "" if dense is None else f" Dense networks reach {100 * dense:.2f}."
     caption = (
-        f"{tex(name(data.name))}: mean test accuracy (\\%) after the last epoch by sparsity, "
+        f"{tex(printable(data.name))}: mean test accuracy (\\%) after the last epoch by sparsity, "
         f"lowest and highest seed in brackets.{trained}"
     )
     return _latex_table(
@@ -202,7 +204,7 @@ def tex(text: object) -> str:
     """*text* as LaTeX prints it: nothing in it is a command."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     special |= {c: "\\" + c for c in "&%$#_{}"}
-    return "".join(special.get(c, c) for c in line(text))
+    return "".join(special.get(c, c) for c in printable_line(text))
 
 
 def _latex_table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str, label: str) -> str:
@@ -224,7 +226,7 @@ def _latex_table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: st
 
 
 def _tex_name(text: str) -> str:
-    return tex(name(text).replace("_", " "))
+    return tex(printable(text).replace("_", " "))
 
 
 def _drop(drop: str) -> str:

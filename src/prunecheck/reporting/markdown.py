@@ -9,21 +9,24 @@ from prunecheck.reporting import sections, views
 from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.summary import arms, order
-from prunecheck.reporting.text import line, name, whole
+from prunecheck.reporting.text import whole
 from prunecheck.statistics.display import SYMBOLS
 from prunecheck.statistics.outcome import StudyVerdict
+from prunecheck.text import printable, printable_line
 
 
 def markdown(data: ReportData) -> str:
     """The page's twin for a pull request: question, answers, verdicts, controls, accuracies, provenance."""
     verdict, known = data.verdict, order(data)
-    parts = [f"# {_md(name(data.name))}", _md(views.question(data, known))]
+    parts = [f"# {_md(printable(data.name))}", _md(views.question(data, known))]
     parts.append(" · ".join(f"{term} {_md(value)}" for term, value in views.facts(data, known)))
     if data.unfinished:
         parts.append(f"> {_md(data.unfinished)}")
     if verdict.banner:
         parts.append(f"> **A control failed.** {_md(verdict.banner)}")
-    answers = [f"- **{_md(name(m.method))}: {m.verdict.lower()}.** {_md(said)}" for m, said in views.answers(verdict)]
+    answers = [
+        f"- **{_md(printable(m.method))}: {m.verdict.lower()}.** {_md(said)}" for m, said in views.answers(verdict)
+    ]
     parts += ["## The answer", "\n".join(answers), _md(views.procedure(verdict))]
     parts += [_md(note) for note in verdict.notes]
     if verdict.checks:
@@ -38,12 +41,12 @@ def markdown(data: ReportData) -> str:
     if held is not None:
         parts += ["## Published · reproduction · yours", _md(sections.PUBLISHED_EXPLANATION), *_shown(held)]
         said = [*sections.published_sources(data), *sections.certainties(data)]
-        parts.append("\n".join(f"- {_md(name(term))}: {_md(meaning)}" for term, meaning in said))
+        parts.append("\n".join(f"- {_md(printable(term))}: {_md(meaning)}" for term, meaning in said))
     parts += ["## Cost and provenance", _md(sections.cost_sentence(data.cost))]
     facts = [*sections.cost_items(data.cost), *sorted(data.provenance.items())]
     if data.command:
         facts.append(("command", data.command))
-    parts.append("\n".join(f"- {_md(name(key))}: {_md(value)}" for key, value in facts) or "None was given.")
+    parts.append("\n".join(f"- {_md(printable(key))}: {_md(value)}" for key, value in facts) or "None was given.")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -82,7 +85,7 @@ def _md_table(rows: Sequence[Sequence[str]]) -> str:
 
 def _md(text: object) -> str:
     """*text* as Markdown prints it: no markup, no link, no mention, no new line."""
-    plain = line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    plain = printable_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     plain = plain.replace("#", "&#35;").replace("://", "&#58;//")
     plain = re.sub(r"([\\`*|~$])", r"\\\1", plain)
     plain = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", plain)

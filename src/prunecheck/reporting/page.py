@@ -10,15 +10,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunecheck.reporting import figures, sections, views
+from prunecheck.reporting import charts, figures, sections, views
 from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import csv_columns, results_csv
 from prunecheck.reporting.markdown import markdown
 from prunecheck.reporting.strips import ruler
 from prunecheck.reporting.summary import arms, order
-from prunecheck.reporting.text import MEANINGS, STYLES, clean, name
+from prunecheck.reporting.text import MEANINGS, STYLES, minus
 from prunecheck.statistics.display import SYMBOLS
 from prunecheck.store.durable import plainly, write_file
+from prunecheck.text import printable, printable_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -88,17 +89,17 @@ def _content(data: ReportData) -> dict[str, object]:
         "command": views.command(data),
         "ruler": ruler(views.axis(verdict)),
         "meanings": MEANINGS,
-        "accuracy": figures.accuracy(lines, known, verdict.dense_accuracy),
+        "accuracy": charts.draw(figures.accuracy(lines, known, verdict)),
         "dense_sentence": sections.dense_sentence(data),
         "accuracy_table": views.accuracy_table(lines),
         "published": sections.published_table(data, known),
         "sources": sections.published_sources(data),
         "explanation": sections.PUBLISHED_EXPLANATION,
         "certainties": sections.certainties(data),
-        "shares": figures.keep_shares(data, known),
+        "shares": charts.draw(figures.keep_shares(data, known)),
         "layer_tables": views.layer_tables(data, known),
         "overlaps": views.overlap_table(data, known),
-        "curves": figures.curves(data, known),
+        "curves": [(where, charts.draw(one)) for where, one in figures.curves(data, known)],
         "health": sections.health_table(lines),
         "health_sentences": sections.health_sentences(lines),
         "cost": sections.cost_items(data.cost),
@@ -119,14 +120,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters |= {"name": name, "svg": _markup, "minus": lambda text: str(text).replace("-", "−")}
+    environment.filters |= {"name": printable, "svg": _markup, "minus": minus}
     environment.filters |= {"symbol": SYMBOLS.__getitem__, "css": STYLES.__getitem__, "label": _label}
     return environment
 
 
 def _finalize(value: object) -> object:
     """Every text that enters the page passes here, just before it is escaped."""
-    return clean(value) if type(value) is str else value
+    return printable_lines(value) if type(value) is str else value
 
 
 def _markup(text: str) -> object:
@@ -139,7 +140,7 @@ def _label(text: str) -> object:
     """A name that may break after its underscores; the breaks are not copied with it."""
     from markupsafe import Markup, escape
 
-    return Markup("_<wbr>").join(escape(part) for part in name(text).split("_"))
+    return Markup("_<wbr>").join(escape(part) for part in printable(text).split("_"))
 
 
 def _asset(file: str) -> str:

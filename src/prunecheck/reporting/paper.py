@@ -19,11 +19,10 @@ from prunecheck.reporting.export import (
 )
 from prunecheck.reporting.markdown import markdown_tables
 from prunecheck.reporting.summary import order
-from prunecheck.reporting.text import count, listing, name
 from prunecheck.reporting.views import matrix_checks, seeds_told
 from prunecheck.statistics.outcome import StudyVerdict
 from prunecheck.store.durable import plainly, write_file
-from prunecheck.text import percent
+from prunecheck.text import counted, listing, percent, printable
 
 PROCEDURE = ("su2020sanity", "goeman2010three", "schuirmann1987comparison", "smyth2004linear", "holm1979simple")
 
@@ -83,7 +82,7 @@ def methods_paragraph(data: ReportData) -> str:
     sparsities = listing([tex(percent(s)) for s in known.sparsities])
     judged = {c.method for c in verdict.checks} | {m.method for m in verdict.methods}
     methods = listing([_cited(m) for m in known.methods if m in judged])
-    checks = listing([tex(name(c).replace("_", " ")) for c in matrix_checks(verdict, known)])
+    checks = listing([tex(printable(c).replace("_", " ")) for c in matrix_checks(verdict, known)])
     looks = f" after {listing([str(look) for look in verdict.looks])} seeds" if verdict.looks else ""
     rule = f" {tex(verdict.margin_rule.strip().rstrip('.'))}." if verdict.margin_rule.strip() else ""
     number = seeds_told(data)
@@ -93,7 +92,7 @@ def methods_paragraph(data: ReportData) -> str:
         f"{sparsities} sparsity and with {number} {'seed' if number == '1' else 'seeds'}. "
         "Clean and corrupted arms of a seed share initialisation, data order and augmentation and are compared in "
         "pairs by their test accuracy after the last epoch on "
-        f"{count(verdict.n_test, 'sample')}. A drop counts if it exceeds a margin of "
+        f"{counted(verdict.n_test, 'sample')}. A drop counts if it exceeds a margin of "
         f"{verdict.margin:.3g} points.{rule} Every comparison is decided by two one-sided "
         f"tests at the margin \\citep{{schuirmann1987comparison,goeman2010three}} at {alpha} each{looks}, with "
         "variances moderated across the comparisons of one sparsity \\citep{smyth2004linear} and Holm's correction "
@@ -135,4 +134,4 @@ def papers(method: str) -> tuple[str, ...]:
 
 def _cited(method: str) -> str:
     cites = ",".join(papers(method))
-    return tex(name(method).replace("_", " ")) + (f"~\\citep{{{cites}}}" if cites else "")
+    return tex(printable(method).replace("_", " ")) + (f"~\\citep{{{cites}}}" if cites else "")

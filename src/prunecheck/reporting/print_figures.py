@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from prunecheck.errors import StudyError
-from prunecheck.reporting.data import REFERENCES, ReportData
+from prunecheck.reporting import figures
+from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.scales import effects_axis, plain_tick
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import headline
 from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS
-from prunecheck.statistics.rows import CLEAN
 from prunecheck.store.durable import plainly, write_file
-from prunecheck.text import percent, printable, unknown
+from prunecheck.text import printable, unknown
 
 try:
     from matplotlib import rc_context
@@ -111,56 +111,42 @@ def _style() -> Iterator[None]:
 
 
 def _accuracy(data: ReportData) -> Any:
-    """A panel a method: mean accuracy against sparsity of every arm, bars reach the extreme seeds."""
-    lines, known = arms(data), order(data)
-    methods = [m for m in known.methods if any(a.method == m for a in lines)]
-    if not lines:
+    """One panel per method: mean accuracy of every arm against sparsity, bars to the extreme seeds."""
+    found = figures.accuracy(arms(data), order(data), data.verdict)
+    if found is None:
         return None
-    figure, axes = _panels(len(methods))
-    apart = min(0.08, 0.6 / (1 + len(known.checks)))
-    for method, ax in zip(methods, axes, strict=True):
-        for i, check in enumerate((CLEAN, *known.checks)):
-            mine = [a for a in lines if a.method == method and a.check == check]
-            places = [known.sparsities.index(a.sparsity) + apart * (i - len(known.checks) / 2) for a in mine]
-            bars = [[100 * (a.mean - a.low) for a in mine], [100 * (a.high - a.mean) for a in mine]]
-            ax.errorbar(places, [100 * a.mean for a in mine], yerr=bars, label=_plain(check), **_look(i))
-        ax.set_title(_plain(method))
-        ax.set_xticks(range(len(known.sparsities)), [percent(s) for s in known.sparsities])
-        ax.set_xlim(-0.5, len(known.sparsities) - 0.5)
-        ax.set_xlabel("sparsity")
-        if data.verdict.dense_accuracy is not None:
-            ax.axhline(100 * data.verdict.dense_accuracy, color="grey", linestyle=":", linewidth=1)
+    figure, axes = _panels(len(found.panels))
+    for panel, ax in zip(found.panels, axes, strict=True):
+        for series in panel.series:
+            means = [100 * point.y for point in series.points]
+            # the mean of equal numbers can lie outside them by a rounding error, and matplotlib refuses bars below 0
+            below = [max(0.0, 100 * (p.y - p.low)) for p in series.points if p.low is not None]
+            above = [max(0.0, 100 * (p.high - p.y)) for p in series.points if p.high is not None]
+            places = [point.x for point in series.points]
+            ax.errorbar(places, means, yerr=[below, above], label=_plain(series.name), **_line_style(series))
+        ax.set_title(_plain(panel.title))
+        ax.set_xticks([value for value, _ in panel.x.ticks], [text for _, text in panel.x.ticks])
+        ax.set_xlim(-0.5, len(order(data).sparsities) - 0.5)
+        ax.set_xlabel(panel.x.title)
+        if panel.level is not None:
+            ax.axhline(100 * panel.level, color="grey", linestyle=":", linewidth=1)
     figure.supylabel("test accuracy (%)", fontsize=8)
     _legend(figure, axes[0])
     return figure
 
 
 def _keep_shares(data: ReportData) -> Any:
-    """A panel a sparsity: kept share of every layer, clean masks beside smart ratio and ERK."""
-    tables = [t for t in data.layers if t.names and (t.check == CLEAN or t.method in REFERENCES)]
-    if not tables:
+    """One panel per sparsity: kept share of every layer, clean masks beside smart ratio and ERK."""
+    found = figures.keep_shares(data, order(data))
+    if found is None:
         return None
-    methods = [m for m in (*order(data).methods, *REFERENCES) if any(t.method == m for t in tables)]
-    sparsities = sorted({t.sparsity for t in tables})
-    figure, axes = _panels(len(sparsities))
-    for sparsity, ax in zip(sparsities, axes, strict=True):
-        for i, method in enumerate(dict.fromkeys(methods)):
-            for table in [t for t in tables if (t.method, t.sparsity) == (method, sparsity)]:
-                look = {
-                    "color": "0.6",
-                    "linewidth": 3,
-                    "linestyle": "-" if method == REFERENCES[0] else ":",
-                    "zorder": 1,
-                }
-                shares = [100 * share if share else float("nan") for share in table.shares()]
-                ax.plot(
-                    range(1, len(shares) + 1),
-                    shares,
-                    label=_plain(method),
-                    **(look if method in REFERENCES else _look(i + 1)),
-                )
-        ax.set_title(f"{percent(sparsity)} sparsity")
-        ax.set_xlabel("layer, input to output")
+    figure, axes = _panels(len(found.panels))
+    for panel, ax in zip(found.panels, axes, strict=True):
+        for series in panel.series:
+            shares = [100 * point.y if point.y else float("nan") for point in series.points]  # log axis: no zeros
+            ax.plot([point.x for point in series.points], shares, label=_plain(series.name), **_line_style(series))
+        ax.set_title(panel.title)
+        ax.set_xlabel(panel.x.title)
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")
         ax.minorticks_off()
@@ -182,7 +168,7 @@ def _effects(data: ReportData) -> Any:
     colours = {"DEPENDS": COLOURS[1], "DOES NOT DEPEND": COLOURS[2]}
     for place, (check, cell) in enumerate(drawn):
         colour = colours.get(check.verdict, "0.4")
-        bars = [[cell.mean_drop - cell.low], [cell.high - cell.mean_drop]]
+        bars = [[max(0.0, cell.mean_drop - cell.low)], [max(0.0, cell.high - cell.mean_drop)]]
         filled = colour if check.verdict == "DEPENDS" else "white"
         ax.errorbar([cell.mean_drop], [place], xerr=bars, fmt="o", color=colour, markerfacecolor=filled, elinewidth=1.2)
     ax.set_yticks(range(len(drawn)), [f"{_plain(c.method)}, {_plain(c.check)}" for c, _ in drawn])
@@ -221,7 +207,10 @@ def _legend(figure: Any, ax: Any) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=min(columns, max(1, len(labels))))
 
 
-def _look(i: int) -> dict[str, object]:
+def _line_style(series: figures.Series) -> dict[str, object]:
+    i = series.kind
+    if series.reference:
+        return {"color": "0.6", "linewidth": 3, "linestyle": "-" if i == 0 else ":", "zorder": 1}
     return {
         "color": COLOURS[i % len(COLOURS)],
         "marker": SHAPES[i % len(SHAPES)],

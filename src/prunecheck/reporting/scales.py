@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prunecheck.reporting.text import signed
+from prunecheck.text import signed
 
 
 @dataclass(frozen=True)

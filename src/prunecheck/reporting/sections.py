@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.summary import Arm, Order, is_number, mean
-from prunecheck.reporting.text import count, listing, name, share, signed, whole
+from prunecheck.reporting.text import share, whole
 from prunecheck.reporting.views import Table, capped
 from prunecheck.resources import CERTAINTIES, PublishedNumber
-from prunecheck.text import percent
+from prunecheck.text import counted, duration, listing, percent, printable, signed
 
 HEALTH_HEADS = ("method", "check", "sparsity", "effective sparsity", "dead layers", "collapsed", "diverged")
 PUBLISHED_HEADS = ("method", "check", "sparsity", "published", "source", "reproduction", "yours", "seeds", "difference")
@@ -29,7 +29,7 @@ def dense_sentence(data: ReportData) -> str:
             found.setdefault(str(row["method"]), []).append(float(row["accuracy"]))
     if len(found) < 2:
         return ""
-    said = [f"{name(m)} {share(mean(of), 2)} ({count(len(of), 'seed')})" for m, of in found.items()]
+    said = [f"{printable(m)} {share(mean(of), 2)} ({counted(len(of), 'seed')})" for m, of in found.items()]
     return f"Dense networks: {listing(said)}."
 
 
@@ -40,14 +40,13 @@ def cost_sentence(cost: Mapping[str, object]) -> str:
     )
     if ran is None:
         return ""
-    parts = [f"{count(ran, 'training')} in all."]
+    parts = [f"{counted(ran, 'training')} in all."]
     if shared:
-        parts.append(f"{count(shared, 'more training')} would have been needed without sharing between arms.")
+        parts.append(f"{counted(shared, 'more training')} would have been needed without sharing between arms.")
     every = _whole(cost, "trainings with every seed everywhere")
     if spared and every:
-        parts.append(
-            f"{whole(spared)} of {count(every, 'training')} were spared: more seeds came only where a verdict was open."
-        )
+        total = counted(every, "training")
+        parts.append(f"{whole(spared)} of {total} were saved: seeds were only added where a verdict was open.")
     return " ".join(parts)
 
 
@@ -71,15 +70,6 @@ def cost_items(cost: Mapping[str, object]) -> list[tuple[str, str]]:
     return items
 
 
-def duration(seconds: float) -> str:
-    """``5025 -> '1 h 24 min'``."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 1:
-        return f"{seconds:.3g} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{whole(hours)} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
 def health_table(arms: Sequence[Arm]) -> Table | None:
     """A row an arm; None where the rows say nothing of all this."""
     if not any(a.collapsed or a.diverged or a.dead_layers or a.effective_sparsity is not None for a in arms):
@@ -101,7 +91,7 @@ def health_table(arms: Sequence[Arm]) -> Table | None:
 
 def health_sentences(arms: Sequence[Arm]) -> list[str]:
     """How many trainings collapsed or diverged, and where; which tickets are sparser than they look."""
-    total = count(sum(a.n for a in arms), "trained ticket")
+    total = counted(sum(a.n for a in arms), "trained ticket")
     told = [a.collapsed for a in arms if a.collapsed is not None]
     parts = [f"{whole(sum(told))} collapsed to chance"] if told else []
     parts.append(f"{whole(sum(a.diverged for a in arms))} diverged")

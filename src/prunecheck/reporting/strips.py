@@ -10,8 +10,9 @@ import math
 from prunecheck.reporting.charts import short, tag, words
 from prunecheck.reporting.scales import Effects, plain_tick
 from prunecheck.reporting.summary import natural
-from prunecheck.reporting.text import STYLES, count, effect, signed
+from prunecheck.reporting.text import STYLES, effect, minus
 from prunecheck.statistics.outcome import Cell
+from prunecheck.text import counted, signed
 
 WIDTH, HEIGHT = 1000, 26
 TIP_SEEDS = 12
@@ -48,13 +49,13 @@ def ruler(axis: Effects) -> str:
     for tick in axis.ticks():
         at = f"{short(100 * axis.place(tick))}%"
         parts.append(tag("line", x1=at, x2=at, y1="0", y2="4", class_="tick"))
-        parts.append(tag("text", words(plain_tick(tick).replace("-", "−")), x=at, y="16", text_anchor="middle"))
+        parts.append(tag("text", words(minus(plain_tick(tick))), x=at, y="16", text_anchor="middle"))
     return tag("svg", *parts, class_="ruler", aria_hidden="true")
 
 
 def tip(cell: Cell) -> str:
     """What hovering says: mean, interval, seeds and their differences."""
-    return f"{effect(cell)} points\n{count(cell.n, 'seed')}: {by_seed(cell, TIP_SEEDS)}".replace("-", "−")
+    return minus(f"{effect(cell)} points\n{counted(cell.n, 'seed')}: {by_seed(cell, TIP_SEEDS)}")
 
 
 def by_seed(cell: Cell, most: int) -> str:

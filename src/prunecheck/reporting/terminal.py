@@ -7,10 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 from prunecheck.reporting.export import verdict_table
-from prunecheck.reporting.text import ASCII_SYMBOLS, STYLES, line, name
+from prunecheck.reporting.text import ASCII_SYMBOLS, STYLES
 from prunecheck.reporting.views import answers, controls_sentence
 from prunecheck.statistics.display import SYMBOLS
 from prunecheck.statistics.outcome import StudyVerdict
+from prunecheck.text import printable, printable_line
 
 COLOURS = {"depends": "blue", "not": "dark_orange3", "open": "default", "mute": "dim"}
 STATUS = {"ok": "PASSES", "failed": "FAILS", "weak": "INCONCLUSIVE", "missing": "UNINFORMATIVE"}
@@ -25,16 +26,16 @@ def print_verdict(verdict: StudyVerdict, console: Console) -> None:
     if not console.is_terminal:
         console.width = max(console.width, WIDTH)
     width = console.width
-    _print(console, Text(f"{name(verdict.study)}: margin {verdict.margin:.3g} points", style="bold"), width)
+    _print(console, Text(f"{printable(verdict.study)}: margin {verdict.margin:.3g} points", style="bold"), width)
     if verdict.banner:
-        _print(console, Text("A control failed. " + line(verdict.banner), style="bold red"), width)
+        _print(console, Text("A control failed. " + printable_line(verdict.banner), style="bold red"), width)
     for method, said in answers(verdict):
         sentence = Text.assemble(
             (
-                f"{_symbol(console, method.verdict)} {name(method.method)}: {method.verdict.lower()}. ",
+                f"{_symbol(console, method.verdict)} {printable(method.method)}: {method.verdict.lower()}. ",
                 _style(method.verdict),
             ),
-            line(said),
+            printable_line(said),
         )
         _print(console, sentence, width)
     if verdict.checks:
@@ -44,9 +45,9 @@ def print_verdict(verdict: StudyVerdict, console: Console) -> None:
     _print(console, Text(controls_sentence(verdict)), width)
     for control in [c for c in verdict.controls if c.status != "ok"]:
         mark = _symbol(console, STATUS[control.status])
-        _print(console, Text(f"{mark} control {control.status}: {line(control.sentence)}"), width)
+        _print(console, Text(f"{mark} control {control.status}: {printable_line(control.sentence)}"), width)
     for note in verdict.notes:
-        _print(console, Text(line(note), style="dim"), width)
+        _print(console, Text(printable_line(note), style="dim"), width)
 
 
 def _table(verdict: StudyVerdict, console: Console, width: int) -> Table:

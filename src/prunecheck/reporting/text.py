@@ -6,7 +6,7 @@ import math
 import re
 
 from prunecheck.statistics.outcome import Cell, CheckVerdict
-from prunecheck.text import percent, printable
+from prunecheck.text import percent, signed
 
 ASCII_SYMBOLS = {
     "DEPENDS": "*",
@@ -34,38 +34,16 @@ MEANINGS = {
 }
 
 
-def clean(text: object, limit: int = 4000) -> str:
-    """*text* with every character that could steer a reader (control, bidi, separators) replaced; lines stay."""
-    plain = str(text)
-    if plain.isprintable() and len(plain) <= limit:
-        return plain
-    lines = re.split(r"\r\n|\r|\n", plain)
-    return "\n".join(printable(line.replace("\t", "    "), limit) for line in lines)
-
-
-def line(text: object, limit: int = 4000) -> str:
-    """Like ``clean``, on one line."""
-    return printable(re.sub(r"\s+", " ", str(text)), limit)
-
-
-def name(text: object) -> str:
-    """A name on one line, at most 80 characters."""
-    return printable(str(text), 80)
-
-
-def signed(value: float, places: int = 2) -> str:
-    """``6.1 -> '+6.10'``; ``n/a`` where there is no number."""
-    if not math.isfinite(value):
-        return "n/a"
-    text = f"{value:+.{places}f}"
-    return text if text.strip("+-0.") else f"{0:.{places}f}"
-
-
 def interval(cell: Cell, places: int = 2) -> str:
     """``[5.20, 7.00]`` in points; ``n/a`` where the seeds give no interval."""
     if not (math.isfinite(cell.low) and math.isfinite(cell.high)):
         return "n/a"
     return f"[{signed(cell.low, places)}, {signed(cell.high, places)}]"
+
+
+def minus(text: object) -> str:
+    """*text* with a typographic minus before numbers; hyphens in names and ranges stay."""
+    return re.sub(r"(?<![\w.\-])-(?=\d)", "\N{MINUS SIGN}", str(text))
 
 
 def effect(cell: Cell | None) -> str:
@@ -74,12 +52,6 @@ def effect(cell: Cell | None) -> str:
         return ""
     bounds = interval(cell)
     return signed(cell.mean_drop) if bounds == "n/a" else f"{signed(cell.mean_drop)} {bounds}"
-
-
-def number(value: float | None, places: int = 2) -> str:
-    if value is None or not math.isfinite(value):
-        return "n/a"
-    return f"{value:.{places}f}"
 
 
 def probability(value: float) -> str:
@@ -103,16 +75,6 @@ def fraction(value: float) -> str:
 def whole(value: int) -> str:
     """``10000 -> '10,000'``."""
     return f"{value:,}"
-
-
-def count(n: int, noun: str) -> str:
-    """``1 seed``, ``3 seeds``."""
-    return f"{whole(n)} {noun}" if n == 1 else f"{whole(n)} {noun}s"
-
-
-def listing(words: list[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def sparsity_name(value: float) -> str:

@@ -7,25 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from prunecheck.reporting.data import REFERENCES, LayerTable, ReportData
+from prunecheck.reporting.figures import clean_layer_tables
 from prunecheck.reporting.scales import Effects, effects_axis
 from prunecheck.reporting.strips import by_seed, strip
 from prunecheck.reporting.summary import Arm, Order, is_number, seeds
-from prunecheck.reporting.text import (
-    bare,
-    count,
-    effect,
-    fraction,
-    headline,
-    listing,
-    number,
-    probability,
-    share,
-    sparsity_name,
-    whole,
-)
+from prunecheck.reporting.text import bare, effect, fraction, headline, probability, share, sparsity_name, whole
 from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, Cell, CheckVerdict, MethodVerdict, StudyVerdict
-from prunecheck.statistics.rows import CLEAN
-from prunecheck.text import percent
+from prunecheck.text import counted, decimal, listing, percent
 
 RAW_ROWS = 500
 TABLE_ROWS = 400
@@ -83,7 +71,7 @@ def question(data: ReportData, known: Order) -> str:
     if data.question.strip():
         return data.question
     tried = on_trial(data.verdict)
-    methods, checks = count(len(tried), "pruning method"), count(len(matrix_checks(data.verdict, known)), "check")
+    methods, checks = counted(len(tried), "pruning method"), counted(len(matrix_checks(data.verdict, known)), "check")
     return f"Which of {methods} lose accuracy when {checks} destroy what they could have used?"
 
 
@@ -145,7 +133,7 @@ def tally(verdict: StudyVerdict) -> str:
         n = sum(m.verdict == answer for m in tried)
         if n:
             parts.append(f"{whole(n)} {verb}")
-    return f"Of {count(len(tried), 'method')}, {listing(parts)}." if parts else ""
+    return f"Of {counted(len(tried), 'method')}, {listing(parts)}." if parts else ""
 
 
 def controls_sentence(verdict: StudyVerdict) -> str:
@@ -153,7 +141,7 @@ def controls_sentence(verdict: StudyVerdict) -> str:
     ok = sum(c.status == "ok" for c in verdict.controls)
     if not verdict.controls:
         return "No controls were run: answers of “does not depend” are unguarded."
-    return f"{whole(ok)} of {count(len(verdict.controls), 'control')} ok."
+    return f"{whole(ok)} of {counted(len(verdict.controls), 'control')} ok."
 
 
 def axis(verdict: StudyVerdict) -> Effects:
@@ -188,10 +176,10 @@ def _cell_view(cell: Cell, scale: Effects, label: str = "") -> CellView:
     numbers = (
         ("p, depends", probability(cell.p_depends)),
         ("p, does not", probability(cell.p_not)),
-        ("sd of differences", number(cell.sd)),
-        ("borrowed sd", f"{number(cell.borrowed_sd)} (d0 {number(cell.d0, 1)})"),
-        ("noise floor", number(cell.floor_sd)),
-        ("break-even margin", number(cell.break_even)),
+        ("sd of differences", decimal(cell.sd)),
+        ("borrowed sd", f"{decimal(cell.borrowed_sd)} (d0 {decimal(cell.d0, 1)})"),
+        ("noise floor", decimal(cell.floor_sd)),
+        ("break-even margin", decimal(cell.break_even)),
         ("clean wins", share(cell.win_share, 0)),
         ("seeds needed", "n/a" if cell.seeds_needed is None else whole(cell.seeds_needed)),
     )
@@ -224,7 +212,7 @@ def accuracy_table(arms: Sequence[Arm]) -> Table:
 
 def layer_tables(data: ReportData, known: Order) -> list[tuple[str, Table]]:
     """Per sparsity: a row a layer, a column an allocation, kept share and kept weights in each cell."""
-    tables = [t for t in data.layers if t.names and (t.check == CLEAN or t.method in REFERENCES)]
+    tables = clean_layer_tables(data)
     methods = [m for m in (*known.methods, *REFERENCES) if any(t.method == m for t in tables)]
     views = []
     for sparsity in sorted({t.sparsity for t in tables}):
@@ -254,14 +242,14 @@ def overlap_table(data: ReportData, known: Order) -> Table | None:
     rows = []
     for o in ordered:
         above = (o.iou - o.chance_iou) / (1 - o.chance_iou) if o.chance_iou < 1 else 0.0
-        correlation = number(o.counts_correlation)
+        correlation = decimal(o.counts_correlation)
         rows.append(
             (
                 o.method,
                 o.check,
                 percent(o.sparsity),
-                number(o.iou, 3),
-                number(o.chance_iou, 3),
+                decimal(o.iou, 3),
+                decimal(o.chance_iou, 3),
                 share(above, 0),
                 correlation,
                 o.note,
