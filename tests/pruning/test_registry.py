@@ -438,3 +438,11 @@ def test_removing_one_kind_leaves_the_others(write: Write) -> None:
     METHODS.remove("mine")
     assert "rearrange_mine" in CHECKS.names()
     assert "erk" in ALLOCATIONS.names()
+
+
+def test_settings_that_a_file_changes_when_loaded_are_put_back_with_a_warning(write: Write) -> None:
+    path = write("import torch\ntorch.set_default_dtype(torch.float64)\n" + dedent(SHORTEST))
+    with pytest.warns(UserWarning, match=r"plug\.py changed default dtype while it was imported; this was put back"):
+        load_file(path)
+    assert torch.zeros(1).dtype is torch.float32
+    assert value_of() == 2

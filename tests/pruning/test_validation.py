@@ -245,3 +245,32 @@ def test_promised_counts_and_values_are_verified() -> None:
     turned = {"a": weights["a"].flip(0, 1), "b": weights["b"]}  # the same multiset, at pruned positions
     with pytest.raises(PluginError, match="promised to keep the kept values of a"):
         validate_corruption(halves, weights, turned, masks)
+
+
+def test_settings_that_a_plugin_changes_are_put_back_after_the_call() -> None:
+    @method
+    def careless(weights: Tree) -> Tree:
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        torch.autocast("cpu").__enter__()
+        torch.backends.mkldnn.enabled = False
+        return weights
+
+    ask(careless, {"weights": tree()}, {})
+    product = torch.ones(2, 2, requires_grad=True) @ torch.ones(2, 2)
+    assert (product.dtype, product.requires_grad, torch.backends.mkldnn.enabled) == (torch.float32, True, True)
+
+
+def test_plugin_records_gradients_whatever_mode_the_caller_is_in() -> None:
+    @method
+    def gradient_of_square(weights: Tree) -> Tree:
+        leaves = {name: w.clone().requires_grad_() for name, w in weights.items()}
+        total = torch.stack([leaf.square().sum() for leaf in leaves.values()]).sum()
+        return dict(zip(leaves, torch.autograd.grad(total, list(leaves.values())), strict=True))
+
+    expected = {name: 2 * w for name, w in tree().items()}
+    for mode in (torch.no_grad(), torch.inference_mode(), torch.autocast("cpu")):
+        given = tree()
+        with mode:
+            found = ask(gradient_of_square, {"weights": given}, {})
+        assert all(torch.equal(found[name], expected[name]) for name in expected)

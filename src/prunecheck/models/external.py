@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from prunecheck.errors import ModelError
+from prunecheck.process_state import process_state_kept
 from prunecheck.source import INSTALLED, Source, read_source, run_source
 from prunecheck.text import nearest, printable, printable_path, unknown
 
@@ -103,12 +104,16 @@ def _compare(name: str, expected: str | None, found: str | None) -> None:
 
 
 def call_factory(factory: Callable[..., Any], shape: Mapping[str, int], options: Mapping[str, Any]) -> nn.Module:
-    """Call *factory* with ``options`` and the part of ``shape`` its signature accepts; the result is a module."""
+    """Call *factory* with ``options`` and the part of ``shape`` its signature accepts; the result is a module.
+
+    Settings of torch that it changes are put back. Raises ModelError.
+    """
     from torch import nn
 
     label = printable(getattr(factory, "__name__", repr(factory)))
     try:
-        model = factory(**_accepted(factory, shape), **options)
+        with process_state_kept():
+            model = factory(**_accepted(factory, shape), **options)
     except ModelError:
         raise
     except Exception as error:
@@ -163,7 +168,10 @@ def _source(path: Path, module: str = "") -> Source:
 
 def _run(source: Source) -> ModuleType:
     try:
-        return run_source(source, "prunecheck_model")
+        import torch  # noqa: F401  # its settings are kept only where it was imported before
+
+        with process_state_kept():
+            return run_source(source, "prunecheck_model")
     except Exception as error:
         raise ModelError(f"model file {printable_path(source.path)} failed: {_words(error)}") from error
 

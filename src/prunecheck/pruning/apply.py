@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prunecheck.errors import PluginError
+from prunecheck.process_state import standard_modes
 from prunecheck.pruning import Method
 from prunecheck.pruning.counts import kept_total
 from prunecheck.pruning.layers import Layer, layers_of, total, weights_of
@@ -28,6 +29,7 @@ SLACK = 0.01
 """By how much of the kept weights a method that counts for itself may miss the total."""
 
 
+@standard_modes()
 def run_method(
     method: Method,
     model: nn.Module,

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from prunecheck.process_state import standard_modes
+
 CENTRING = (nn.GroupNorm, nn.LayerNorm, nn.modules.instancenorm._InstanceNorm)
 """normalisations that subtract a mean of what they are given: with them a signal says nothing about paths"""
 
@@ -24,6 +26,7 @@ AVERAGE: dict[Any, Callable[..., Tensor]] = {
 }
 
 
+@standard_modes()
 def connected_weights(
     model: nn.Module, masks: Mapping[str, Tensor], image: tuple[int, ...]
 ) -> dict[str, Tensor] | None:

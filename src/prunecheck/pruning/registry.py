@@ -18,9 +18,10 @@ from types import CodeType
 from typing import Any, Generic, TypeVar, cast
 
 from prunecheck.errors import PluginError
+from prunecheck.process_state import process_state_kept
 from prunecheck.pruning.plugins import Allocation, Check, Method
 from prunecheck.source import Source, forget, module_name, read_source, run_source
-from prunecheck.text import printable, printable_path, unknown
+from prunecheck.text import listing, printable, printable_path, unknown
 
 P = TypeVar("P", Method, Allocation, Check)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -86,7 +87,7 @@ class Registry(Generic[P]):
         importlib.import_module(self._package)
         for point in entry_points(group=self._group):
             try:
-                with _registering(point.module):
+                with _registering(point.module), _settings_put_back(f"installed plug-in {point.name}"):
                     point.load()
             except Exception as error:  # one broken package must not stop the studies that do not use it
                 self._broken.append(
@@ -220,7 +221,7 @@ def load_file(path: Path) -> str:
     loaded = _Loaded(source, module_name(path, "prunecheck_plugin"), origin if known is None else known.origin)
     _files[path] = loaded
     try:
-        with _registering(loaded):
+        with _registering(loaded), _settings_put_back(origin, source):
             run_source(source, "prunecheck_plugin")
     except BaseException as error:
         _forget(path)
@@ -228,6 +229,18 @@ def load_file(path: Path) -> str:
             raise
         raise PluginError(_complaint(path, error)) from error
     return source.fingerprint
+
+
+@contextmanager
+def _settings_put_back(who: str, source: Source | None = None) -> Iterator[None]:
+    """Undo what importing a plug-in sets for the whole process, and say so: its author may have counted on it."""
+    texts = [] if source is None else [source.text, *(helper.text for helper in source.helpers.values())]
+    if any(b"torch" in text for text in texts):
+        import torch  # noqa: F401  # only then are its settings known; other plug-ins need not wait seconds for it
+    with process_state_kept() as changed:
+        yield
+    if changed:
+        warnings.warn(f"{who} changed {listing(changed)} while it was imported; this was put back.", stacklevel=3)
 
 
 def _forget(path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from prunecheck.errors import PluginError
+from prunecheck.process_state import process_state_kept, standard_modes
 from prunecheck.pruning.layers import Layer
 from prunecheck.pruning.masks import check_finite
 from prunecheck.pruning.plugins import Allocation, Check, Method
@@ -20,15 +21,17 @@ from prunecheck.pruning.seeds import torch_stream
 
 
 def ask(plugin: Method | Allocation | Check, offer: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-    """Call a plug-in with exactly what it asks for, the global generators held still, and verify that it left what it
-    was given as it was. Only a pruner that hands back the very model it was given may have changed that: its answer
-    is the change. Otherwise what it was given is put back before PluginError is raised: it may be the training set of
-    others."""
+    """Call a plug-in with exactly what it asks for and verify that it left what it was given as it was.
+
+    Global generators and settings of torch and the process are put back after the call. Only a pruner that hands back
+    the very model it was given may have changed that: its answer is the change. Otherwise what it was given is put back
+    before PluginError is raised: it may be the training set of other steps.
+    """
     given = {name: offer[name] for name in plugin.asks}
     held = {name: _Held(value) for name, value in given.items()}
     answer, changed = None, []
     try:
-        with torch_stream(0, "plugin", plugin.name):
+        with process_state_kept(), torch_stream(0, "plugin", plugin.name), standard_modes():
             answer = plugin.function(**given, **options)
     finally:
         for name, value in given.items():
