@@ -1,15 +1,17 @@
 """Placebo-controlled trials for pruning methods.
 
-``prunecheck.run(study)`` runs a study; ``mask`` and ``random_ticket`` give masks for any module, ``keep`` holds
-them while any code trains it; ``read_masks`` and ``audit`` take anybody's masks, ``verdict`` anybody's numbers;
-``method`` and ``check`` make a plug-in of a function.
+``prunecheck.run(study)`` runs a study; ``mask`` and ``random_ticket`` give masks for any module, ``keep`` keeps pruned
+weights at 0 while any code trains it; ``read_masks`` and ``audit`` take masks from any source, ``verdict`` any table of
+results; ``method``, ``allocation`` and ``check`` make a plug-in of a function. See also ``prunecheck.interop``.
+
+These names and those of ``prunecheck.interop`` are the public interface; other modules may change with every version.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from prunecheck._lazy import lazily
 from prunecheck.api import (
     audit,
     counts,
@@ -29,15 +31,12 @@ from prunecheck.errors import PrunecheckError, StudyError
 if TYPE_CHECKING:
     __version__: str
     from prunecheck.pruning import allocation, check, method
+    from prunecheck.runner.results import Results
     from prunecheck.study import Study, load_study
-
-_LATER = {
-    **dict.fromkeys(("allocation", "check", "method"), "prunecheck.pruning"),
-    **dict.fromkeys(("Study", "load_study"), "prunecheck.study"),
-}
 
 __all__ = [
     "PrunecheckError",
+    "Results",
     "Study",
     "StudyError",
     "__version__",
@@ -60,13 +59,18 @@ __all__ = [
 ]
 
 
+_public = lazily(
+    __name__,
+    {
+        "prunecheck.pruning": ["allocation", "check", "method"],
+        "prunecheck.runner.results": ["Results"],
+        "prunecheck.study": ["Study", "load_study"],
+    },
+)
+
+
 def __getattr__(name: str) -> Any:
-    """Names that cost time are imported when first used: the desk answers without waiting."""
-    if name == "__version__":
-        return _version()
-    if name not in _LATER:
-        raise AttributeError(f"module 'prunecheck' has no attribute {name!r}")
-    return getattr(import_module(_LATER[name]), name)
+    return _version() if name == "__version__" else _public(name)
 
 
 def _version() -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor, nn
 
-    from prunecheck.interop import Audit, Hold
+    from prunecheck.interop import Audit, MaskedTraining
     from prunecheck.runner.results import Results
     from prunecheck.runner.status import Status
     from prunecheck.runner.workspace import Workspace
@@ -191,7 +191,7 @@ def audit(source: Masks, model: nn.Module | None = None, *, inputs: tuple[int, .
     return interop.audit(source, model, inputs=inputs)
 
 
-def keep(model: nn.Module, masks: Mapping[str, Tensor]) -> Hold:
+def keep(model: nn.Module, masks: Mapping[str, Tensor]) -> MaskedTraining:
     """Apply masks to a model and keep its pruned weights exactly 0 after every optimiser step, until the returned
     handle's ``remove()``; also a ``with`` block. The state dict stays that of an ordinary network."""
     from prunecheck import interop

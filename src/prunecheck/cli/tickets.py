@@ -39,11 +39,11 @@ def audit(checkpoint: Path, *, model: Model, images: Images = CIFAR, json: Json 
     if json:
         print_json({"schema_version": 1, "model": model, **found.to_dict()})
         return
-    from prunecheck.interop import display
+    from prunecheck.interop.audit import HEADS
 
-    print_columns([display.HEADS, *display.layers(found)], frozenset(range(1, 6)))
+    print_columns([HEADS, *found.layer_table()], frozenset(range(1, 6)))
     print()
-    print_columns(display.facts(found))
+    print_columns(found.summary())
 
 
 def arms(

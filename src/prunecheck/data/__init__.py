@@ -5,20 +5,14 @@ Everything is a numpy array in memory; torch is not needed here. Nothing is down
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from prunecheck._lazy import lazily
 from prunecheck.data.catalogue import DATASETS, DataEntry, DataShape, DataSpec, names
 
 if TYPE_CHECKING:
     from prunecheck.data.loading import check, describe, fingerprint, load
     from prunecheck.data.types import ImageData
-
-_HOME = {
-    "ImageData": "prunecheck.data.types",
-    "fingerprint": "prunecheck.data.loading",
-    **dict.fromkeys(("check", "describe", "load"), "prunecheck.data.loading"),
-}
 
 __all__ = [
     "DATASETS",
@@ -33,9 +27,10 @@ __all__ = [
     "names",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Whoever only lists the data sets does not wait for numpy."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "prunecheck.data.types": ["ImageData"],
+        "prunecheck.data.loading": ["check", "describe", "fingerprint", "load"],
+    },
+)

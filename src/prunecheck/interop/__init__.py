@@ -1,16 +1,18 @@
-"""Bring your own mask, and take the ticket home: masks from and for other people's programs."""
+"""Masks from and for other programs: files, ``torch.nn.utils.prune``, Lightning, Hugging Face, any training loop.
 
-from prunecheck.interop.adapters import hugging_face_callback, lightning_callback
+A public module: the names below are documented in the reference and kept from version to version.
+"""
+
 from prunecheck.interop.arms import write_arms
 from prunecheck.interop.audit import Audit, AuditedLayer, audit
-from prunecheck.interop.keep import Hold, apply, keep
+from prunecheck.interop.keep import MaskedTraining, apply, hugging_face_callback, keep, lightning_callback
 from prunecheck.interop.read import read_masks
 from prunecheck.interop.write import save_masks, to_torch_prune
 
 __all__ = [
     "Audit",
     "AuditedLayer",
-    "Hold",
+    "MaskedTraining",
     "apply",
     "audit",
     "hugging_face_callback",

@@ -1,4 +1,4 @@
-"""What can be said of a mask before anything is trained: is it whole, and does it hold more than layer counts?"""
+"""Auditing a mask before any training: connectivity, and whether it holds more than counts per layer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from prunecheck import html
 from prunecheck.errors import InfeasibleError, StudyError
-from prunecheck.interop import display
 from prunecheck.interop.read import Source, read_masks
 from prunecheck.pruning.allocations.simple import erk
 from prunecheck.pruning.allocations.smart_ratio import smart_ratio
@@ -19,7 +19,10 @@ from prunecheck.pruning.connectivity import connected_weights, dead_units
 from prunecheck.pruning.layers import Layer, family_of, layers_of, total
 from prunecheck.pruning.masks import counts_of
 from prunecheck.pruning.pruned import masks_in_module
-from prunecheck.text import percent
+from prunecheck.text import percent, printable
+
+HEADS = ("name", "weights", "kept", "share", "smart ratio", "erk")
+UNKNOWN = "cannot be told"
 
 NEARLY_NOTHING = 0.5
 """A rearrangement that moves less than this share of the kept weights is nearly no corruption at all."""
@@ -38,7 +41,7 @@ class AuditedLayer:
 
 @dataclass(frozen=True)
 class Audit:
-    """A mask before training. Shares are fractions in [0, 1]; None: could not be told.
+    """A mask before training. Shares are fractions in [0, 1]; None: cannot be told.
 
     ``effective_sparsity``: the fraction of weights that are not on a path of kept weights from input to output
     (Vysogorets & Kempe 2023); ``dead_units``: outputs with no such weight. ``smart_ratio_correlation`` and
@@ -65,11 +68,48 @@ class Audit:
         """Plain JSON values."""
         return asdict(self)
 
+    def summary(self) -> list[tuple[str, str]]:
+        """What is known of the whole mask as (term, value), the most important first, notes last."""
+        return [
+            ("sparsity", f"{_percent(self.sparsity)} ({self.kept} of {self.weights} weights kept)"),
+            ("effective sparsity", _percent(self.effective_sparsity)),
+            ("dead units", UNKNOWN if self.dead_units is None else str(self.dead_units)),
+            ("empty layers", ", ".join(self.empty_layers) or "none"),
+            ("like the smart ratio", f"{_number(self.smart_ratio_correlation)} (correlation of the layers' shares)"),
+            ("like ERK", _number(self.erk_correlation)),
+            ("in full layers", f"{_percent(self.in_full_layers)} of the kept weights"),
+            ("left in place", f"{_percent(self.stays)} of the kept weights by a layerwise rearrangement, by chance"),
+            *(("note", text) for text in self.notes),
+        ]
+
+    def layer_table(self) -> list[tuple[object, ...]]:
+        """One row per layer under ``HEADS``; the last three are shares of the layer's weights."""
+        return [
+            (la.name, la.weights, la.kept, *(_share(k, la.weights) for k in (la.kept, la.smart_ratio, la.erk)))
+            for la in self.layers
+        ]
+
     def __repr__(self) -> str:
-        return display.as_text(self)
+        rows = self.summary()
+        width = max(len(term) for term, _ in rows)
+        return "\n".join(printable(f"{term.ljust(width)}  {value}", 400) for term, value in rows)
 
     def _repr_html_(self) -> str:
-        return display.as_html(self)
+        return html.table("Audit of a mask", ("", ""), self.summary()) + html.table(
+            "Layer by layer", HEADS, self.layer_table()
+        )
+
+
+def _percent(share: float | None) -> str:
+    return UNKNOWN if share is None else percent(round(share, 4))
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _share(kept: int | None, weights: int) -> str:
+    return "-" if kept is None else f"{kept / weights:.4f}"
 
 
 def audit(source: Source, model: nn.Module | None = None, *, inputs: tuple[int, ...] | None = None) -> Audit:
@@ -117,8 +157,8 @@ def audit(source: Source, model: nn.Module | None = None, *, inputs: tuple[int, 
 def _connected(model: nn.Module, masks: Mapping[str, Tensor], inputs: tuple[int, ...]) -> dict[str, Tensor] | None:
     """The connected weights on the CPU; None for a module that cannot be copied (torch.nn.utils.prune's cannot)."""
     try:
-        twin = copy.deepcopy(model).cpu()
-        return connected_weights(twin, {name: mask.cpu() for name, mask in masks.items()}, inputs)
+        on_cpu = copy.deepcopy(model).cpu()
+        return connected_weights(on_cpu, {name: mask.cpu() for name, mask in masks.items()}, inputs)
     except (RuntimeError, AttributeError):
         return None
 

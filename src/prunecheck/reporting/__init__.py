@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from prunecheck._lazy import lazily
 
 if TYPE_CHECKING:
     from prunecheck.reporting.data import REFERENCES, Curve, LayerTable, MaskOverlap, ReportData
     from prunecheck.reporting.page import write
 
-_HOME = {
-    **dict.fromkeys(("REFERENCES", "Curve", "LayerTable", "MaskOverlap", "ReportData"), "prunecheck.reporting.data"),
-    "write": "prunecheck.reporting.page",
-}
-
 __all__ = ["REFERENCES", "Curve", "LayerTable", "MaskOverlap", "ReportData", "write"]
 
-
-def __getattr__(name: str) -> Any:
-    """The front door opens this room before anything else: its parts come when they are used."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "prunecheck.reporting.data": ["REFERENCES", "Curve", "LayerTable", "MaskOverlap", "ReportData"],
+        "prunecheck.reporting.page": ["write"],
+    },
+)

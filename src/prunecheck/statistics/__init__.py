@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from prunecheck._lazy import lazily
 
 if TYPE_CHECKING:
     from prunecheck.statistics.judging import exit_code, judge, open_checks, verdict
@@ -13,17 +14,6 @@ if TYPE_CHECKING:
     from prunecheck.statistics.rows import Row
     from prunecheck.statistics.settings import Look, Settings, next_look, schedule
     from prunecheck.statistics.tables import Reading, Table, read_rows, read_table
-
-_HOMES = {
-    "judging": ("exit_code", "judge", "open_checks", "verdict"),
-    "junit_xml": ("junit",),
-    "margin": ("Margin", "settle_margin"),
-    "outcome": ("Cell", "CheckVerdict", "Control", "MethodVerdict", "StudyVerdict"),
-    "rows": ("Row",),
-    "tables": ("Reading", "Table", "read_rows", "read_table"),
-    "settings": ("Look", "Settings", "next_look", "schedule"),
-}
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Cell",
@@ -49,8 +39,15 @@ __all__ = [
     "verdict",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "prunecheck.statistics.judging": ("exit_code", "judge", "open_checks", "verdict"),
+        "prunecheck.statistics.junit_xml": ("junit",),
+        "prunecheck.statistics.margin": ("Margin", "settle_margin"),
+        "prunecheck.statistics.outcome": ("Cell", "CheckVerdict", "Control", "MethodVerdict", "StudyVerdict"),
+        "prunecheck.statistics.rows": ("Row",),
+        "prunecheck.statistics.tables": ("Reading", "Table", "read_rows", "read_table"),
+        "prunecheck.statistics.settings": ("Look", "Settings", "next_look", "schedule"),
+    },
+)
