@@ -33,7 +33,7 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_there_and_back(source: Store, place: Path) -> None:
+def test_export_and_import_round_trip(source: Store, place: Path) -> None:
     export(source, [OTHER, KEY, KEY], place / "some.tar")
     target = Store.open(place / "target")
     assert import_(target, place / "some.tar") == (KEY, OTHER)
@@ -43,14 +43,14 @@ def test_there_and_back(source: Store, place: Path) -> None:
     assert names_in(place) == ["some.tar", "store", "target"]
 
 
-def test_only_some(source: Store, place: Path) -> None:
+def test_export_of_some_keys(source: Store, place: Path) -> None:
     export(source, iter([OTHER]), place / "some.tar")
     target = Store.open(place / "target")
     assert import_(target, place / "some.tar") == (OTHER,)
     assert list(target.keys()) == [OTHER]
 
 
-def test_what_is_there_stays(source: Store, place: Path) -> None:
+def test_import_keeps_existing_artefacts(source: Store, place: Path) -> None:
     export(source, [KEY, OTHER], place / "some.tar")
     target = Store.open(place / "target")
     target.commit(KEY, {"mine": b""})
@@ -83,7 +83,7 @@ def test_an_empty_archive(source: Store, place: Path) -> None:
     assert not (place / "target").exists()
 
 
-def test_export_of_what_is_not_sound_leaves_the_old_archive(source: Store, place: Path) -> None:
+def test_failed_export_keeps_the_old_archive(source: Store, place: Path) -> None:
     (place / "some.tar").write_bytes(b"old")
     with pytest.raises(Missing):
         export(source, [KEY, key_of("absent")], place / "some.tar")
@@ -238,20 +238,20 @@ def test_hostile_archives_are_refused(name: str, place: Path) -> None:
         ("symlink", f"'{OTHER}/a': only plain files may be in it."),
         ("content changed", f"'{OTHER}/a': it should be a with the SHA-256 the manifest gives."),
         ("file missing", "'the end': it should be b with the SHA-256 the manifest gives."),
-        ("deeper", "': a sound manifest must come first."),
+        ("deeper", "': a valid manifest must come first."),
         ("huge size", f"'{OTHER}/manifest.json': it is cut short."),
         ("size beyond the end", f"'{OTHER}/manifest.json': it is cut short."),
         ("empty", "'the next member': empty header."),
     ],
 )
-def test_the_refusal_says_why(name: str, words: str, place: Path) -> None:
+def test_refusal_of_an_archive_names_the_reason(name: str, words: str, place: Path) -> None:
     (place / "hostile.tar").write_bytes(HOSTILE[name]())
     with pytest.raises(StoreError) as caught:
         import_(Store.open(place / "target"), place / "hostile.tar")
     assert str(caught.value).endswith(words)
 
 
-def test_what_came_before_a_wrong_member_stays(place: Path) -> None:
+def test_artefacts_before_a_wrong_member_are_imported(place: Path) -> None:
     (place / "some.tar").write_bytes(packed([*good(KEY), FIRST, B, A]))
     target = Store.open(place / "target")
     with pytest.raises(StoreError):

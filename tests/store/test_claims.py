@@ -23,7 +23,7 @@ time.sleep(60)
 """
 
 
-def test_a_claim_tells_who_holds_it_and_since_when(tmp_path: Path) -> None:
+def test_claim_names_its_holder_and_start(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
     assert store.holders() == {}
     assert not store.root.exists(), "looking writes nothing"
@@ -35,7 +35,7 @@ def test_a_claim_tells_who_holds_it_and_since_when(tmp_path: Path) -> None:
     assert store.holders() == {}
 
 
-def test_the_dead_hold_nothing_and_a_second_holder_signs_anew(tmp_path: Path) -> None:
+def test_claim_of_a_dead_process_is_free_and_is_signed_again(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
     child = subprocess.Popen([sys.executable, "-c", HOLD, str(store.root), KEY], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
@@ -52,7 +52,7 @@ def test_the_dead_hold_nothing_and_a_second_holder_signs_anew(tmp_path: Path) ->
         assert store.holders()[KEY].since > 0
 
 
-def test_an_unsigned_claim_and_strangers_are_no_trouble(tmp_path: Path) -> None:
+def test_claim_without_note_and_unrecognised_files_are_ignored(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
     with store.claim(KEY):
         (store.root / "claims" / KEY).write_bytes(b"\xff\xfe nonsense \x1b[2J")

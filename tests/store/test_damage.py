@@ -101,18 +101,18 @@ def harm_every_file(place: Path, harm: Harm, artefacts: int) -> int:
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_every_harm_to_every_file_is_noticed(harm: Harm, place: Path) -> None:
+def test_every_kind_of_damage_to_every_file_is_detected(harm: Harm, place: Path) -> None:
     assert harm_every_file(place, harm, artefacts=15) == 60
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("harm", HARMS)
-def test_every_harm_to_500_files_is_noticed(harm: Harm, place: Path) -> None:
+def test_every_kind_of_damage_to_500_files_is_detected(harm: Harm, place: Path) -> None:
     assert harm_every_file(place, harm, artefacts=125) == 500
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_verify_finds_every_harm_at_once(harm: Harm, place: Path) -> None:
+def test_verify_finds_all_damage_at_once(harm: Harm, place: Path) -> None:
     store, content = filled(place / "store", 12)
     keys = sorted(content)
     victims = {keys[1]: "manifest.json", keys[5]: "masks.bin", keys[9]: "z"}
@@ -132,7 +132,7 @@ def test_verify_finds_every_harm_at_once(harm: Harm, place: Path) -> None:
     assert again.artefacts == 9
 
 
-def test_swapped_artefacts_are_noticed(place: Path) -> None:
+def test_swapped_artefacts_are_detected(place: Path) -> None:
     store, content = filled(place / "store", 2)
     one, two = (store.folder(key) for key in content)
     shutil.move(one, place / "aside")
@@ -141,7 +141,7 @@ def test_swapped_artefacts_are_noticed(place: Path) -> None:
     assert set(verify(store).damaged) == set(content)
 
 
-def test_every_bit_of_a_small_artefact(place: Path) -> None:
+def test_every_flipped_bit_of_an_artefact_is_detected(place: Path) -> None:
     store, content = filled(place / "store", 1)
     (key,) = content
     path = store.folder(key) / "facts.json"

@@ -36,7 +36,7 @@ def test_write_file_is_synced_before_and_after_the_rename(place: Path, monkeypat
     assert log[4] == ("open", place.name)
 
 
-def test_temporary_file_stands_where_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_temporary_file_is_in_the_given_folder(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "tmp").mkdir()
     seen = []
     real = os.rename
@@ -59,7 +59,7 @@ def test_write_chunks(place: Path) -> None:
     assert (place / "file").read_bytes() == b"abc"
 
 
-def test_a_failing_source_leaves_the_old_file(place: Path) -> None:
+def test_failed_write_keeps_the_old_file(place: Path) -> None:
     def source() -> Any:
         yield b"new"
         raise KeyboardInterrupt
@@ -103,7 +103,7 @@ def test_only_plain_files_are_read(place: Path) -> None:
         assert durable.hash_file(place / name) is None
 
 
-def test_an_error_while_reading_is_not_the_same_as_no_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_error_differs_from_absent_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "file").write_bytes(b"abc")
     break_operation(monkeypatch, "open", errno.EACCES)
     with pytest.raises(StoreError, match="Permission denied"):
@@ -119,7 +119,7 @@ def test_append_line(place: Path) -> None:
     assert (place / "lines").read_bytes() == b"one\ntwo\n"
 
 
-def test_a_torn_line_does_not_swallow_the_next(place: Path) -> None:
+def test_append_after_an_incomplete_line(place: Path) -> None:
     (place / "lines").write_bytes(b"one\ntw")
     durable.append_line(place / "lines", b"three")
     assert (place / "lines").read_bytes() == b"one\ntw\nthree\n"
@@ -159,9 +159,7 @@ def test_commit_folder_syncs_all_before_the_rename(place: Path, monkeypatch: pyt
     ]  # fmt: skip
 
 
-def test_the_second_to_commit_is_discarded_but_may_rely_on_the_first(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_second_commit_is_discarded_and_the_first_is_durable(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     durable.commit_folder(place / "one", place / "final", [("a", b"1")])
     log = log_operations(monkeypatch)
     assert durable.commit_folder(place / "two", place / "final", [("a", b"2")]) is False
@@ -170,7 +168,7 @@ def test_the_second_to_commit_is_discarded_but_may_rely_on_the_first(
     assert log[-2:] == [("open", place.name), ("fsync", None)]
 
 
-def test_a_lost_reply_to_the_rename_is_no_failure(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_reply_to_rename_is_success(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     break_operation(monkeypatch, "rename", errno.ENOENT, after=True)
     durable.commit_folder(place / "scratch", place / "final", [("a", b"1")])
     assert (place / "final" / "a").read_bytes() == b"1"
@@ -203,7 +201,7 @@ def test_ensure_folder(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("what", ["link", "file", "dangling"])
-def test_ensure_folder_wants_a_plain_folder(what: str, place: Path) -> None:
+def test_ensure_folder_refuses_links_and_files(what: str, place: Path) -> None:
     (place / "file").write_bytes(b"")
     (place / "link").symlink_to(place)
     (place / "dangling").symlink_to(place / "nowhere")
@@ -212,7 +210,7 @@ def test_ensure_folder_wants_a_plain_folder(what: str, place: Path) -> None:
     assert not (place / "nowhere").exists()
 
 
-def test_a_parent_that_may_not_be_listed_is_no_obstacle(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ensure_folder_below_an_unlistable_parent(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     break_operation(monkeypatch, "open", errno.EACCES)
     durable.ensure_folder(place / "a")
     assert (place / "a").is_dir()
@@ -249,7 +247,7 @@ def test_remove(place: Path) -> None:
     assert names_in(place / "outside") == ["mine"]
 
 
-def test_discard_forgives_what_remove_reports(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_discard_ignores_errors_of_remove(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "file").write_bytes(b"1")
     break_operation(monkeypatch, "unlink", errno.EIO)
     durable.discard(place / "file")

@@ -37,7 +37,7 @@ def test_every_error_says_what_to_do(code: int, words: str, place: Path, monkeyp
     assert caught.value.exit_code == 74
 
 
-def test_an_error_without_a_number_is_told_as_well(place: Path) -> None:
+def test_error_without_errno_is_reported(place: Path) -> None:
     with (
         pytest.raises(StoreError, match=r"^Reading or writing failed \(OSError\)\. Check the path;"),
         durable.plainly(place),
@@ -81,7 +81,7 @@ def test_a_folder_that_may_not_be_listed_is_named(place: Path, monkeypatch: pyte
         durable.folder_names(place)
 
 
-def test_operations_go_by_the_names_a_fault_knows(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_operation_names_equal_disk_operations(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "tree").mkdir()
     (place / "tree" / "file").write_bytes(b"1")
     log = log_operations(monkeypatch)
@@ -95,7 +95,7 @@ def test_operations_go_by_the_names_a_fault_knows(place: Path, monkeypatch: pyte
     assert [op for op, _ in log] == ["rename", *sync, *sync, "open", "read", "read", "unlink", "rmdir", "open"]
 
 
-def test_an_armed_fault_strikes_with_what_was_asked_for(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_armed_fault_uses_the_requested_mode(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults, "armed", faults.Fault(2, "torn", once=True))
     with pytest.raises(StoreError):
         durable.append_line(place / "lines", b"1234567")
@@ -121,6 +121,6 @@ def test_a_torn_line_of_a_single_byte(place: Path) -> None:
     assert (place / "lines").read_bytes() == b"{\none\n"
 
 
-def test_a_long_path_is_shown_in_part() -> None:
+def test_long_path_is_shortened_in_errors() -> None:
     assert len(durable.shown(Path("x" * 500))) == 240
     assert durable.shown(Path("x" * 150)) == "x" * 150

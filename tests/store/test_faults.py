@@ -176,7 +176,7 @@ def test_parse_refuses(text: str) -> None:
 
 
 @pytest.mark.parametrize(("mode", "code"), [("enospc", errno.ENOSPC), ("eio", errno.EIO), ("torn", errno.EIO)])
-def test_strike_breaks_from_its_turn_on(mode: str, code: int) -> None:
+def test_strike_breaks_from_the_chosen_operation_on(mode: str, code: int) -> None:
     fault = faults.Fault(3, mode, once=False)
     broken = []
     for turn in range(1, 6):
@@ -212,7 +212,7 @@ def test_other_modes_store_nothing_of_a_write(place: Path) -> None:
     assert (place / "file").read_bytes() == b""
 
 
-def test_kill_is_the_one_nobody_can_catch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kill_mode_uses_sigkill(monkeypatch: pytest.MonkeyPatch) -> None:
     killed = []
     monkeypatch.setattr(os, "kill", lambda *how: killed.append(how))
     with pytest.raises(OSError):

@@ -41,7 +41,7 @@ def test_a_store_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     assert not (tmp_path / "store").exists()
 
 
-def test_the_rest_works_where_there_is_no_fcntl(tmp_path: Path) -> None:
+def test_imports_work_without_fcntl(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", ELSEWHERE, tmp_path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "no POSIX file locks" in done.stdout.splitlines()[0]

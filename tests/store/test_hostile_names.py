@@ -52,12 +52,12 @@ TRAVERSALS = [
 ]  # fmt: skip
 
 
-def test_there_are_sixty_payloads() -> None:
+def test_number_of_hostile_names() -> None:
     assert len(set(TRAVERSALS)) >= 60
 
 
 @pytest.mark.parametrize("name", TRAVERSALS)
-def test_no_name_leaves_its_folder(name: str, place: Path) -> None:
+def test_hostile_names_cannot_leave_the_folder(name: str, place: Path) -> None:
     store = Store.open(place / "store")
     store.commit(OTHER, FILES)
     before = everything(place)
@@ -70,7 +70,7 @@ def test_no_name_leaves_its_folder(name: str, place: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["objects", "tmp", "quarantine", "claims", "partial", "objects/prefix", "lock"])
-def test_a_link_inside_the_store_leads_nowhere(part: str, place: Path) -> None:
+def test_links_inside_the_store_are_not_followed(part: str, place: Path) -> None:
     root, outside = place / "store", place / "outside"
     outside.mkdir()
     (root / "objects").mkdir(parents=True)

@@ -34,7 +34,7 @@ def test_shared_locks_go_together(place: Path) -> None:
     durable.unlock(two)
 
 
-def test_unlock_frees_even_what_a_child_inherited(place: Path) -> None:
+def test_unlock_also_frees_a_handle_inherited_by_a_child(place: Path) -> None:
     handle = durable.lock(place / "lock")
     assert handle is not None
     copy = os.dup(handle)
@@ -46,9 +46,7 @@ def test_unlock_frees_even_what_a_child_inherited(place: Path) -> None:
 
 
 @pytest.mark.parametrize("replaced", [True, False])
-def test_a_lock_on_a_removed_file_guards_nothing_and_is_taken_again(
-    replaced: bool, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lock_on_a_removed_file_is_taken_again(replaced: bool, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, turns = fcntl.flock, []
 
     def flock(handle: int, mode: int) -> None:

@@ -46,18 +46,18 @@ def test_verify_counts_what_was_damaged(filled: Store) -> None:
     assert not filled.has(KEYS[2])
 
 
-def test_verify_tells_of_strangers_and_leaves_them_alone(filled: Store) -> None:
+def test_verify_lists_unrecognised_files_and_does_not_change_them(filled: Store) -> None:
     prefix = KEYS[0][:2]
     (filled.root / "objects" / prefix / "notes.txt").write_text("mine")
     (filled.root / "objects" / ".DS_Store").write_text("mine")
     (filled.root / "objects" / "zz" / KEYS[0]).mkdir(parents=True)
     report = verify(filled)
-    assert report.strangers == ("objects/.DS_Store", f"objects/{prefix}/notes.txt")
+    assert report.unrecognised == ("objects/.DS_Store", f"objects/{prefix}/notes.txt")
     assert report.ok
     assert (filled.root / "objects" / ".DS_Store").exists()
 
 
-def test_gc_only_says_what_it_would_do(filled: Store) -> None:
+def test_gc_is_a_dry_run_by_default(filled: Store) -> None:
     before = objects(filled.root)
     garbage = gc(filled, keep=KEYS[:4])
     size = 2 * (100 + manifest_bytes(filled)) + partial_bytes(filled)
@@ -91,7 +91,7 @@ def test_gc_asks_about_partial_states_by_key(filled: Store) -> None:
     assert garbage.artefacts == tuple(KEYS)
 
 
-def test_gc_leaves_quarantine_alone(filled: Store) -> None:
+def test_gc_does_not_change_quarantine(filled: Store) -> None:
     (filled.folder(KEYS[0]) / "a.bin").unlink()
     verify(filled)
     gc(filled, keep=(), dry_run=False)
@@ -99,7 +99,7 @@ def test_gc_leaves_quarantine_alone(filled: Store) -> None:
     assert list(filled.keys()) == []
 
 
-def test_gc_waits_for_nobody_and_disturbs_nobody(filled: Store) -> None:
+def test_gc_refuses_while_a_step_is_running(filled: Store) -> None:
     with (
         filled.claim(key_of("at work")),
         pytest.raises(
@@ -112,7 +112,7 @@ def test_gc_waits_for_nobody_and_disturbs_nobody(filled: Store) -> None:
         assert gc(filled, keep=()).artefacts == tuple(KEYS)
 
 
-def test_gc_is_not_kept_by_the_claim_of_a_dead_process(filled: Store) -> None:
+def test_gc_runs_despite_the_claim_of_a_dead_process(filled: Store) -> None:
     (filled.root / "claims" / key_of("dead")).touch()
     (filled.root / "claims" / "notes").touch()
     gc(filled, keep=(), dry_run=False)
@@ -125,7 +125,7 @@ def test_gc_of_an_absent_store(store: Store) -> None:
     assert not store.root.exists()
 
 
-def test_gc_never_removes_what_can_be_reached(place: Path) -> None:
+def test_gc_never_removes_reachable_artefacts(place: Path) -> None:
     """200 random families of steps; kept is what the wanted steps need, directly or not."""
     rng = random.Random(1)
     for number in range(200):
@@ -157,7 +157,7 @@ def test_sizes_of_an_absent_store(store: Store) -> None:
     assert sizes(store) == Sizes(0, 0, 0, 0, 0, 0)
 
 
-def test_bytes_of_what_is_gone(place: Path) -> None:
+def test_bytes_of_an_absent_path(place: Path) -> None:
     assert maintenance._bytes_of(place / "gone") == 0
     (place / "link").symlink_to("/etc")
     assert maintenance._bytes_of(place) < 100

@@ -39,13 +39,13 @@ def test_parse_reads_what_render_wrote(files: dict[str, bytes]) -> None:
 
 
 @given(st.dictionaries(SAFE_NAMES, st.binary(max_size=20), max_size=5))
-def test_a_manifest_is_json_as_everybody_writes_it(files: dict[str, bytes]) -> None:
+def test_manifest_bytes_equal_json_dumps(files: dict[str, bytes]) -> None:
     text = manifest.render(KEY, {name: Entry.of(data) for name, data in files.items()}).decode()
     assert text == json.dumps(json.loads(text), indent=1, sort_keys=True) + "\n"
 
 
 @pytest.mark.parametrize("odd", [r"\ud800", r"\"", r"\n", "\N{SNOWMAN}"])
-def test_a_hash_that_is_none_is_damage_and_nothing_worse(odd: str) -> None:
+def test_invalid_hash_in_a_manifest_is_damage(odd: str) -> None:
     entry = f'{{"size": 1, "sha256": "{odd}"}}'
     assert manifest.parse(KEY, f'{{"files": {{"a": {entry}}}}}'.encode()) is None
 
@@ -54,7 +54,7 @@ def test_order_of_the_files_does_not_matter() -> None:
     assert manifest.render(KEY, dict(reversed(ENTRIES.items()))) == manifest.render(KEY, ENTRIES)
 
 
-def test_every_flipped_bit_is_noticed() -> None:
+def test_every_flipped_bit_is_detected() -> None:
     sound = manifest.render(KEY, ENTRIES)
     for bit in range(8 * len(sound)):
         flipped = bytearray(sound)
@@ -62,22 +62,22 @@ def test_every_flipped_bit_is_noticed() -> None:
         assert manifest.parse(KEY, bytes(flipped)) is None, bit
 
 
-def test_every_truncation_is_noticed() -> None:
+def test_every_truncation_is_detected() -> None:
     sound = manifest.render(KEY, ENTRIES)
     assert all(manifest.parse(KEY, sound[:length]) is None for length in range(len(sound)))
     assert manifest.parse(KEY, sound + b"\n") is None
 
 
-def test_another_key_is_noticed() -> None:
+def test_manifest_of_another_key_is_refused() -> None:
     assert manifest.parse(key_of("two"), manifest.render(KEY, ENTRIES)) is None
 
 
-def test_nothing_is_no_manifest() -> None:
+def test_empty_bytes_are_no_manifest() -> None:
     assert manifest.parse(KEY, None) is None
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_refused_calmly(data: bytes) -> None:
+def test_arbitrary_bytes_are_refused(data: bytes) -> None:
     assert manifest.parse(KEY, data) is None
 
 
@@ -91,11 +91,11 @@ def test_any_bytes_are_refused_calmly(data: bytes) -> None:
         {"files": {"a": {"size": 1}}},
     ],
 )  # fmt: skip
-def test_any_json_is_refused_calmly(value: object) -> None:
+def test_arbitrary_json_is_refused(value: object) -> None:
     assert manifest.parse(KEY, json.dumps(value).encode()) is None
 
 
-def test_deep_json_is_refused_calmly() -> None:
+def test_deeply_nested_json_is_refused() -> None:
     assert manifest.parse(KEY, b"[" * 100_000) is None
 
 

@@ -51,7 +51,7 @@ def test_the_first_writer_wins_a_close_race(store: Store, monkeypatch: pytest.Mo
     assert names_in(store.root / "tmp") == []
 
 
-def test_a_second_commit_makes_sure_of_the_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_commit_makes_the_first_durable(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.commit(KEY, FILES)
     synced = []
     monkeypatch.setattr(durable, "sync_folder", synced.append)
@@ -65,7 +65,7 @@ def test_the_same_content_gives_the_same_bytes(place: Path) -> None:
     assert objects(place / "one") == objects(place / "two")
 
 
-def test_a_wrong_name_is_told_the_right_one(store: Store) -> None:
+def test_wrong_file_name_suggests_the_right_one(store: Store) -> None:
     store.commit(KEY, FILES)
     with pytest.raises(
         StoreError, match=rf"'a.bim' is not a file of artefact {KEY[:12]}…\. Did you mean 'a.bin'\?"
@@ -82,7 +82,7 @@ def test_an_absent_artefact_is_missing(store: Store) -> None:
     assert not store.root.exists()
 
 
-def test_a_damaged_artefact_is_set_aside_and_can_be_made_again(store: Store) -> None:
+def test_damaged_artefact_goes_to_quarantine_and_can_be_committed_again(store: Store) -> None:
     store.commit(KEY, FILES)
     (store.folder(KEY) / "a.bin").write_bytes(b"rot")
     assert store.read(KEY, "b.json") == b"{}"
@@ -98,7 +98,7 @@ def test_a_damaged_artefact_is_set_aside_and_can_be_made_again(store: Store) -> 
     assert store.read(KEY, "a.bin") == FILES["a.bin"]
 
 
-def test_a_damaged_manifest_is_found_whatever_is_read(store: Store) -> None:
+def test_damaged_manifest_is_detected_by_every_read(store: Store) -> None:
     store.commit(KEY, FILES)
     (store.folder(KEY) / "manifest.json").unlink()
     assert store.fault_of(KEY) == "manifest.json"
@@ -115,7 +115,7 @@ def test_commit_replaces_an_artefact_without_manifest(store: Store) -> None:
     assert len(names_in(store.root / "quarantine")) == 1
 
 
-def test_an_artefact_repaired_meanwhile_is_left_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_artefact_repaired_meanwhile_is_not_quarantined(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.commit(KEY, FILES)
     real, answers = durable.read_file, iter([None])
     monkeypatch.setattr(
@@ -147,7 +147,7 @@ def test_drop(store: Store) -> None:
     assert names_in(store.root / "tmp") == []
 
 
-def test_drop_of_what_somebody_else_dropped_meanwhile(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drop_of_an_artefact_that_was_dropped_meanwhile(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.commit(OTHER, FILES)
     monkeypatch.setattr(Store, "has", lambda *_: True)
     store.drop(KEY)
@@ -168,7 +168,7 @@ def test_keys_and_missing(store: Store) -> None:
     assert store.missing([]) == set()
 
 
-def test_keys_skips_what_is_no_artefact(store: Store) -> None:
+def test_keys_ignores_other_files(store: Store) -> None:
     store.commit(KEY, FILES)
     (store.root / "objects" / KEY[:2] / "notes").mkdir()
     (store.root / "objects" / "zz" / KEY).mkdir(parents=True)
@@ -211,7 +211,7 @@ def test_a_claim_is_freed_by_an_exception(store: Store) -> None:
 # --- scratch
 
 
-def test_a_new_process_sweeps_what_a_killed_one_left(store: Store) -> None:
+def test_new_process_empties_tmp_after_a_killed_one(store: Store) -> None:
     store.commit(KEY, FILES)
     (store.root / "tmp" / "litter").mkdir()
     (store.root / "tmp" / "litter" / "file").write_bytes(b"1")
@@ -220,7 +220,7 @@ def test_a_new_process_sweeps_what_a_killed_one_left(store: Store) -> None:
     assert names_in(store.root / "tmp") == []
 
 
-def test_nobody_sweeps_while_somebody_writes(store: Store) -> None:
+def test_tmp_is_not_emptied_during_a_write(store: Store) -> None:
     with store.writing():
         (store.root / "tmp" / "work").write_bytes(b"1")
         other = Store.open(store.root)
@@ -244,7 +244,7 @@ def test_the_lock_is_freed_when_writing_fails(store: Store, monkeypatch: pytest.
     durable.unlock(handle)
 
 
-def test_labels_are_looked_after_once_per_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_label_files_are_written_once_per_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.commit(KEY, FILES)
     swept = []
     monkeypatch.setattr(Store, "sweep", lambda self: swept.append(self))
@@ -268,7 +268,7 @@ def test_free_bytes(store: Store) -> None:
     assert store.free_bytes() > 0
 
 
-def test_a_store_one_may_not_look_into_is_not_an_empty_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_store_is_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.commit(KEY, FILES)
 
     def lstat(_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_a_store_one_may_not_look_into_is_not_an_empty_one(store: Store, monkeyp
             look()
 
 
-def test_everything_half_written_stands_in_tmp(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unfinished_files_are_in_tmp(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nowhere else would anybody sweep it up after a kill."""
     temps = []
     real = os.rename
@@ -291,7 +291,7 @@ def test_everything_half_written_stands_in_tmp(store: Store, monkeypatch: pytest
     assert set(temps) == {store.root / "tmp"}
 
 
-def test_folders_are_made_sure_of_once_per_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_are_synced_once_per_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.commit(KEY, FILES)
     store.drop(KEY)
     made = []

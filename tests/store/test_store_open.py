@@ -24,7 +24,7 @@ def test_open_writes_nothing_until_the_first_commit(place: Path) -> None:
     assert Store.open(place / "deep" / "store").has(KEY)
 
 
-def test_what_stands_in_a_store(store: Store) -> None:
+def test_files_of_a_store(store: Store) -> None:
     store.commit(KEY, FILES)
     folder = f"objects/{KEY[:2]}"
     assert everything(store.root) == {
@@ -37,14 +37,14 @@ def test_what_stands_in_a_store(store: Store) -> None:
     assert (store.root / "format.json").read_text() == '{"format": 1}\n'
 
 
-def test_labels_are_left_as_they_are(store: Store) -> None:
+def test_existing_label_files_are_not_changed(store: Store) -> None:
     store.commit(KEY, FILES)
     (store.root / ".gitignore").write_text("# mine\n")
     Store.open(store.root).commit(OTHER, FILES)
     assert (store.root / ".gitignore").read_text() == "# mine\n"
 
 
-def test_open_takes_an_empty_folder_and_a_half_made_store(place: Path) -> None:
+def test_open_accepts_an_empty_folder_and_an_incomplete_store(place: Path) -> None:
     (place / "store" / "tmp").mkdir(parents=True)
     (place / "store" / "lock").touch()
     Store.open(place / "store").commit(KEY, FILES)
@@ -110,7 +110,7 @@ def test_the_root_may_be_a_link_and_start_with_a_tilde(place: Path, monkeypatch:
     assert Store.open(place / "big").has(KEY)
 
 
-def test_open_refuses_a_path_that_cannot_be_one(place: Path) -> None:
+def test_open_refuses_an_invalid_path(place: Path) -> None:
     (place / "circle").symlink_to("circle")
     for path in (Path("a\x00b"), Path("~nobody-of-this-name/x"), place / ("x" * 300)):
         with pytest.raises(StoreError) as caught:

@@ -71,7 +71,7 @@ def test_damaged_lines_are_skipped(line: bytes, store: Store) -> None:
 
 
 @given(st.lists(st.binary(max_size=60)))
-def test_any_bytes_are_read_calmly(lines: list[bytes]) -> None:
+def test_arbitrary_bytes_in_timings_are_skipped(lines: list[bytes]) -> None:
     for line in lines:
         parsed = timings._parse(line)
         assert parsed is None or isinstance(parsed[0], str)
@@ -81,7 +81,7 @@ def test_nothing_recorded_yet(store: Store) -> None:
     assert Timings(store).typical("train") is None
 
 
-def test_times_are_no_part_of_artefacts(store: Store, place: Path) -> None:
+def test_artefacts_do_not_contain_times(store: Store, place: Path) -> None:
     other = Store.open(place / "other")
     for each in (store, other):
         each.commit(KEY, {"a": b"1"})
@@ -89,7 +89,7 @@ def test_times_are_no_part_of_artefacts(store: Store, place: Path) -> None:
     assert objects(store.root) == objects(other.root)
 
 
-def test_a_link_in_its_place_is_not_followed(store: Store, place: Path) -> None:
+def test_timings_link_is_not_followed(store: Store, place: Path) -> None:
     store.commit(KEY, {})
     (store.root / "timings.jsonl").symlink_to(place / "elsewhere")
     with pytest.raises(StoreError):

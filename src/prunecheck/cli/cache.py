@@ -51,14 +51,14 @@ def verify(*, store: StorePath = None, json: Json = False) -> int:
     report = verified(found)
     if json:
         facts = {"artefacts": report.artefacts, "bytes": report.size, "damaged": list(report.damaged)}
-        print_json({"schema_version": 1, "ok": report.ok, **facts, "strangers": list(report.strangers)})
+        print_json({"schema_version": 1, "ok": report.ok, **facts, "unrecognised": list(report.unrecognised)})
         return 0 if report.ok else 3
     outcome = "all intact" if report.ok else f"{len(report.damaged)} damaged, moved to quarantine"
     print(f"{report.artefacts} artefacts, {byte_size(report.size)}: {outcome}")
     for key in report.damaged:
         print(key)
-    if report.strangers:
-        note(f"unrecognised files, left alone: {', '.join(report.strangers)}")
+    if report.unrecognised:
+        note(f"unrecognised files, not changed: {', '.join(report.unrecognised)}")
     return 0 if report.ok else 3
 
 

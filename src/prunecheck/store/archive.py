@@ -1,4 +1,4 @@
-"""Artefacts in and out of one tar file. What comes in is trusted for nothing: no member is ever extracted by name.
+"""Artefacts in and out of one tar file. Imported archives are untrusted: no member is ever extracted by name.
 
 An archive is a plain ustar file: for each artefact ``<key>/manifest.json`` and then its files in the manifest's
 order. Anything else (links, folders, extended headers, compression, other names) is refused.
@@ -24,7 +24,7 @@ _BLOCK = tarfile.BLOCKSIZE
 def export(store: Store, keys: Iterable[str], path: Path) -> None:
     """Write the artefacts *keys*, verified, to the tar file *path* (replaced as a whole, or not at all).
 
-    The same artefacts give the same bytes. Raises Missing or Damaged for an artefact that is not sound.
+    The same artefacts give the same bytes. Raises Missing or Damaged for an artefact that is absent or damaged.
     """
     durable.write_chunks(path, _tar(store, sorted(set(keys))))
 
@@ -33,7 +33,7 @@ def import_(store: Store, path: Path) -> tuple[str, ...]:
     """Commit the artefacts of the tar file *path*; returns the keys that were new.
 
     Each artefact is checked in full before it is committed. At the first wrong member StoreError names it; artefacts
-    before it stay. The hashes prove that nothing was damaged on the way, not that the sender computed what the key
+    before it stay. The hashes prove that nothing was damaged in transit, not that the sender computed what the key
     says.
     """
     new = []
@@ -68,7 +68,7 @@ def _artefacts(file: BinaryIO, path: Path) -> Iterator[tuple[str, dict[str, byte
         key = name.partition("/")[0]
         entries = manifest.parse(key, data) if name == f"{key}/{manifest.NAME}" and manifest.is_key(key) else None
         if entries is None:
-            raise _refusal(path, name, "a sound manifest must come first")
+            raise _refusal(path, name, "a valid manifest must come first")
         files = {}
         for expected, entry in entries.items():
             found, content = next(members, ("the end", b""))

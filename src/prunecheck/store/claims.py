@@ -1,4 +1,4 @@
-"""Who holds a claim, for people to read: a note in the locked file. Nothing waits for it or relies on it."""
+"""A note in a locked file on the process that holds the claim, for display only: no code depends on it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Holder:
 
 
 def sign(handle: int) -> None:
-    """Note in a file that this process has locked who it is. A full disk is no reason to fail."""
+    """Write this process and host into a file that it has locked. Errors such as a full disk are ignored."""
     with suppress(OSError):
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()} {platform.node()}".encode(), 0)
 
 
 def holder(path: Path) -> Holder | None:
-    """Who holds the claim *path*; None where nobody alive does, or where it may not be looked at."""
+    """The holder of the claim *path*; None if no living process holds it, or if the file may not be read."""
     with suppress(OSError):
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
@@ -43,7 +43,7 @@ def holder(path: Path) -> Holder | None:
 
 
 def _is_locked(handle: int) -> bool:
-    """Asked with a shared lock, so that two who look do not see each other; who claims in that moment waits for it."""
+    """A shared lock, so that two readers do not see each other; a process that claims meanwhile waits for it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

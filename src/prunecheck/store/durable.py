@@ -1,8 +1,8 @@
-"""Every file prunecheck writes is written here: whole or not at all, and still there after a power cut.
+"""All files are written here: atomically, and so that they survive a power cut.
 
 A file or folder is built under a temporary name, fsynced, renamed to its final name, and the folder that holds the
 name is fsynced. Without the fsyncs a rename can reach the disk before the bytes it names (Pillai et al., OSDI 2014).
-Symbolic links are never followed. Failures end as StoreError with one sentence that says what to do.
+Symbolic links are never followed. Failures raise StoreError with one sentence on the remedy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from prunecheck.store.flock import fcntl
 from prunecheck.text import printable_path
 
 _BLOCK = 1 << 20
-# Windows has none of these but the last, which it needs; a store is refused there, results are written all the same
+# Windows has only the last of these; a store is refused there, but results are written
 _NOFOLLOW, _DIRECTORY, _NONBLOCK, _BINARY = (
     getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_DIRECTORY", "O_NONBLOCK", "O_BINARY")
 )
@@ -43,12 +43,12 @@ _REMEDIES = {
 
 
 def write_file(path: Path, data: bytes, temp_in: Path | None = None) -> None:
-    """Replace *path* by *data* atomically. The temporary file stands in *temp_in*, by default beside *path*."""
+    """Replace *path* by *data* atomically. The temporary file is in *temp_in*, by default beside *path*."""
     write_chunks(path, (data,), temp_in)
 
 
 def write_chunks(path: Path, chunks: Iterable[bytes], temp_in: Path | None = None) -> None:
-    """As ``write_file``, for content that need not fit into memory."""
+    """As ``write_file``, for content larger than memory."""
     temp = (temp_in or path.parent) / f".{uuid.uuid4().hex}.tmp"
     with plainly(path):
         try:
@@ -61,10 +61,10 @@ def write_chunks(path: Path, chunks: Iterable[bytes], temp_in: Path | None = Non
 
 
 def commit_folder(scratch: Path, final: Path, files: Iterable[tuple[str, bytes]]) -> bool:
-    """Make the folder *final* with *files* appear at once. False: somebody else was first, ours is discarded.
+    """Create the folder *final* with *files* atomically. False: it exists already, and ours is discarded.
 
-    *files* are written in the given order, so the one that vouches for the others comes last. *scratch* (absent, on
-    the same file system) is where the folder is built. Either way *final* is on the disk for good on return.
+    *files* are written in the given order: the manifest comes last. *scratch* (absent, on
+    the same file system) is where the folder is built. Either way *final* is durable on return.
     """
     with plainly(final):
         try:
@@ -88,7 +88,7 @@ def append_line(path: Path, line: bytes) -> None:
         handle = _act("open", os.open, path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NOFOLLOW, 0o644)
         try:
             size = os.fstat(handle).st_size
-            # A torn line of a killed process must not swallow this one.
+            # A line that a killed process left incomplete must not be joined with this one.
             torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
             _act("write", os.write, handle, (b"\n" if torn else b"") + line + b"\n")
         finally:
@@ -104,7 +104,7 @@ def ensure_folder(path: Path) -> None:
             _act("mkdir", os.mkdir, path)
         if not _is_folder(path):
             raise StoreError(f"{shown(path)} must be a plain folder, not a link or a file.")
-        # Also where it exists: whoever made it may have been killed before this.
+        # Also if it exists: the process that made it may have been killed before this.
         _sync_folder(path.parent)
 
 
@@ -115,7 +115,7 @@ def sync_folder(path: Path) -> None:
 
 
 def move(source: Path, target: Path) -> bool:
-    """Rename *source* to *target* (absent, same file system), durably. False where *source* is gone already."""
+    """Rename *source* to *target* (absent, same file system), durably. False if *source* no longer exists."""
     with plainly(source):
         try:
             _act("rename", os.rename, source, target)
@@ -127,19 +127,19 @@ def move(source: Path, target: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a whole folder; links are removed, not followed. Nothing there is fine."""
+    """Remove a file or a whole folder; links are removed, not followed. An absent path is no error."""
     with plainly(path):
         _remove(path)
 
 
 def discard(path: Path) -> None:
-    """As ``remove``, but failing is fine: for scratch, after an error that is already on its way to the user."""
+    """As ``remove``, but without errors: for temporary files, after another error."""
     with suppress(OSError):
         _remove(path)
 
 
 def read_file(path: Path, limit: int) -> bytes | None:
-    """The bytes of *path*; None where no plain file of at most *limit* bytes is there."""
+    """The bytes of *path*; None if there is no plain file of at most *limit* bytes."""
     with _opened(path) as handle:
         if handle is None or os.fstat(handle).st_size > limit:
             return None
@@ -147,7 +147,7 @@ def read_file(path: Path, limit: int) -> bytes | None:
 
 
 def hash_file(path: Path) -> tuple[int, str] | None:
-    """Size in bytes and SHA-256 (hex) of *path*; None where no plain file is there. Any size, little memory."""
+    """Size in bytes and SHA-256 (hex) of *path*; None if there is no plain file. Reads in blocks."""
     with _opened(path) as handle:
         if handle is None:
             return None
@@ -159,13 +159,13 @@ def hash_file(path: Path) -> tuple[int, str] | None:
 
 
 def is_folder(path: Path) -> bool:
-    """True for a real folder, False for a link to one. Raises StoreError where one may not even look."""
+    """True for a real folder, False for a link to one. Raises StoreError without permission to look."""
     with plainly(path):
         return _is_folder(path)
 
 
 def folder_names(path: Path) -> list[str]:
-    """The sorted names in the folder *path*; none where it is absent or a link."""
+    """The sorted names in the folder *path*; none if it is absent or a link."""
     if not is_folder(path):
         return []
     with plainly(path), suppress(FileNotFoundError), os.scandir(path) as entries:
@@ -174,7 +174,7 @@ def folder_names(path: Path) -> list[str]:
 
 
 def real_path(path: Path) -> Path:
-    """*path*, absolute, its ``~`` and links followed. Raises StoreError where it cannot be the name of anything."""
+    """*path*, absolute, its ``~`` and links followed. Raises StoreError for an invalid path."""
     try:
         with plainly(path):
             real = Path(path).expanduser().resolve()
@@ -210,12 +210,12 @@ def lock(path: Path, *, shared: bool = False, wait: bool = True) -> int | None:
             except BaseException:
                 os.close(handle)
                 raise
-            # The last holder removed the file between our open and our lock: what we hold guards nothing.
+            # The last holder removed the file between our open and our lock, so this lock protects nothing.
             os.close(handle)
 
 
 def unlock(handle: int, remove_too: Path | None = None) -> None:
-    """Free a lock; *remove_too* is its file, if nobody will need it again."""
+    """Free a lock; *remove_too* is its file, if it is no longer needed."""
     if remove_too is not None:
         discard(remove_too)
     # Not only closed: a forked child may hold a copy of the handle.
@@ -236,12 +236,12 @@ def plainly(path: Path) -> Iterator[None]:
 
 
 def shown(path: Path) -> str:
-    """*path* as it may be printed."""
+    """*path*, printable."""
     return printable_path(path)
 
 
 def _act(operation: str, call: Callable[..., Any], *args: Any) -> Any:
-    """Every system call that touches the disk passes here, so a test can count, break or record it."""
+    """All system calls on the disk, in one place where tests can count, break or record them."""
     if faults.armed is not None:
         faults.armed.strike(operation, call, *args)
     return call(*args)
@@ -263,7 +263,7 @@ def _sync_folder(path: Path) -> None:
     try:
         handle = _act("open", os.open, path, os.O_RDONLY | _DIRECTORY)
     except PermissionError:
-        return  # a parent such as /scratch that may be entered but not listed: not ours to sync
+        return  # a parent such as /scratch that may be entered but not listed cannot be synced
     try:
         _act("fsync", os.fsync, handle)
     finally:
@@ -274,7 +274,7 @@ def _rename_folder(scratch: Path, final: Path) -> bool:
     try:
         _act("rename", os.rename, scratch, final)
     except OSError:
-        # Somebody was first (ENOTEMPTY), or the file server did it and lost the reply (ENOENT).
+        # Another process was first (ENOTEMPTY), or the file server did it and lost the reply (ENOENT).
         if not _is_folder(final):
             raise
         return False

@@ -1,4 +1,4 @@
-"""Faults on demand, so that tests can break the disk at every single operation (SQLite's method).
+"""Fault injection: tests can break the disk at every single operation (SQLite's method).
 
 ``PRUNECHECK_FAULT=N:MODE[:once]`` breaks the N-th I/O operation of the process, and all later ones unless ``once``
 is given. Modes: ``kill`` (SIGKILL), ``enospc``, ``eio``, ``torn`` (half of a write is stored, then EIO).
@@ -29,7 +29,7 @@ class Fault:
     count: int = 0
 
     def strike(self, operation: str, call: Callable[..., Any], *args: Any) -> None:
-        """Count one operation and break it if its turn has come. Raises OSError, or does not return."""
+        """Count one operation and break it if it is the chosen one. Raises OSError, or does not return."""
         self.count += 1
         if self.count < self.at or (self.once and self.count > self.at):
             return

@@ -1,4 +1,4 @@
-"""The one thing a store needs that not every system has: locks that the kernel frees when their holder dies."""
+"""POSIX file locks, which the kernel frees when their holder dies; not available on every system."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
 
 
 def insist() -> None:
-    """Raises StoreError where there are no such locks."""
+    """Raises StoreError on a system without such locks."""
     if fcntl is None:
         raise StoreError("this system has no POSIX file locks (fcntl), which a store needs. Use Linux, macOS or WSL.")

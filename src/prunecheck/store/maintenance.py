@@ -1,4 +1,4 @@
-"""Looking after a store: is it sound, how large is it, what can go. Undamaged artefacts are never changed."""
+"""Store maintenance: verification, disk usage, garbage collection. Undamaged artefacts are never changed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from prunecheck.store.store import Store
 
 @dataclass(frozen=True)
 class Report:
-    """What ``verify`` found. ``size``: bytes hashed; ``damaged``: keys, now in quarantine/."""
+    """The result of ``verify``. ``size``: bytes hashed; ``damaged``: keys, now in quarantine/."""
 
     artefacts: int
     size: int
     damaged: tuple[str, ...]
-    strangers: tuple[str, ...]
-    """things under objects/ that are not artefacts, relative to the store; left alone"""
+    unrecognised: tuple[str, ...]
+    """paths under objects/ that are not artefacts, relative to the store; left unchanged"""
 
     @property
     def ok(self) -> bool:
@@ -29,7 +29,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Garbage:
-    """What ``gc`` removed, or would remove: keys of artefacts, keys of partial states, their bytes together."""
+    """What ``gc`` removed, or would remove: keys of artefacts, keys of partial states, their total bytes."""
 
     artefacts: tuple[str, ...]
     partials: tuple[str, ...]
@@ -50,20 +50,20 @@ class Sizes:
 
 def verify(store: Store) -> Report:
     """Hash every file of every artefact again; move the damaged ones to quarantine/ (kept there, not deleted)."""
-    size, sound, damaged = 0, 0, []
+    size, intact, damaged = 0, 0, []
     for key in list(store.keys()):
         size += _bytes_of(store.folder(key))
         if store.quarantine(key):
             damaged.append(key)
         else:
-            sound += 1
-    return Report(sound + len(damaged), size, tuple(damaged), _strangers(store))
+            intact += 1
+    return Report(intact + len(damaged), size, tuple(damaged), _unrecognised(store))
 
 
 def gc(store: Store, keep: Callable[[str], bool] | Collection[str], dry_run: bool = True) -> Garbage:
-    """Remove every artefact and partial state whose key *keep* does not name; by default only say which.
+    """Remove every artefact and partial state whose key *keep* does not name; by default only list them.
 
-    Partial states of committed keys go too. quarantine/ is left alone. Raises StoreError while a step is running on
+    Partial states of committed keys go too. quarantine/ is not changed. Raises StoreError while a step is running on
     the store, because what that step commits would not be in *keep*.
     """
     kept = keep if callable(keep) else frozenset(keep).__contains__
@@ -82,7 +82,7 @@ def gc(store: Store, keep: Callable[[str], bool] | Collection[str], dry_run: boo
 
 
 def sizes(store: Store) -> Sizes:
-    """How much the store holds. Looks at sizes only, verifies nothing."""
+    """The size of the store. Reads file sizes only, verifies nothing."""
     artefacts = list(store.keys())
     partials = _partials(store)
     quarantined = durable.folder_names(store.root / "quarantine")
@@ -100,7 +100,7 @@ def _partials(store: Store) -> list[str]:
     return [name for name in durable.folder_names(store.root / "partial") if manifest.is_key(name)]
 
 
-def _strangers(store: Store) -> tuple[str, ...]:
+def _unrecognised(store: Store) -> tuple[str, ...]:
     known = set(store.keys())
     found = []
     for prefix in durable.folder_names(store.root / "objects"):
@@ -116,7 +116,7 @@ def _refuse_while_claimed(store: Store) -> None:
         claim = store.try_claim(key)
         if claim is None:
             place = durable.shown(store.root)
-            raise StoreError(f"a study is running on {place}. Wait until it is done, then remove things.")
+            raise StoreError(f"a study is running on {place}. Wait until it is finished, then try again.")
         claim.release()
 
 

@@ -1,7 +1,7 @@
-"""The manifest of an artefact: which files it has, how long they are, and their SHA-256. Pure text, no I/O.
+"""The manifest of an artefact: which files it has, how long they are, and their SHA-256. No I/O.
 
-The manifest carries its own artefact's key, so that swapped folders are noticed, and a seal (the SHA-256 of the
-rest), so that a flipped bit anywhere in it is noticed at the first read of any file.
+The manifest carries its own artefact's key, so that swapped folders are detected, and a seal (the SHA-256 of the
+rest), so that a flipped bit in it is detected at the first read of any file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from prunecheck.text import printable
 FORMAT = 1
 NAME = "manifest.json"
 LIMIT = 16 << 20
-"""bytes; no manifest is longer"""
+"""upper limit in bytes"""
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -65,7 +65,7 @@ def render(key: str, entries: Mapping[str, Entry]) -> bytes:
 
 
 def parse(key: str, data: bytes | None) -> dict[str, Entry] | None:
-    """The entries by file name; None where *data* is not, byte for byte, a manifest of *key*."""
+    """The entries by file name; None if *data* is not, byte for byte, a manifest of *key*."""
     if data is None:
         return None
     try:
@@ -77,7 +77,7 @@ def parse(key: str, data: bytes | None) -> dict[str, Entry] | None:
 
 
 def _text(key: str, entries: Mapping[str, Entry], seal: str | None = None) -> str:
-    """JSON with sorted names, indented by one; written out by hand, since a report reads tens of thousands of these."""
+    """JSON with sorted names, indented by one. ``json`` is too slow: a report reads tens of thousands of these."""
     files = ",".join(
         f'\n  "{name}": {{\n   "sha256": "{entry.sha256}",\n   "size": {entry.size}\n  }}'
         for name, entry in sorted(entries.items())

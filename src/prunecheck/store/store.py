@@ -1,11 +1,11 @@
-"""The store: artefacts under the hash of what made them. It is the only truth; there is no journal and no status.
+"""The store: artefacts by key. There is no other record of progress, no journal and no status file.
 
 format.json  CACHEDIR.TAG  .gitignore
 objects/<k[:2]>/<k>/{…, manifest.json}   one artefact per key, written once, verified at every read
-partial/<k>                              how far an unfinished step has come
-quarantine/                              damaged artefacts, kept to be looked at
-claims/<k>                               who is at work on a key (a lock, freed by the kernel when its holder dies)
-tmp/  lock                               scratch, and the lock that says whether anybody is using it
+partial/<k>                              checkpoint of an unfinished step
+quarantine/                              damaged artefacts, kept for inspection
+claims/<k>                               a lock per key in progress (freed by the kernel when its holder dies)
+tmp/  lock                               temporary files, and the lock of their users
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _PARTIAL_LIMIT = 1 << 40
 
 
 class Damaged(StoreError):
-    """An artefact does not hold what was committed. It was moved to quarantine/; make it again and commit it."""
+    """An artefact does not hold what was committed. It was moved to quarantine/; compute it again and commit it."""
 
 
 class Missing(Damaged):
-    """There is no such artefact (any more); make it again and commit it."""
+    """There is no such artefact (any more); compute it again and commit it."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Store:
     """
 
     root: Path
-    _settled: set[Path] = field(default_factory=set, repr=False, compare=False)
-    """folders this process knows to be on the disk for good"""
+    _durable_folders: set[Path] = field(default_factory=set, repr=False, compare=False)
+    """folders that this process has made durable"""
 
     @classmethod
     def open(cls, root: Path) -> Store:
@@ -89,11 +89,11 @@ class Store:
         return cls(root)
 
     def has(self, key: str) -> bool:
-        """True if *key* was committed. Costs one look; whether it is sound is found out when it is read."""
+        """True if *key* was committed. One file system access; damage is detected on reading."""
         return durable.is_folder(self.folder(key))
 
     def missing(self, keys: Iterable[str]) -> set[str]:
-        """Those of *keys* that were not committed. One listing per two-digit prefix, not one look per key."""
+        """Those of *keys* that were not committed. One listing per two-digit prefix instead of one access per key."""
         wanted: dict[str, set[str]] = {}
         for key in keys:
             wanted.setdefault(check_key(key)[:2], set()).add(key)
@@ -113,7 +113,7 @@ class Store:
     def commit(self, key: str, files: Mapping[str, bytes]) -> None:
         """Store *files* (name -> content) under *key*, all or nothing; on return they survive a power cut.
 
-        The first writer wins: a key that is already there keeps what it has. Clears the key's partial state.
+        The first writer wins: an existing artefact is not replaced. Clears the key's partial state.
         """
         folder = self.folder(key)
         entries = {check_name(name): Entry.of(data) for name, data in files.items()}
@@ -121,7 +121,7 @@ class Store:
         with self.writing():
             if self.has(key) and self._read_manifest(key) is None:
                 self._set_aside(key)
-            self._settle(folder.parent)
+            self._make_durable(folder.parent)
             if self.has(key):
                 durable.sync_folder(folder.parent)  # its writer may have been killed just before this
             else:
@@ -142,7 +142,7 @@ class Store:
         return entries
 
     def read(self, key: str, name: str) -> bytes:
-        """The file *name* of artefact *key*, verified. Raises Missing or Damaged: then make the artefact again."""
+        """The file *name* of artefact *key*, verified. Raises Missing or Damaged: then compute the artefact again."""
         entries = self.entries(key)
         if name not in entries:
             raise StoreError(unknown(f"file of artefact {key[:12]}…", name, entries))
@@ -152,7 +152,7 @@ class Store:
         return data
 
     def fault_of(self, key: str) -> str | None:
-        """What is wrong with artefact *key*: the name of the first file that is not as committed. None if sound."""
+        """What is wrong with artefact *key*: the name of the first file that is not as committed. None if intact."""
         entries = self._read_manifest(key)
         if entries is None:
             return manifest.NAME
@@ -181,16 +181,16 @@ class Store:
         return Damaged(f"artefact {key[:12]}… is refused, {moved}: {reason}.")
 
     def drop(self, key: str) -> None:
-        """Remove artefact *key* and its partial state. Nothing there is fine."""
+        """Remove artefact *key* and its partial state, if they exist."""
         if self.has(key):
             with self.writing():
                 grave = self.scratch()
-                durable.move(self.folder(key), grave)  # at once, so that nobody reads half of it
+                durable.move(self.folder(key), grave)  # atomically, so that no process reads half of it
                 durable.remove(grave)
         self.clear_partial(key)
 
     def claim(self, key: str) -> Claim:
-        """The only right to work on *key*; waits until it is free. Use as ``with store.claim(key): …``.
+        """The exclusive right to work on *key*; waits until it is free. Use as ``with store.claim(key): …``.
 
         Not reentrant: a process that claims a key twice waits for itself.
         """
@@ -199,18 +199,18 @@ class Store:
         return claim
 
     def try_claim(self, key: str) -> Claim | None:
-        """As ``claim``, but None at once where another living holder has it."""
+        """As ``claim``, but None immediately if another living process holds it."""
         return self._claim(key, wait=False)
 
     def save_partial(self, key: str, data: bytes) -> None:
-        """Remember how far the unfinished step *key* has come; replaces what was remembered before."""
+        """Write a checkpoint of the unfinished step *key*; replaces the one before."""
         path = self.partial_path(key)
         with self.writing():
-            self._settle(path.parent)
+            self._make_durable(path.parent)
             durable.write_file(path, _partial_head(key, data) + data, temp_in=self.root / "tmp")
 
     def load_partial(self, key: str) -> bytes | None:
-        """What ``save_partial`` remembered for *key*; None where there is nothing, or nothing sound."""
+        """The checkpoint that ``save_partial`` wrote for *key*; None if there is none, or it is damaged."""
         stored = durable.read_file(self.partial_path(key), limit=_PARTIAL_LIMIT)
         if stored is None:
             return None
@@ -218,7 +218,7 @@ class Store:
         return data if head + b"\n" == _partial_head(key, data) else None
 
     def clear_partial(self, key: str) -> None:
-        """Forget the partial state of *key*."""
+        """Remove the partial state of *key*."""
         durable.remove(self.partial_path(key))
 
     def folder(self, key: str) -> Path:
@@ -235,23 +235,23 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Held around every use of tmp/: creates the store if need be, and keeps others from sweeping tmp/."""
+        """Held during every use of tmp/: creates the store if necessary, and prevents others from emptying tmp/."""
         labels = self.root / "format.json"
-        if labels not in self._settled:
+        if labels not in self._durable_folders:
             self._make_folders()
             self.sweep()
         handle = durable.lock(self.root / "lock", shared=True)
         assert handle is not None
         try:
-            if labels not in self._settled:
+            if labels not in self._durable_folders:
                 self._write_labels()
-                self._settled.add(labels)
+                self._durable_folders.add(labels)
             yield
         finally:
             durable.unlock(handle)
 
     def sweep(self) -> None:
-        """Empty tmp/ of what killed processes left there, unless somebody is writing right now."""
+        """Remove the files that killed processes left in tmp/, unless a process is writing."""
         handle = durable.lock(self.root / "lock", wait=False)
         if handle is None:
             return
@@ -262,11 +262,11 @@ class Store:
             durable.unlock(handle)
 
     def scratch(self) -> Path:
-        """A name in tmp/ that nobody else uses."""
+        """A unique name in tmp/."""
         return self.root / "tmp" / uuid.uuid4().hex
 
     def holders(self) -> dict[str, Holder]:
-        """Who is at work at this moment, by key: living holders of claims. For people to read; writes nothing."""
+        """The living holders of claims, by key. For display; writes nothing."""
         folder = self.root / "claims"
         found = {key: holder(folder / key) for key in filter(manifest.is_key, durable.folder_names(folder))}
         return {key: one for key, one in found.items() if one is not None}
@@ -280,15 +280,15 @@ class Store:
         sign(handle)
         return Claim(path, handle)
 
-    def _settle(self, folder: Path) -> None:
-        if folder not in self._settled:
+    def _make_durable(self, folder: Path) -> None:
+        if folder not in self._durable_folders:
             durable.ensure_folder(folder)
-            self._settled.add(folder)
+            self._durable_folders.add(folder)
 
     def _make_folders(self) -> None:
-        self._settle(self.root)
+        self._make_durable(self.root)
         for name in _FOLDERS:
-            self._settle(self.root / name)
+            self._make_durable(self.root / name)
 
     def _write_labels(self) -> None:
         labels = {".gitignore": b"*\n", "CACHEDIR.TAG": _CACHEDIR_TAG}
@@ -302,7 +302,7 @@ class Store:
         return manifest.parse(key, durable.read_file(path, limit=manifest.LIMIT))
 
     def _damaged(self, key: str, what: str) -> Damaged:
-        # Looked at again before it is moved: another process may have replaced it in the meantime.
+        # Verified again before it is moved: another process may have replaced it in the meantime.
         self.quarantine(key)
         aside = durable.shown(self.root / "quarantine")
         return Damaged(f"artefact {key[:12]}… is damaged ({what}); it was moved to {aside}.")

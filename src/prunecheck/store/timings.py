@@ -1,5 +1,5 @@
-"""How long steps took, to tell how long the rest will take. Beside the artefacts, never part of them:
-artefacts are the same, bit by bit, in every run; times are not.
+"""Durations of finished steps, for estimates. Stored beside the artefacts, not in them, because artefacts are equal bit
+for bit in every run and times are not.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from prunecheck.store import durable
 from prunecheck.store.store import Store
 
 LATEST = 50
-"""how many of the latest times of a cost class count"""
+"""number of latest times of a cost class that are used"""
 _LIMIT = 1 << 30
 
 
@@ -33,11 +33,11 @@ class Timings:
             durable.append_line(self._path, line.encode())
 
     def typical(self, cost_class: str) -> float | None:
-        """The median of the latest times of *cost_class*, in seconds; None where there are none."""
+        """The median of the latest times of *cost_class*, in seconds; None if there are none."""
         return self.all_typical().get(cost_class)
 
     def all_typical(self) -> dict[str, float]:
-        """``typical`` of every cost class there is, from a single reading of the file."""
+        """``typical`` of every cost class, from a single reading of the file."""
         latest: dict[str, deque[float]] = {}
         for line in (durable.read_file(self._path, limit=_LIMIT) or b"").splitlines():
             if (parsed := _parse(line)) is not None:
