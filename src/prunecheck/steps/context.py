@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from prunecheck import data, models
 from prunecheck import tensors as tree
-from prunecheck.errors import ModelError
+from prunecheck.errors import DataError, ModelError
 from prunecheck.pruning.partial import apply_data_check
 from prunecheck.pruning.scoring import Batch, balanced_samples
 from prunecheck.pruning.seeds import stream, torch_stream
@@ -39,7 +39,7 @@ class Context:
     def images(self, params: Params) -> data.ImageData:
         """The data set of a step, loaded once per process."""
         described = {name: value for name, value in params["data"].items() if name != "fingerprint"}
-        return _images(data.DataSpec(root=self.root, **described))
+        return _images(data.DataSpec(root=self.root, **described), params["data"].get("fingerprint"))
 
     def training_set(self, params: Params) -> tuple[Tensor, Tensor]:
         """(inputs uint8 [N, C, H, W], targets int64 [N]), corrupted where the step says so."""
@@ -101,8 +101,12 @@ class Context:
 
 
 @lru_cache(maxsize=1)
-def _images(spec: data.DataSpec) -> data.ImageData:
-    return data.load(spec)
+def _images(spec: data.DataSpec, fingerprint: str | None) -> data.ImageData:
+    """Raises DataError if what was read is not what the fingerprint, a part of the step's key, was made from."""
+    images = data.load(spec)
+    if fingerprint is not None and data.fingerprint(spec) != fingerprint:
+        raise DataError(f"data {spec.name!r}: its files changed after the study was planned. Run the study again.")
+    return images
 
 
 def scoring_batches(context: Context, params: Params) -> list[Batch]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from prunecheck.errors import PluginError
+from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
+from prunecheck.pruning.registry import Registry
 from prunecheck.steps import compare, corrupt, mask, score, training
-from prunecheck.steps.context import Context
+from prunecheck.steps.context import Context, Params
 from prunecheck.study.step import Step
 
 STEPS: dict[str, Callable[[Step, Context], dict[str, bytes]]] = {
@@ -18,6 +22,32 @@ STEPS: dict[str, Callable[[Step, Context], dict[str, bytes]]] = {
 }
 
 
+REGISTRIES: dict[str, Registry[Any]] = {
+    "method": METHODS,
+    "allocate": ALLOCATIONS,
+    "check": CHECKS,
+    "corruption": CHECKS,
+}
+"""parameter of a step that describes a plug-in -> where the plug-in is found"""
+
+
 def perform(step: Step, context: Context) -> None:
-    """Compute *step* and commit its artefact; its inputs must be in the store."""
+    """Compute *step* and commit its artefact; its inputs must be in the store. Raises PluginError if this process has
+    loaded other plug-in code than the step's key was made from."""
+    validate_code(step.params)
     context.store.commit(step.key, STEPS[step.kind](step, context))
+
+
+def validate_code(params: Params) -> None:
+    """A file may have been edited between planning the study and loading it in this process. (``Context`` does the same
+    for the code of a network and the files of a data set.)"""
+    for field, registry in REGISTRIES.items():
+        described = params.get(field)
+        if described is None:
+            continue
+        plugin = registry.get(described["name"])
+        if plugin.code != described["code"]:
+            raise PluginError(
+                f"{plugin.origin} was edited after the study was planned, and {registry.kind} {plugin.name!r} is no "
+                "longer what the results are filed under. Run the study again."
+            )
