@@ -40,7 +40,7 @@ def study(backend: str, seeds: int, sparsity: float) -> dict[str, Any]:
 
 
 def paired(dense: list[dict[str, Any]], sparse: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of both studies as the rows of one: an arm is a method, its sparse twin a corrupted arm."""
+    """The rows of both studies as the rows of one: an arm is a method, its sparse version a corrupted arm."""
     rows = [row for row in dense if row["method"] == "dense"]
     for check, found in (("clean", dense), (SPARSE, sparse)):
         for row in found:

@@ -1,4 +1,4 @@
-"""The sparse backend: two workers of one thread each that compute only surviving weights, against our dense loop on two
+"""The sparse backend: two workers of one thread each that compute only kept weights, against our dense loop on two
 such workers and against the official loop on two threads. All take turns on the same network and kind of images.
 
 Not part of ``all``: it takes about ten minutes.
@@ -122,7 +122,7 @@ def masks_of(net: nn.Module, mask: str, sparsity: float) -> dict[str, Tensor]:
 
 
 def surviving_share(regime: Regime, mask: str, sparsity: float) -> float:
-    """Of the multiplications of a dense pass, those with surviving weights."""
+    """Of the multiplications of a dense pass, those with kept weights."""
     import torch
 
     net = network(regime)
@@ -162,11 +162,11 @@ def make_sparse(regime: Regime, store: Path) -> Turns:
             net = network(regime).to(memory_format=torch.channels_last)
             masks = masks_of(net, mask, sparsity)
             try:
-                twin = sparse.twin(net, masks, example)
+                kept_only = sparse.sparse_network(net, masks, example)
             except sparse.Dense:
                 turns[title(mask, sparsity)] = epochs(regime, masks)
             else:
-                twin._pool = pool
-                turns[title(mask, sparsity)] = epochs(regime, None, twin)
+                kept_only._pool = pool
+                turns[title(mask, sparsity)] = epochs(regime, None, kept_only)
     turns["dense"] = epochs(regime, masks)
     return turns

@@ -103,7 +103,7 @@ def test_gc_refuses_while_a_step_is_running(filled: Store) -> None:
     with (
         filled.claim(key_of("at work")),
         pytest.raises(
-            StoreError, match=r"^a study is running on .*store\. Wait until it is done, then remove things\.$"
+            StoreError, match=r"^a study is running on .*store\. Wait until it is finished, then try again\.$"
         ),
     ):
         gc(filled, keep=(), dry_run=False)

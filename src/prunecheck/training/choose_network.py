@@ -33,10 +33,10 @@ def choose_network(
     """
     if backend is None:
         return ChosenNetwork(model, masks, {})
-    from prunecheck.training.sparse import Dense, twin
+    from prunecheck.training.sparse import Dense, sparse_network
 
     try:
-        sparse = twin(model, masks, example)
+        sparse = sparse_network(model, masks, example)
     except Dense as instead:
         return ChosenNetwork(model, masks, {"backend": "dense", "backend_reason": instead.reason})
     layers = [how for _, how, _ in sparse.describe()]

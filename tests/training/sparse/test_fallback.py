@@ -107,7 +107,7 @@ def test_the_reason_is_said(make: type[Plain], spoil: Callable[[Plain], None], r
     spoil(net)
     dtype = net.conv.weight.dtype
     with pytest.raises(Dense, match=reason) as caught:
-        sparse.twin(net, masks_of(net), torch.zeros(2, 3, 6, 6, dtype=dtype))
+        sparse.sparse_network(net, masks_of(net), torch.zeros(2, 3, 6, 6, dtype=dtype))
     assert not caught.value.reason.endswith(".")
 
 
@@ -123,31 +123,33 @@ def test_a_network_that_mixes_images_is_evaluated_whole() -> None:
         net.conv.weight.mul_(masks["conv.weight"])
     images = torch.randn(300, 3, 4, 4)
     with torch.no_grad():
-        torch.testing.assert_close(sparse.twin(net, masks, images)(images), net(images), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(sparse.sparse_network(net, masks, images)(images), net(images), rtol=1e-4, atol=1e-5)
 
 
 def test_a_layer_without_survivors_trains() -> None:
     net = Plain()
-    twin = sparse.twin(net, masks_of(net, 0.0), torch.zeros(2, 3, 6, 6)).train()
-    optimiser = torch.optim.SGD(twin.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1, fused=True)
+    network = sparse.sparse_network(net, masks_of(net, 0.0), torch.zeros(2, 3, 6, 6)).train()
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1, fused=True)
     for _ in range(2):
-        F.cross_entropy(twin(torch.randn(4, 3, 6, 6)), torch.arange(4)).backward()
+        F.cross_entropy(network(torch.randn(4, 3, 6, 6)), torch.arange(4)).backward()
         optimiser.step()
-    assert next(p.numel() for p in twin.parameters()) == 0
-    assert twin.state_dict()["conv.weight"].eq(0).all()
+    assert next(p.numel() for p in network.parameters()) == 0
+    assert network.state_dict()["conv.weight"].eq(0).all()
 
 
 def test_frozen_parameters_stay() -> None:
     net = Plain()
     net.norm.weight.requires_grad_(False)
-    twin = sparse.twin(net, masks_of(net), torch.zeros(2, 3, 6, 6)).train()
-    F.cross_entropy(twin(torch.randn(4, 3, 6, 6)), torch.arange(4)).backward()
-    assert [p.grad is None for p in twin.parameters()] == [name == "norm.weight" for name, _ in net.named_parameters()]
+    network = sparse.sparse_network(net, masks_of(net), torch.zeros(2, 3, 6, 6)).train()
+    F.cross_entropy(network(torch.randn(4, 3, 6, 6)), torch.arange(4)).backward()
+    assert [p.grad is None for p in network.parameters()] == [
+        name == "norm.weight" for name, _ in net.named_parameters()
+    ]
 
 
 def test_differentiating_twice_is_refused() -> None:
     net = Plain()
-    loss = sparse.twin(net, masks_of(net), torch.zeros(2, 3, 6, 6)).train()(torch.randn(4, 3, 6, 6)).sum()
+    loss = sparse.sparse_network(net, masks_of(net), torch.zeros(2, 3, 6, 6)).train()(torch.randn(4, 3, 6, 6)).sum()
     loss.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="differentiated before"):
         loss.backward()
@@ -161,7 +163,7 @@ def test_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "numba is not installed" in (sparse.unavailable() or "")
     net = Plain()
     with pytest.raises(Dense, match="numba is not installed"):
-        sparse.twin(net, masks_of(net), torch.zeros(2, 3, 6, 6))
+        sparse.sparse_network(net, masks_of(net), torch.zeros(2, 3, 6, 6))
 
 
 def test_a_numba_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +177,7 @@ def test_a_numba_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__import__", refusing)
     net = Plain()
     with pytest.raises(Dense, match=r"cannot be loaded .numba needs another numpy"):
-        sparse.twin(net, masks_of(net), torch.zeros(2, 3, 6, 6))
+        sparse.sparse_network(net, masks_of(net), torch.zeros(2, 3, 6, 6))
 
 
 def test_the_room_is_light() -> None:

@@ -1,4 +1,4 @@
-"""Twins against the masked networks they stand for."""
+"""Sparse networks equal the masked dense networks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from prunecheck import models
-from prunecheck.training.sparse import Dense, twin
-from prunecheck.training.sparse.network import Twin
+from prunecheck.training.sparse import Dense, sparse_network
+from prunecheck.training.sparse.network import SparseNetwork
 
 pytest.importorskip("numba")
 
@@ -32,8 +32,8 @@ NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
 CHEAP_FIRST = [pytest.param(name, marks=pytest.mark.slow) if name == "vgg11" else name for name in NETS]
 
 
-def pair(name: str, sparsity: float = 0.95) -> tuple[nn.Module, dict[str, Tensor], Twin, Tensor, Tensor]:
-    """A masked network, its masks, its twin, and a batch."""
+def pair(name: str, sparsity: float = 0.95) -> tuple[nn.Module, dict[str, Tensor], SparseNetwork, Tensor, Tensor]:
+    """A masked network, its masks, its sparse form, and a batch."""
     make, shape = NETS[name]
     with torch.random.fork_rng():
         torch.manual_seed(1)
@@ -43,7 +43,7 @@ def pair(name: str, sparsity: float = 0.95) -> tuple[nn.Module, dict[str, Tensor
             for key, mask in masks.items():
                 net.get_parameter(key).mul_(mask)
         inputs, targets = torch.randn(11, *shape), torch.arange(11) % 10
-    return net, masks, twin(net, masks, inputs), inputs, targets
+    return net, masks, sparse_network(net, masks, inputs), inputs, targets
 
 
 def sgd(net: nn.Module) -> torch.optim.SGD:
@@ -116,7 +116,7 @@ def test_a_resumed_training_is_equal_to_the_bit(name: str) -> None:
     net, masks, ours, inputs, targets = pair(name)
     optimiser = sgd(ours)
     train(ours, optimiser, (inputs, targets), 3)
-    again = twin(net, masks, inputs)
+    again = sparse_network(net, masks, inputs)
     again.load_state_dict(ours.state_dict())
     resumed = sgd(again)
     for before, after in zip(ours.parameters(), again.parameters(), strict=True):
@@ -161,9 +161,9 @@ def test_the_original_is_left_alone_and_the_mode_kept() -> None:
     net, masks, _, inputs, _ = pair("resnet8")
     before = copy.deepcopy(net.state_dict())
     net.eval()
-    assert not twin(net, masks, inputs).training
+    assert not sparse_network(net, masks, inputs).training
     net.train()
-    assert twin(net, masks, inputs).training
+    assert sparse_network(net, masks, inputs).training
     assert net.training
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 

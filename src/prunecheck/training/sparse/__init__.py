@@ -1,6 +1,6 @@
-"""Training on a CPU that computes only surviving weights: forward pass, gradients and optimiser state.
+"""Training on a CPU that computes only kept weights: forward pass, gradients and optimiser state.
 
-Optional: needs numba (``pip install "prunecheck[sparse]"``). Importing this room loads neither torch nor numba.
+Optional: needs numba (``pip install "prunecheck[sparse]"``). Importing this package loads neither torch nor numba.
 """
 
 from __future__ import annotations
@@ -16,31 +16,32 @@ from prunecheck.training.sparse.fallback import Dense
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from prunecheck.training.sparse.network import Twin
+    from prunecheck.training.sparse.network import SparseNetwork
 
-__all__ = ["BACKEND_VERSION", "Dense", "twin", "unavailable", "version", "warm"]
+__all__ = ["BACKEND_VERSION", "Dense", "sparse_network", "unavailable", "version", "warm"]
 
 BACKEND_VERSION = 1
 """raised whenever the same network and masks would give other bits"""
 
 
 def unavailable() -> str | None:
-    """Why nothing can be trained sparsely here, in one sentence; None where it can."""
+    """Why sparse training is impossible here, in one sentence; None if it is possible."""
     if find_spec("numba") is None:
         return "numba is not installed (prunecheck[sparse] holds it)"
     return None
 
 
 def version() -> str:
-    """What bits depend on beside the machine: ours and numba's version."""
+    """The versions that bits depend on: ours and numba's."""
     try:
         return f"{BACKEND_VERSION}/numba-{_version_of('numba')}"
     except PackageNotFoundError:
         return f"{BACKEND_VERSION}/no numba"
 
 
-def twin(model: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> Twin:
-    """The twin of *model* that computes only what *masks* keep; see :func:`prunecheck.training.sparse.network.twin`.
+def sparse_network(model: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> SparseNetwork:
+    """A copy of *model* that computes only what *masks* keep; see
+    :func:`prunecheck.training.sparse.network.sparse_network`.
 
     Raises Dense, with the reason, where the ordinary dense path should be used.
     """
@@ -48,14 +49,14 @@ def twin(model: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> Twin
     if reason is not None:
         raise Dense(reason)
     try:
-        from prunecheck.training.sparse.network import twin as made
-    except ImportError as error:  # numba is there and does not fit this Python or numpy
+        from prunecheck.training.sparse.network import sparse_network as made
+    except ImportError as error:  # numba is installed and does not fit this Python or numpy
         raise Dense(f"numba cannot be loaded ({error})") from error
     return made(model, masks, example)
 
 
 def warm() -> None:
-    """Compile every loop, which takes some twenty seconds once for a machine; afterwards they are read from disk.
+    """Compile every loop: some twenty seconds once per machine, afterwards they are read from disk.
 
     Needs numba.
     """

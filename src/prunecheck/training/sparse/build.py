@@ -1,4 +1,4 @@
-"""From a traced network to a program: every node becomes an operation on maps or a call of torch.
+"""Translates a traced network into a program: every node becomes an operation on maps or a call of torch.
 
 Sparse layers make maps. What follows a map and has a form for maps stays one (batch norm, ReLU, sums, max-pooling);
 anything else gets an ordinary tensor. A batch norm waits for the sum or the ReLU behind it, so that all become one
@@ -81,7 +81,7 @@ class Builder:
         return found or self._native(node)
 
     def _on_maps(self, node: fx.Node) -> Place | None:
-        """The node as an operation on maps, None where it has no such form."""
+        """The node as an operation on maps, None if it has no such form."""
         sources = node.all_input_nodes
         if is_call(self.shell, node, (nn.BatchNorm1d, nn.BatchNorm2d), ()):
             return self._norm(node)
@@ -258,7 +258,7 @@ def _pair(side: Any) -> tuple[int, int]:
 
 
 def sparse_layer(module: nn.Module, mask: Tensor) -> SparseConv | None:
-    """The sparse form of a pruned module, None where it has none."""
+    """The sparse form of a pruned module, None if it has none."""
     if type(module) is nn.Linear:
         return sparse_conv(mask.numpy()[:, :, None, None], Window((1, 1)), 1)
     window = window_of(module)
@@ -278,7 +278,7 @@ def window_of(module: nn.Module) -> Window | None:
 
 
 def layer_of(name: str, output: torch.Size, weight: Tensor, is_mask: bool) -> Layer:
-    """What the rule needs to know about a module whose output has that shape. *weight*: its weight or its mask."""
+    """The input of the rule on a module whose output has that shape. *weight*: its weight or its mask."""
     pixels = output[2] * output[3] if len(output) == 4 else 1
     kept = int(weight.sum()) if is_mask else weight.numel()
     return Layer(name, weight.shape[0], weight[0].numel(), pixels, kept)

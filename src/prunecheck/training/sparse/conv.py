@@ -1,4 +1,4 @@
-"""A convolution whose surviving weights are offsets: where each of them reads, in every shape of input.
+"""A convolution whose kept weights are offsets: where each of them reads, in every shape of input.
 
 A stride is folded away first; a linear layer is a convolution of 1x1 images.
 """
@@ -21,7 +21,7 @@ NONE64 = np.zeros(0, np.float64)
 CACHE = 1 << 18
 """bytes of input that a pass may go back to: half of a usual second-level cache"""
 LEAST = 16
-"""surviving weights of a channel that make a pass of its own worth it"""
+"""kept weights of a channel that make a pass of its own worth it"""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Pass:
 
 @dataclass(frozen=True)
 class SparseConv:
-    """The surviving weights of one layer, in the order of its parameter.
+    """The kept weights of one layer, in the order of its parameter.
 
     ``out``, ``into``: output and input channel of each (of all groups together); ``down``, ``right``: its tap in rows
     and columns of the input. int64 [survivors] each. ``into`` counts folded channels where the window has a stride.

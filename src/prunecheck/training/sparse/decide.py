@@ -11,7 +11,7 @@ from dataclasses import dataclass
 DENSE_RATE = 75.0
 """operations a nanosecond of a dense convolution, forward and backward together"""
 SPARSE_RATE = 40.0
-"""operations a nanosecond for surviving weights"""
+"""operations a nanosecond for kept weights"""
 OVERHEAD = 0.85
 """a sparse network must be estimated to take at most this share of the dense one's time"""
 

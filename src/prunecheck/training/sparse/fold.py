@@ -1,4 +1,4 @@
-"""Strides folded away: pixels that lie a stride apart become neighbours, every pixel class channels of its own.
+"""Folding of strides: pixels a stride apart become neighbours, and every pixel class has its own channels.
 
 A convolution with a stride is then an ordinary one over more channels. Class (a, b) holds the pixels whose padded row
 and column are a and b modulo the stride; classes that no tap reads are left out.
@@ -19,7 +19,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Window:
-    """What a convolution's kernel does, (rows, columns) each; padding is with zeros."""
+    """The geometry of a convolution, (rows, columns) each; padding is with zeros."""
 
     kernel: Pair
     stride: Pair = (1, 1)
@@ -27,7 +27,7 @@ class Window:
     dilation: Pair = (1, 1)
 
     def output(self, height: int, width: int) -> Pair:
-        """Height and width of what comes out."""
+        """Height and width of the output."""
         h, w = (
             (side + 2 * p - d * (k - 1) - 1) // s + 1
             for side, k, s, p, d in zip(
@@ -54,7 +54,7 @@ class Window:
 
     @property
     def numbers(self) -> Any:
-        """The number of every pixel class among ``classes`` (int64 [stride, stride]), -1 where nobody reads it."""
+        """The number of every pixel class among ``classes`` (int64 [stride, stride]), -1 if no tap reads it."""
         numbers = np.full(self.stride, -1)
         for i, class_ in enumerate(self.classes):
             numbers[class_] = i
@@ -62,12 +62,12 @@ class Window:
 
     @property
     def border(self) -> int:
-        """Zeros that an input map needs around it (none where it is folded anyway)."""
+        """Width of the zero border that an input map needs (0 if it is folded)."""
         return 0 if self.folds else max(self.padding)
 
     @property
     def gradient_border(self) -> int:
-        """Zeros that the gradient of the output needs around it."""
+        """Width of the zero border that the gradient of the output needs."""
         if self.folds:
             return max(self.reach)
         return max(0, *(r - p for r, p in zip(self.reach, self.padding, strict=True)))
@@ -90,7 +90,7 @@ def fold(x: Map, window: Window, y: Shape, pool: Pool) -> Map:
 
 
 def unfold(folded: Map, window: Window, x: Map, add: bool) -> None:
-    """The folded gradient back in the places of *x*, written or added."""
+    """The folded gradient at the places of *x*, written or added."""
     s, t = x.shape, folded.shape
     _unfold(
         x.array, s.at, s.plane, s.row, s.height, s.width, s.channels, s.images, folded.array, t.height, t.width,

@@ -1,4 +1,4 @@
-"""Compiling the loops of this room. The only file that imports numba."""
+"""Compilation of the loops of this package. The only file that imports numba."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numba
 
 FREEDOM = {"contract", "reassoc", "nsz"}
-"""What the compiler may change about floating-point arithmetic: fused multiply-adds and the order of sums, but nothing
-that would let it assume away NaN or infinity."""
+"""The floating-point rules that the compiler may relax: fused multiply-adds and the order of sums. It must not assume
+that NaN and infinity do not occur."""
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -19,6 +19,6 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     try:
         made: Callable[..., Any] = numba.njit(fastmath=FREEDOM, cache=True)(function)
-    except RuntimeError:  # no folder to keep the machine code in: every process compiles for itself
+    except RuntimeError:  # no folder for the machine code: every process compiles again
         made = numba.njit(fastmath=FREEDOM)(function)
     return made

@@ -1,11 +1,11 @@
 """The two loops of a sparse convolution, over flat float32 buffers in which images are innermost.
 
-A surviving weight is one offset into the input: the output row it adds to and the input row it reads are both
-contiguous, ``width x images`` numbers long, whatever kernel, padding, dilation or group it came from. So a row of the
+A kept weight is one offset into the input: the output row it adds to and the input row it reads are both
+contiguous, ``width x images`` numbers long, for every kernel, padding, dilation and group. So a row of the
 output is a sum of shifted input rows, and the gradient of a weight is a dot product of two rows. Up to eight surviving
 weights share one pass, so that the output row is loaded and stored an eighth as often.
 
-``first[c] .. first[c+1]`` are the surviving weights of channel ``c`` (int64 [channels + 1]); ``offset`` (int64) is
+``first[c] .. first[c+1]`` are the kept weights of channel ``c`` (int64 [channels + 1]); ``offset`` (int64) is
 where a weight's input row begins for output row 0; ``at, plane, row`` say where a buffer's channel 0 row 0 begins and
 how far apart channels and rows are.
 """

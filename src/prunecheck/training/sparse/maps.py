@@ -64,15 +64,15 @@ class Map:
 
 @dataclass(frozen=True)
 class Pool:
-    """Buffers that are used again: fresh memory costs as much as writing it, and so would zeroing the borders.
+    """Reusable buffers: allocating memory costs as much as writing it, and so would zeroing the borders.
 
-    Nobody writes into a border. A buffer that is never given back is simply collected.
+    Borders are never written. A buffer that is not returned is garbage-collected.
     """
 
     idle: dict[Shape, list[Tensor]] = field(default_factory=dict)
 
     def take(self, shape: Shape) -> Map:
-        """A map with zeros in its border and anything inside."""
+        """A map with zeros in its border and undefined values inside."""
         idle = self.idle.get(shape)
         return Map(shape, idle.pop() if idle else torch.zeros(shape.channels * shape.plane))
 

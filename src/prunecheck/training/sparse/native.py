@@ -1,4 +1,4 @@
-"""Operations that torch does: on ordinary tensors, differentiated by autograd, each on its own."""
+"""Operations executed by torch: on ordinary tensors, each differentiated by autograd separately."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network's twin that computes only surviving weights, and speaks the original's names and shapes."""
+"""A copy of a network that computes only kept weights; its state dict has the original's names and shapes."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from prunecheck.training.sparse.tape import Program, run
 from prunecheck.training.sparse.trace import Traced, traced
 
 CHUNK = 128
-"""images evaluated at a time: more would only leave the cache"""
+"""images evaluated at a time: more would not fit into the cache"""
 TOLERANCE = 1e-3
 """largest relative difference from the original's output that rounding explains"""
 
 
-class Twin(nn.Module):
-    """Made by :func:`twin`. Its parameters are the original's in number and order, pruned ones as the 1-D tensors of
-    their survivors; its state dict has the original's names and full shapes, with zeros where it is pruned."""
+class SparseNetwork(nn.Module):
+    """Made by :func:`sparse_network`. Its parameters are the original's in number and order, pruned ones as 1-D tensors
+    of their kept values; its state dict has the original's names and full shapes, with zeros where it is pruned."""
 
     def __init__(self, shell: nn.Module, weights: Mapping[str, Weight], program: Program, described: list[Any]) -> None:
         super().__init__()
-        self._shell = [shell]  # in a list: its parameters are not ours
+        self._shell = [shell]  # in a list, so that its parameters are not registered
         self._weights = dict(weights)
         self._program = program
         self._pool = Pool()
@@ -51,7 +51,7 @@ class Twin(nn.Module):
         parts = [run(self._program, self._pool, part, parameters) for part in torch.split(inputs, size)]
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
-    def train(self, mode: bool = True) -> Twin:
+    def train(self, mode: bool = True) -> SparseNetwork:
         super().train(mode)
         self._shell[0].train(mode)
         return self
@@ -79,8 +79,8 @@ class Twin(nn.Module):
         return result
 
 
-def twin(model: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> Twin:
-    """The sparse twin of *model*, which stays as it is. *masks*: ``{parameter name: bool}``, True = keep; *example*: a
+def sparse_network(model: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> SparseNetwork:
+    """The sparse copy of *model*, which is not changed. *masks*: ``{parameter name: bool}``, True = keep; *example*: a
     batch of inputs. Raises Dense where the ordinary dense path is the right one."""
     try:
         shell = copy.deepcopy(model)
@@ -96,7 +96,7 @@ def twin(model: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> Twin
     windows = [layer.window for layer in sparse.values()]
     border = max(max(window.border, window.gradient_border) for window in windows)
     program = Builder(shell, found, weights, sparse, border).program()
-    made = Twin(shell, weights, program, described)
+    made = SparseNetwork(shell, weights, program, described)
     made.eval()
     made._by_image = _compare(made, shell, masks, example)
     made.train(model.training)
@@ -134,9 +134,9 @@ def _chosen(
     return sparse, described
 
 
-def _compare(made: Twin, shell: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> bool:
-    """One more look before a study relies on it: the twin must compute what the masked network computes. True if every
-    image is computed by itself, so that a batch may be evaluated in parts."""
+def _compare(made: SparseNetwork, shell: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> bool:
+    """Verify that the sparse network computes what the masked network computes. Returns True if images do not influence
+    each other, so that a batch may be evaluated in parts."""
     with torch.no_grad():
         for name, mask in masks.items():
             shell.get_parameter(name).masked_fill_(~mask, 0)

@@ -1,4 +1,4 @@
-"""Batch norm, residual sum and ReLU in one go, channel by channel: a channel stays in the cache for both its passes.
+"""Batch norm, residual sum and ReLU together, channel by channel: a channel stays in the cache for both passes.
 
 All functions work on flat float32 buffers of one common shape: channel ``c``, row ``h`` begins at
 ``at + c * plane + h * row`` and is ``length`` numbers long. Sums are taken in float32 along a row and in float64

@@ -1,7 +1,7 @@
 """Running a network as a list of operations, forwards and backwards.
 
-The whole network is one function to autograd. So gradients are summed where they arise instead of in passes of their
-own, and every buffer goes back to the pool as soon as nothing reads it any more.
+The whole network is one function to autograd. So gradients are summed where they arise instead of in separate
+passes, and every buffer returns to the pool as soon as it is no longer read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from prunecheck.training.sparse.maps import Map, Pool, Shape
 class State:
     """One pass through the network. Values and gradients are numbered; a value is a Map, a tensor or a plain object.
 
-    ``keep``: a backward pass will follow. ``wanted``: values whose gradient anybody needs.
+    ``keep``: a backward pass will follow. ``wanted``: values whose gradient is needed.
     """
 
     parameters: Sequence[Tensor]
@@ -43,7 +43,7 @@ class State:
         return made
 
     def room(self, value: int) -> tuple[Map, bool]:
-        """The gradient buffer of a map, and whether something is in it already that must be added to."""
+        """The gradient buffer of a map, and whether it already has a content to add to."""
         if value in self.gradients:
             return self.gradients[value], True
         made = self.pool.take(self.map(value).shape)
@@ -51,7 +51,7 @@ class State:
         return made, False
 
     def hand_on(self, value: int, gradient: Map) -> None:
-        """*gradient*, which nobody else will write to, is (part of) the gradient of *value*."""
+        """*gradient*, which is not written to any more, is (part of) the gradient of *value*."""
         if value not in self.wanted:
             self.pool.give(gradient)
         elif value in self.gradients:
@@ -120,7 +120,7 @@ class Program:
         return into
 
     def _last_uses(self) -> dict[int, list[int]]:
-        """Operation -> values that nobody reads after it."""
+        """Operation -> values that are not read after it."""
         last = {value: i for i, operation in enumerate(self.operations) for value in operation.inputs}
         found: dict[int, list[int]] = {}
         for value, i in last.items():
@@ -143,7 +143,7 @@ class _Run(torch.autograd.Function):
         every = {0, *(operation.output for operation in program.operations)}
         wanted = frozenset(every) if inputs.requires_grad else program.trained
         ctx.program, ctx.state = program, State(parameters, pool, True, wanted)
-        return program.forward(ctx.state, inputs).detach()  # else the output and its state would hold each other
+        return program.forward(ctx.state, inputs).detach()  # else the output and its state would be a reference cycle
 
     @staticmethod
     @once_differentiable

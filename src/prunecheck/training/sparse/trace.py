@@ -1,4 +1,4 @@
-"""What a network does, read off by torch.fx: a graph and the shape of every value in it."""
+"""Tracing by torch.fx: the graph of a network and the shape of every value in it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Traced:
 
 
 def traced(model: nn.Module, example: Tensor) -> Traced:
-    """The graph of *model*, which is left in evaluation mode. Raises Dense where it has none that always holds."""
+    """The graph of *model*, which is left in evaluation mode. Raises Dense if it has no graph that is always valid."""
     check(model)
     graphs = []
     for training in (True, False):
@@ -53,7 +53,7 @@ def traced(model: nn.Module, example: Tensor) -> Traced:
 
 
 class _Recorder(fx.Interpreter):
-    """Runs a graph and writes down shapes."""
+    """Runs a graph and records shapes."""
 
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
@@ -75,7 +75,7 @@ def _holds_tensors(value: Any) -> bool:
 
 
 def check(model: nn.Module) -> None:
-    """Raise Dense for what a copy of the network could not reproduce."""
+    """Raise Dense for properties that a copy of the network would not reproduce."""
     seen: dict[int, str] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         if seen.setdefault(id(parameter), name) != name:
@@ -101,7 +101,7 @@ def writes_in_place(model: nn.Module, node: fx.Node) -> bool:
 
 
 def _check_in_place(model: nn.Module, graph: fx.Graph) -> None:
-    """What was written over must not be read again: values here are never overwritten."""
+    """Raise Dense if an overwritten value is read again, since values here are never overwritten."""
     position = {node: i for i, node in enumerate(graph.nodes)}
     for node in graph.nodes:
         if writes_in_place(model, node) and node.all_input_nodes:
