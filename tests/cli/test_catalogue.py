@@ -92,7 +92,7 @@ def test_counts_follow_the_shape_of_the_data(cli: Cli) -> None:
 
 def test_the_schema_is_json_and_names_every_field_of_a_study(cli: Cli) -> None:
     document = json.loads(cli("schema").out)
-    assert document["properties"].keys() == Study.model_fields.keys() - {"folder"}
+    assert document["properties"].keys() == Study.model_fields.keys() - {"folder", "file"}
     assert document["additionalProperties"] is False
     assert set(document["required"]) == {"model", "data", "methods", "checks", "sparsities"}
     for name in ("DataChoice", "MethodChoice", "CheckChoice", "TrainingChoice", "ScoringChoice"):

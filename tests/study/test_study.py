@@ -97,4 +97,4 @@ REST: dict[str, Any] = {
 
 def test_the_schema_is_of_the_fields_of_a_file() -> None:
     fields = Study.model_json_schema()["properties"]
-    assert fields.keys() == Study.model_fields.keys() - {"folder"}
+    assert fields.keys() == Study.model_fields.keys() - {"folder", "file"}
