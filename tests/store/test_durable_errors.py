@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,19 +99,6 @@ def test_armed_fault_uses_the_requested_mode(place: Path, monkeypatch: pytest.Mo
     with pytest.raises(StoreError):
         durable.append_line(place / "lines", b"1234567")
     assert (place / "lines").read_bytes() == b"1234"
-
-
-def test_files_can_be_read_by_all_and_written_by_their_owner(place: Path) -> None:
-    before = os.umask(0)
-    try:
-        durable.write_file(place / "file", b"")
-        durable.append_line(place / "lines", b"")
-        handle = durable.lock(place / "lock")
-        assert handle is not None
-        durable.unlock(handle)
-    finally:
-        os.umask(before)
-    assert {stat.S_IMODE((place / name).stat().st_mode) for name in ("file", "lines", "lock")} == {0o644}
 
 
 def test_a_torn_line_of_a_single_byte(place: Path) -> None:

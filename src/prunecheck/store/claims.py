@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from prunecheck.store.flock import fcntl
+from prunecheck.store import durable
 
 
 @dataclass(frozen=True)
 class Holder:
-    """A living holder of a claim. ``process`` and ``host``: None where the note is missing; ``since``: Unix time."""
+    """A living process that holds a claim, ``since`` a Unix time. ``process`` and ``host`` are None without a note."""
 
     process: int | None
     host: str | None
@@ -45,8 +45,8 @@ def holder(path: Path) -> Holder | None:
 def _is_locked(handle: int) -> bool:
     """A shared lock, so that two readers do not see each other; a process that claims meanwhile waits for it."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        durable.fcntl.flock(handle, durable.fcntl.LOCK_SH | durable.fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    fcntl.flock(handle, fcntl.LOCK_UN)
+    durable.fcntl.flock(handle, durable.fcntl.LOCK_UN)
     return False

@@ -3,6 +3,10 @@
 A file or folder is built under a temporary name, fsynced, renamed to its final name, and the folder that holds the
 name is fsynced. Without the fsyncs a rename can reach the disk before the bytes it names (Pillai et al., OSDI 2014).
 Symbolic links are never followed. Failures raise StoreError with one sentence on the remedy.
+
+Files and folders get the permissions the user's umask allows. In a folder that is group-writable and has the setgid
+bit (``chmod g+ws``), the usual mark of a folder that a group shares, they are made writable for the group as well,
+whatever the umask; otherwise the first member to write would lock the others out.
 """
 
 from __future__ import annotations
@@ -15,14 +19,17 @@ import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from prunecheck.errors import StoreError
 from prunecheck.store import faults
-from prunecheck.store.flock import fcntl
 from prunecheck.text import printable_path
 
+fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
+"""the module for file locks, which the kernel frees when their holder dies; None on Windows"""
 _BLOCK = 1 << 20
 # Windows has only the last of these; a store is refused there, but results are written
 _NOFOLLOW, _DIRECTORY, _NONBLOCK, _BINARY = (
@@ -68,7 +75,7 @@ def commit_folder(scratch: Path, final: Path, files: Iterable[tuple[str, bytes]]
     """
     with plainly(final):
         try:
-            _act("mkdir", os.mkdir, scratch)
+            _mkdir(scratch)
             for name, data in files:
                 _create(scratch / name, (data,))
             _sync_folder(scratch)
@@ -85,8 +92,9 @@ def commit_folder(scratch: Path, final: Path, files: Iterable[tuple[str, bytes]]
 def append_line(path: Path, line: bytes) -> None:
     """Add *line* to *path* in a single write. Not fsynced: for records that may be lost, never for results."""
     with plainly(path):
-        handle = _act("open", os.open, path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NOFOLLOW, 0o644)
+        handle = _act("open", os.open, path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NOFOLLOW, 0o666)
         try:
+            _share(handle, path.parent)
             size = os.fstat(handle).st_size
             # A line that a killed process left incomplete must not be joined with this one.
             torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
@@ -101,7 +109,7 @@ def ensure_folder(path: Path) -> None:
         ensure_folder(path.parent)
     with plainly(path):
         with suppress(FileExistsError):
-            _act("mkdir", os.mkdir, path)
+            _mkdir(path)
         if not _is_folder(path):
             raise StoreError(f"{shown(path)} must be a plain folder, not a link or a file.")
         # Also if it exists: the process that made it may have been killed before this.
@@ -199,26 +207,36 @@ def lock(path: Path, *, shared: bool = False, wait: bool = True) -> int | None:
     mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
     with plainly(path):
         while True:
-            handle: int = _act("open", os.open, path, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o644)
+            handle = _open_lock(path)
+            _held.add(handle)  # before it is locked: another thread may fork while this one waits
             try:
                 fcntl.flock(handle, mode)
                 if _is_still_named(handle, path):
                     return handle
             except BlockingIOError:
-                os.close(handle)
+                _close_lock(handle)
                 return None
             except BaseException:
-                os.close(handle)
+                _close_lock(handle)
                 raise
             # The last holder removed the file between our open and our lock, so this lock protects nothing.
-            os.close(handle)
+            _close_lock(handle)
+
+
+def _close_lock(handle: int) -> None:
+    _held.discard(handle)
+    os.close(handle)
 
 
 def unlock(handle: int, remove_too: Path | None = None) -> None:
-    """Free a lock; *remove_too* is its file, if it is no longer needed."""
+    """Free a lock; *remove_too* is its file, if it is no longer needed. Does nothing in a forked child, which holds
+    none."""
+    if handle not in _held:
+        return
+    _held.remove(handle)
     if remove_too is not None:
         discard(remove_too)
-    # Not only closed: a forked child may hold a copy of the handle.
+    # Not only closed: a child forked by a C library may hold a copy of the handle.
     fcntl.flock(handle, fcntl.LOCK_UN)
     os.close(handle)
 
@@ -248,8 +266,9 @@ def _act(operation: str, call: Callable[..., Any], *args: Any) -> Any:
 
 
 def _create(path: Path, chunks: Iterable[bytes]) -> None:
-    handle = _act("open", os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY, 0o644)
+    handle = _act("open", os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY, 0o666)
     try:
+        _share(handle, path.parent)
         for chunk in chunks:
             rest = memoryview(chunk)
             while rest:
@@ -257,6 +276,53 @@ def _create(path: Path, chunks: Iterable[bytes]) -> None:
         _act("fsync", os.fsync, handle)
     finally:
         os.close(handle)
+
+
+def _mkdir(path: Path) -> None:
+    _act("mkdir", os.mkdir, path)
+    if _is_shared(path.parent):
+        with suppress(OSError):
+            path.chmod(path.lstat().st_mode | stat.S_IRWXG | stat.S_ISGID)
+
+
+def _share(handle: int, folder: Path) -> None:
+    """Make an open file of ours writable for the group that shares *folder*."""
+    with suppress(OSError):
+        found = os.fstat(handle)
+        if hasattr(os, "fchmod") and _is_shared(folder) and found.st_uid == os.geteuid():
+            os.fchmod(handle, found.st_mode | stat.S_IRGRP | stat.S_IWGRP)
+
+
+def _is_shared(folder: Path) -> bool:
+    mode = folder.stat().st_mode
+    return bool(mode & stat.S_ISGID) and bool(mode & stat.S_IWGRP)
+
+
+def _open_lock(path: Path) -> int:
+    """A handle on the lock file *path*, created if absent. One that another user made may be readable only, which is
+    enough to lock it."""
+    try:
+        handle: int = _act("open", os.open, path, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o666)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | _NOFOLLOW)
+    _share(handle, path.parent)
+    return handle
+
+
+_held: set[int] = set()
+"""handles of the locks this process holds"""
+
+
+def _forget_locks() -> None:
+    """In a forked child: close its copies of the locks, which would outlive the process that took them."""
+    for handle in _held:
+        with suppress(OSError):
+            os.close(handle)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_locks)
 
 
 def _sync_folder(path: Path) -> None:

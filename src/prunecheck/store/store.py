@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from prunecheck.errors import StoreError
-from prunecheck.store import durable, flock, manifest
+from prunecheck.store import durable, manifest
 from prunecheck.store.claims import Holder, holder, sign
 from prunecheck.store.manifest import Entry, check_key, check_name
 from prunecheck.text import unknown
@@ -74,7 +74,10 @@ class Store:
         Raises StoreError for a folder with other things in it, for a store of a newer format, and on a system without
         file locks.
         """
-        flock.insist()
+        if durable.fcntl is None:
+            raise StoreError(
+                "this system has no POSIX file locks (fcntl), which a store needs. Use Linux, macOS or WSL."
+            )
         root = durable.real_path(root)
         if root.exists() and not root.is_dir():
             raise StoreError(f"{durable.shown(root)} is a file. Give a folder for the store, new or empty.")

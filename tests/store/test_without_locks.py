@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from prunecheck.errors import StoreError
-from prunecheck.store import Store, flock
+from prunecheck.store import Store, durable
 
 ELSEWHERE = """
 import os, sys
@@ -34,7 +34,7 @@ assert main(["list", "methods"]) == 0
 
 
 def test_a_store_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flock, "fcntl", None)
+    monkeypatch.setattr(durable, "fcntl", None)
     with pytest.raises(StoreError, match="no POSIX file locks") as caught:
         Store.open(tmp_path / "store")
     assert len(str(caught.value).splitlines()) == 1
