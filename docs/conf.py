@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 from sphinx.application import Sphinx
-from sphinx.util import logging
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from docs._reference import Undocumented, filled
 
 from prunecheck import __version__
 
@@ -19,15 +13,12 @@ project = "prunecheck"
 author = "the prunecheck authors"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser"]
 exclude_patterns = ["_reference", "example", "figures"]
 source_suffix = {".md": "markdown"}
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 highlight_language = "none"
-autodoc_member_order = "bysource"
-autodoc_typehints_format = "short"
-python_use_unqualified_type_names = True
 
 html_theme = "furo"
 html_title = "prunecheck"
@@ -38,13 +29,6 @@ html_css_files = ["tables.css"]
 html_show_sphinx = False
 
 
-def _fill(_app: Sphinx, page: str, source: list[str]) -> None:
-    try:
-        source[0] = filled(source[0])
-    except Undocumented as error:
-        logging.getLogger(__name__).warning(str(error), location=page)
-
-
 def _copy_example(app: Sphinx, error: Exception | None) -> None:
     """The example report is a page of its own, shown as it is."""
     if error is None and app.builder.format == "html":
@@ -53,4 +37,3 @@ def _copy_example(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> None:
     app.connect("build-finished", _copy_example)
-    app.connect("source-read", _fill)

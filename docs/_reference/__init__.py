@@ -1,7 +1,7 @@
-"""The reference pages, written by the code they describe: every ``<!-- generated: NAME -->`` of a page is filled in.
+"""The generated parts of the pages: what stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
 
-What has no words of its own (a command, an option, a field, a method …) raises :class:`Undocumented`, and with it
-fails the build of the site.
+``uv run python -m docs._reference`` writes them anew; a test compares. A command, option, field, method … without
+words of its own raises :class:`Undocumented`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from docs._reference import catalogue, commands, exit_codes, files, plug_ins, study_file
-from docs._reference.markdown import Undocumented
+from docs._reference import catalogue, commands, exit_codes, files, plug_ins, python_names, study_file
+from docs._reference.markdown import DOCS, Undocumented
 
-__all__ = ["SECTIONS", "Undocumented", "filled"]
+__all__ = ["SECTIONS", "Undocumented", "filled", "write"]
 
-PLACE = re.compile(r"^<!-- generated: ([a-z-]+) -->$", flags=re.MULTILINE)
+PLACE = re.compile(
+    r"^<!-- generated: ([a-z-]+)([\w. ]*) -->$(?:\n(?:(?!<!-- ).*\n)*<!-- end -->$)?", flags=re.MULTILINE
+)
 
-SECTIONS: dict[str, Callable[[], str]] = {
+SECTIONS: dict[str, Callable[..., str]] = {
     "commands": commands.markdown,
     "exit-codes": exit_codes.markdown,
     "study-file": study_file.markdown,
     "plug-ins": plug_ins.markdown,
+    "python": python_names.markdown,
     "results-columns": files.results_columns,
     "environment": files.environment,
     **{kind: catalogue.writer(kind) for kind in catalogue.KINDS},
@@ -28,5 +31,22 @@ SECTIONS: dict[str, Callable[[], str]] = {
 
 
 def filled(page: str) -> str:
-    """*page* with all its generated parts. Raises Undocumented, KeyError for a part nobody writes."""
-    return PLACE.sub(lambda place: SECTIONS[place[1]](), page)
+    """*page* with all its generated parts. Raises Undocumented, and KeyError for an unknown part."""
+    return PLACE.sub(_part, page)
+
+
+def _part(place: re.Match[str]) -> str:
+    name, arguments = place[1], place[2].split()
+    return f"<!-- generated: {' '.join([name, *arguments])} -->\n\n{SECTIONS[name](*arguments)}\n\n<!-- end -->"
+
+
+def write() -> list[str]:
+    """Fill every page of docs/; the names of those that changed."""
+    changed = []
+    for page in sorted(DOCS.rglob("*.md")):
+        before = page.read_text(encoding="utf-8")
+        after = filled(before)
+        if after != before:
+            page.write_text(after, encoding="utf-8")
+            changed.append(page.relative_to(DOCS).as_posix())
+    return changed

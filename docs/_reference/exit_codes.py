@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from docs._reference.markdown import Undocumented, said, table
 
+import prunecheck.store  # noqa: F401 - defines kinds of errors of its own
 from prunecheck import errors
 
 
