@@ -25,7 +25,7 @@ CHANCE = 0.1
 
 
 def study(pairs: int) -> dict[str, Any]:
-    """Digits, a small convolutional network, 90 %: about a third of a second a training."""
+    """Digits, a small convolutional network, 90 %: about a third of a second per training."""
     return {
         "name": "aa",
         "question": "Does the instrument raise an alarm where there is nothing to find?",

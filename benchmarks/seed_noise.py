@@ -34,7 +34,7 @@ class Noise(NamedTuple):
 
 
 def noises(rows: Iterable[Mapping[str, str]]) -> list[Noise]:
-    """One entry a cell with at least three pairs."""
+    """One entry per cell with at least three pairs."""
     arms: dict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
     n_test = 1
     for row in rows:

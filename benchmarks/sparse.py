@@ -50,7 +50,7 @@ QUICK = (Case(Regime("convnet_w32", 16, 16, 2, 0), {}),)
 LEGEND = (
     "Images a second, two one-thread workers each; the official loop has two threads. Ceiling: what would be reached "
     "if the surviving multiplications ran as fast as a dense 3x3 convolution kernel and everything else cost nothing. "
-    "What keeps us from it is memory: at 98 % every activation is still written and read some fifteen times a step "
+    "What keeps us from it is memory: at 98 % every activation is still written and read some fifteen times per step "
     "(convolution, batch norm, ReLU, forwards and backwards), whatever the sparsity."
 )
 

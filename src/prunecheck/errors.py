@@ -1,8 +1,8 @@
-"""Every error prunecheck raises on purpose, with the exit code the desk turns it into.
+"""The errors that prunecheck raises, with the exit code of each on the command line.
 
-Exit codes: 0 fine · 1 a verdict failed (only where the user asked for strictness) · 2 the request itself is wrong
-· 3 some steps failed · 4 inconclusive (strict only) · 70 a bug of ours · 74 the disk · 75 interrupted, run again to
-resume · 130 Ctrl-C.
+Exit codes: 0 success · 1 a verdict failed (with --strict only) · 2 the request itself is wrong
+· 3 some steps failed · 4 inconclusive (with --strict only) · 70 a bug of prunecheck · 74 the disk · 75 interrupted, run
+again to resume · 130 Ctrl-C.
 
 A message is one to three lines: what is wrong, where (file and field), and the nearest right thing.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 
 class PrunecheckError(Exception):
-    """Base of all; the desk prints its message without a traceback and exits with ``exit_code``."""
+    """Base class; the command line prints its message without a traceback and exits with ``exit_code``."""
 
     exit_code = 70
 
@@ -23,7 +23,7 @@ class StudyError(PrunecheckError):
 
 
 class InfeasibleError(StudyError):
-    """No allocation of kept weights can satisfy the request (too sparse, or a fixed layer eats the budget)."""
+    """No allocation of kept weights can satisfy the request (too sparse, or a fixed layer exceeds the budget)."""
 
 
 class PluginError(StudyError):
@@ -35,11 +35,11 @@ class ModelError(StudyError):
 
 
 class DataError(StudyError):
-    """The data set cannot be used: missing, torn, mislabelled, empty."""
+    """The data set cannot be used: missing, incomplete, mislabelled, empty."""
 
 
 class StepError(PrunecheckError):
-    """Steps of the plan failed; everything else was finished and kept."""
+    """Steps of the plan failed; all others were finished and kept."""
 
     exit_code = 3
 
@@ -53,7 +53,7 @@ class StoreError(PrunecheckError):
 class Interrupted(BaseException):
     """Stopped from outside; what was committed stays, the same command resumes.
 
-    No ``Exception``, as KeyboardInterrupt is none: a plug-in's ``except Exception`` must not swallow it.
+    Like KeyboardInterrupt not an ``Exception``: a plug-in's ``except Exception`` must not swallow it.
     """
 
     exit_code = 75

@@ -1,4 +1,4 @@
-"""A little HTML for notebooks: text is always escaped, nothing carries style or script."""
+"""HTML for notebooks: text is always escaped; no styles, no scripts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ MAX_ROWS = 60
 
 
 def said(text: object, element: str = "p") -> str:
-    """*text* as one element; characters that steer a reader are replaced."""
+    """*text* as one element; control characters are replaced."""
     return f"<{element}>{escape(printable(str(text), 600))}</{element}>"
 
 
 def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; the first cell of a row names it. At most ``MAX_ROWS`` rows, then a word about the rest."""
+    """A table; the first cell of a row names it. At most ``MAX_ROWS`` rows, then the number of the others."""
     every = list(rows)
     head = "".join(f'<th scope="col">{escape(printable(text))}</th>' for text in heads)
     body = "".join(f"<tr>{''.join(_cell(value, i) for i, value in enumerate(row))}</tr>" for row in every[:MAX_ROWS])

@@ -1,4 +1,4 @@
-"""``dict[str, Tensor]``, the one currency: to bytes and back, fingerprints, copies."""
+"""``dict[str, Tensor]``: conversion to bytes and back, fingerprints, copies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Tree = dict[str, Tensor]
 
 
 def to_bytes(tree: Mapping[str, Tensor]) -> bytes:
-    """safetensors bytes. No metadata goes in: with it, equal tensors would give different bytes.
+    """safetensors bytes. Without metadata, with which equal tensors would give different bytes.
 
     Tensors that share memory (tied weights) are written out each.
     """
@@ -28,8 +28,8 @@ def to_bytes(tree: Mapping[str, Tensor]) -> bytes:
 
 
 def from_bytes(data: bytes) -> Tree:
-    """The tensors, in name order: safetensors gives them in an order that changes from call to call, and whoever draws
-    random numbers tensor by tensor would draw others every time."""
+    """The tensors, in name order: their order in safetensors changes from call to call, and code that draws random
+    numbers tensor by tensor would draw others every time."""
     return dict(sorted(load(data).items()))
 
 

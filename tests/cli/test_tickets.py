@@ -122,4 +122,4 @@ def test_arms_complain(ticket: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main([*command, "--seeds", "0;1"]) == 2
     assert "--seeds 0;1: write whole numbers separated by commas" in capsys.readouterr().err
     assert main([*command, "--checks", "reinit"]) == 2
-    assert "touches the weights the ticket starts from" in capsys.readouterr().err
+    assert "corrupts the weights the ticket starts from" in capsys.readouterr().err

@@ -35,7 +35,7 @@ def test_a_valid_bundle_is_kept_as_it_is() -> None:
         ({"train_inputs": images(6, side=4)[:, :, :3]}, r"not uint8 \[6, 3, 3, 4\]"),
         ({"train_inputs": images(6, side=4)[:, ::-1]}, "not contiguous"),
         ({"test_inputs": images(4, side=8)}, r"train images are \[3, 4, 4\], test images \[3, 8, 8\]"),
-        ({"mean": (0.5,)}, "one number a channel"),
+        ({"mean": (0.5,)}, "one number per channel"),
         ({"std": (0.2, 0.0, 0.2)}, "std is positive"),
         ({"mean": (0.5, float("nan"), 0.5)}, "finite"),
         ({"class_names": ("cat",)}, "1 class names for 2 classes"),

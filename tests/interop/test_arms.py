@@ -108,9 +108,9 @@ def test_seeds_of_different_sparsity_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("checks", "message"),
     [
-        (["random_labels"], "'random_labels' corrupts the batches a mask is made from"),
-        (["invert"], "'invert' corrupts the scores a mask is made from"),
-        (["reinit"], "'reinit' touches the weights the ticket starts from: give them as well"),
+        (["random_labels"], "'random_labels' corrupts the batches a mask is computed from"),
+        (["invert"], "'invert' corrupts the scores a mask is computed from"),
+        (["reinit"], "'reinit' corrupts the weights the ticket starts from: give them as well"),
         (["layerwise_rearange"], "'layerwise_rearange' is not a check. Did you mean 'layerwise_rearrange'"),
     ],
 )
@@ -123,7 +123,7 @@ def test_checks_that_need_more_than_a_mask(checks: list[str], message: str, tmp_
 def test_other_complaints(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="cannot name a method"):
         write_arms(masks(), Net, tmp_path, checks=["layerwise_rearrange"], seeds=[0], name="=cmd()")
-    with pytest.raises(StudyError, match=r"start weights hold no first.weight of shape \(8, 3, 3, 3\)"):
+    with pytest.raises(StudyError, match=r"starting weights hold no first.weight of shape \(8, 3, 3, 3\)"):
         write_arms(masks(), Net, tmp_path, checks=["reinit"], seeds=[0], start={})
     with pytest.raises(StudyError, match="have one sparsity; they have none"):
         write_arms(masks(), Net, tmp_path, checks=["layerwise_rearrange"], seeds=[])

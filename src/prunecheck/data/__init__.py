@@ -1,6 +1,6 @@
-"""Data sets: a name and a few numbers in, whole image tensors out, always the same ones.
+"""Data sets as image arrays, loaded by name, in a fixed order.
 
-Everything is a numpy array in memory; torch is not needed here. Nothing is downloaded and nothing is cached on disk.
+Numpy arrays in memory, without torch. Nothing is downloaded and nothing is cached on disk.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Two data sets that come with the package: handwritten digits (8x8) and 5,000 images of MNIST.
+"""Two data sets in the package: handwritten digits (8x8) and 5,000 images of MNIST.
 
 Sources and licences: ``resources/data/README.md``.
 """
@@ -28,7 +28,7 @@ DIGITS_BRIGHTEST = 16
 
 
 def files(spec: DataSpec) -> dict[str, Path]:
-    """The file of the data set. Raises DataError where the installation lacks it."""
+    """The file of the data set. Raises DataError if the installation lacks it."""
     name, _ = FILES[spec.name]
     return {name: data_file(name)}
 
@@ -36,7 +36,7 @@ def files(spec: DataSpec) -> dict[str, Path]:
 def read(spec: DataSpec) -> Source:
     """All images; ``n_train`` of them, class-balanced, are for training, the others for test. The split is fixed.
 
-    Raises DataError where the file was changed.
+    Raises DataError if the file was changed.
     """
     known = entry(spec.name)
     assert known.size is not None

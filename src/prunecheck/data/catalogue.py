@@ -1,4 +1,4 @@
-"""What data sets there are, as plain values; nothing is read here."""
+"""The list of data sets, as plain values; nothing is read here."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from prunecheck.text import unknown
 
 @dataclass(frozen=True)
 class DataSpec:
-    """A data set by name, perhaps smaller than it came. Raises DataError for sizes that are not positive integers.
+    """A data set by name, optionally reduced. Raises DataError for sizes that are not positive integers.
 
     ``root``: the folder (or archive) that holds the files; None looks in $PRUNECHECK_DATA, then in ``./data``.
     ``size``: side in pixels after area down-sampling. ``train_size``, ``test_size``: that many images, drawn
     class by class in a fixed order, so that a smaller subset lies inside every larger one. ``image``, ``label``: the
-    columns of a parquet table, where it has several that could be meant.
+    columns of a parquet table, if several are possible.
     """
 
     name: str
@@ -37,7 +37,7 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class DataShape:
-    """What loading a spec gives: images ``[n, channels, size, size]`` and labels 0..num_classes-1."""
+    """The shape of a loaded data set: images ``[n, channels, size, size]`` and labels 0..num_classes-1."""
 
     num_classes: int
     channels: int
@@ -48,7 +48,7 @@ class DataShape:
 
 @dataclass(frozen=True)
 class DataEntry:
-    """One data set. ``size``: side in pixels. ``mean`` and ``std`` a channel, as fractions of 1; None: from train.
+    """One data set. ``size``: side in pixels. ``mean`` and ``std`` per channel, as fractions of 1; None: from train.
 
     Numbers are the published ones; None where they depend on what lies in the folder. ``reader`` is a module with
     ``files(spec)``, ``read(spec)`` and, where numbers are None, ``shape(spec)``.

@@ -32,7 +32,7 @@ def decode_all(
 ) -> Images:
     """Pixels ``[n, channels, H, W]`` of the images ``read(name)``, grey ones made colour and the reverse.
 
-    With ``fit`` each image is cropped to its central square and averaged down to that many pixels a side (repeated up
+    With ``fit`` each image is cropped to its central square and averaged down to that many pixels per side (repeated up
     where it is smaller). Raises DataError naming an image that is broken, huge, or of another size than the first.
     """
     pixels: Images | None = None

@@ -1,4 +1,4 @@
-"""Smaller data sets, the same on every machine: class-balanced subsets and area down-sampling."""
+"""Smaller data sets, equal on every machine: class-balanced subsets and area down-sampling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prunecheck.text import printable
 
 
 def balanced(targets: Labels, n: int, num_classes: int, what: str) -> Labels:
-    """Sorted positions of *n* images, equally many a class; the first ``n % num_classes`` classes give one more.
+    """Sorted positions of *n* images, equally many per class; the first ``n % num_classes`` classes have one more.
 
     Within a class, images come in the order of a hash of their position: unrelated to how the files were sorted, and
     independent of any random generator. Raises DataError, which names *what*, where a class has too few.
@@ -83,7 +83,7 @@ def shrink(images: Images, size: int) -> Images:
 
 
 def _shrink_chunk(images: Images, overlap: NDArray[np.float64]) -> Images:
-    # all numbers are whole and far below 2**53, so the sums are exact in whatever order they are added
+    # all numbers are whole and far below 2**53, so the sums are exact in every order
     sums = overlap @ (images @ overlap.T)
     area = images.shape[2] ** 2
     rounded: Images = ((2 * sums + area) // (2 * area)).astype(np.uint8)

@@ -1,6 +1,6 @@
 """Tiny-ImageNet (Stanford CS231n): the official folder, or the official zip read in place.
 
-The official test images have no labels, so the validation images are the test set, as everyone has it.
+The official test images have no labels, so the validation images are the test set, as is usual.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def files(spec: DataSpec) -> dict[str, Path]:
 
 
 def shape(spec: DataSpec) -> DataShape:
-    """What the listing says; official Tiny-ImageNet has 100,000 and 10,000 images."""
+    """The shape by the listing; official Tiny-ImageNet has 100,000 and 10,000 images."""
     with open_tree(_find(spec), TOP) as tree:
         classes = _classes(tree)
         train, _ = _train(tree, classes)

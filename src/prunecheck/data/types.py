@@ -1,4 +1,4 @@
-"""``ImageData``: a data set in memory, checked once when it is made."""
+"""``ImageData``: a data set in memory, validated when it is created."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Labels = NDArray[np.int64]
 class ImageData:
     """Images ``[N, C, H, H]`` uint8, contiguous, and labels ``[N]`` int64 in 0..num_classes-1, for train and test.
 
-    ``mean`` and ``std``: one number a channel, as fractions of 1 (pixel / 255). ``class_names``: one a class, or
-    none at all. ``notes``: sentences for the reader of a report, such as images that train and test share.
+    ``mean`` and ``std``: one number per channel, as fractions of 1 (pixel / 255). ``class_names``: one per class, or
+    none. ``notes``: sentences for the reader of a report, such as images that train and test share.
     Raises DataError for anything else, naming the split: an empty one, one class only, a class absent from train.
     """
 
@@ -46,7 +46,7 @@ class ImageData:
     def _check_statistics(self) -> None:
         channels = self.train_inputs.shape[1]
         if len(self.mean) != channels or len(self.std) != channels:
-            raise DataError(f"mean and std have one number a channel ({channels}): {self.mean}, {self.std}.")
+            raise DataError(f"mean and std have one number per channel ({channels}): {self.mean}, {self.std}.")
         if not np.isfinite(self.mean).all() or not np.isfinite(self.std).all() or min(self.std) <= 0:
             raise DataError(f"mean and std are finite and std is positive: {self.mean}, {self.std}.")
         if self.class_names and len(self.class_names) != self.num_classes:
@@ -63,7 +63,7 @@ def _check_split(split: str, inputs: Images, targets: Labels, num_classes: int) 
         raise DataError(f"{split} images are not contiguous. Pass numpy.ascontiguousarray(images).")
     if targets.dtype != np.int64 or targets.shape != (len(inputs),):
         raise DataError(
-            f"{split} labels are int64 [{len(inputs)}], one an image, not {targets.dtype} {list(targets.shape)}."
+            f"{split} labels are int64 [{len(inputs)}], one per image, not {targets.dtype} {list(targets.shape)}."
         )
     if inputs.size == 0:
         raise DataError(f"{split} is empty: {list(inputs.shape)}.")
@@ -92,7 +92,7 @@ def _check_every_class(targets: Labels, num_classes: int) -> None:
 
 
 def shared_images(train: Images, test: Images) -> int:
-    """How many test images have a pixel-for-pixel twin in train."""
+    """The number of test images that are also in train, pixel for pixel."""
     known = {_digest(image) for image in train}
     return sum(_digest(image) in known for image in test)
 
@@ -111,7 +111,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Train and test of a data set as it lies on disk. ``notes``: sentences on what was left out, see ``ImageData``."""
+    """Train and test of a data set on disk. ``notes``: sentences on what was left out, see ``ImageData``."""
 
     train: Split
     test: Split
@@ -120,5 +120,5 @@ class Source:
 
 
 def in_memory(inputs: Images, targets: Labels) -> Split:
-    """A split whose pixels are there already."""
+    """A split whose pixels are in memory."""
     return Split(targets, lambda positions: inputs[positions])

@@ -1,5 +1,5 @@
-"""The arms of a trial for somebody else's training code: corrupted masks and start weights as files, and the table
-to fill in that ``prunecheck verdict`` judges."""
+"""The arms of a trial with other training code: corrupted masks and starting weights as files, and a table to fill in,
+which ``prunecheck verdict`` judges."""
 
 from __future__ import annotations
 
@@ -42,11 +42,12 @@ def write_arms(
 ) -> Path:
     """Write one ``CHECK-seedN.safetensors`` per arm and seed and the table ``arms.csv`` into *folder*.
 
-    ``source``: the masks, all that ``read_masks`` takes. ``build``: gives the network freshly initialised. ``start``:
-    the state the tickets start from, for checks that touch weights. A path may hold ``{seed}``: one file a seed.
-    ``clean`` and the checks of masks give bool masks; the checks of weights give a whole start state, pruned weights
+    ``source``: the masks, in any form that ``read_masks`` takes. ``build``: returns the freshly initialised network.
+    ``start``: the state the tickets start from, for checks of weights. A path may contain ``{seed}``: one file per
+    seed.
+    ``clean`` and the checks of masks give bool masks; the checks of weights give a whole starting state, pruned weights
     at 0, to be trained under the clean mask. ``name``: the method's name in the table; ``n_test``: the size of the
-    test set, where known. Returns the path of the table. Raises StudyError for checks that need the method or its
+    test set, if known. Returns the path of the table. Raises StudyError for checks that need the method or its
     data rather than its mask, and as ``read_masks``.
     """
     plugins, folder = [_ticket_check(check, start is not None) for check in checks], Path(folder)
@@ -72,15 +73,15 @@ def write_arms(
 
 
 def _ticket_check(name: str, has_start: bool) -> Check:
-    """The check, where it touches a finished ticket and all it touches is there."""
+    """The check, if it corrupts a finished ticket and all its inputs are given."""
     check = CHECKS.get(name)
     if check.at not in ("masks", "weights"):
         raise StudyError(
-            f"{check.name!r} corrupts the {check.at} a mask is made from, so the method has to be asked again. "
+            f"{check.name!r} corrupts the {check.at} a mask is computed from, so the method must be run again. "
             "Put the method into a study (prunecheck run), or prune again on corrupted data."
         )
     if check.at == "weights" and not has_start:
-        raise StudyError(f"{check.name!r} touches the weights the ticket starts from: give them as well.")
+        raise StudyError(f"{check.name!r} corrupts the weights the ticket starts from: give them as well.")
     return check
 
 
@@ -93,7 +94,7 @@ def _write_arm(
     start: Mapping[str, Tensor] | str | Path | None,
     seed: int,
 ) -> Path:
-    """One corrupted arm, proved to be what the check promises."""
+    """One corrupted arm, validated against the promises of the check."""
     offer: dict[str, Any] = {"masks": masks, "layers": layers, "rng": stream(seed, "arms", check.name)}
     state: tensors.Tree = {}
     if check.at == "weights":
@@ -118,7 +119,7 @@ def _state(start: Any, layers: tuple[Layer, ...]) -> tensors.Tree:
     state = read_tensors(Path(start)) if isinstance(start, (str, Path)) else {n: t.cpu() for n, t in start.items()}
     for layer in layers:
         if layer.name not in state or tuple(state[layer.name].shape) != layer.shape:
-            raise StudyError(f"the start weights hold no {layer.name} of shape {layer.shape}.")
+            raise StudyError(f"the starting weights hold no {layer.name} of shape {layer.shape}.")
     return state
 
 

@@ -1,4 +1,4 @@
-"""Auditing a mask before any training: connectivity, and whether it holds more than counts per layer."""
+"""Audit of a mask before any training: connectivity, and comparison of its layer counts with rules that use no data."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ HEADS = ("name", "weights", "kept", "share", "smart ratio", "erk")
 UNKNOWN = "cannot be told"
 
 NEARLY_NOTHING = 0.5
-"""A rearrangement that moves less than this share of the kept weights is nearly no corruption at all."""
+"""A rearrangement that moves less than this fraction of the kept weights is almost no corruption."""
 
 
 @dataclass(frozen=True)
 class AuditedLayer:
-    """One layer's weights and how many of them stay: here, and by two rules that see no data (None: impossible)."""
+    """One layer's weights and how many of them stay: here, and by two rules that use no data (None: impossible)."""
 
     name: str
     weights: int
@@ -69,7 +69,7 @@ class Audit:
         return asdict(self)
 
     def summary(self) -> list[tuple[str, str]]:
-        """What is known of the whole mask as (term, value), the most important first, notes last."""
+        """The facts on the whole mask as (term, value), the most important first, notes last."""
         return [
             ("sparsity", f"{_percent(self.sparsity)} ({self.kept} of {self.weights} weights kept)"),
             ("effective sparsity", _percent(self.effective_sparsity)),
@@ -113,7 +113,7 @@ def _share(kept: int | None, weights: int) -> str:
 
 
 def audit(source: Source, model: nn.Module | None = None, *, inputs: tuple[int, ...] | None = None) -> Audit:
-    """Audit the masks in *source* (all that ``read_masks`` takes).
+    """Audit the masks in *source* (any form that ``read_masks`` takes).
 
     ``model``: the unpruned network the masks belong to; it can be left out where *source* is itself a module.
     ``inputs``: the shape of one input, e.g. ``(3, 32, 32)``; without it (or where the network's operations do not
@@ -164,7 +164,7 @@ def _connected(model: nn.Module, masks: Mapping[str, Tensor], inputs: tuple[int,
 
 
 def _counts(rule: Callable[[], Mapping[str, int]]) -> Mapping[str, int]:
-    """The counts of a rule; none where it is impossible."""
+    """The counts of a rule; none if it is impossible."""
     try:
         return rule()
     except InfeasibleError:
@@ -182,7 +182,7 @@ def _correlation(layers: tuple[Layer, ...], counts: Mapping[str, int], others: M
 
 
 def _left_by_chance(layers: tuple[Layer, ...], counts: Mapping[str, int]) -> tuple[float, float]:
-    """Mean and standard deviation of how many kept weights keep their place when each layer is rearranged."""
+    """Mean and standard deviation of the number of kept weights that stay in place when each layer is rearranged."""
     mean = variance = 0.0
     for layer in layers:
         n, k = layer.size, counts[layer.name]
@@ -201,7 +201,7 @@ def _with_notes(found: Audit) -> Audit:
     if found.stays > NEARLY_NOTHING:
         notes.append(
             f"A layerwise rearrangement leaves {percent(round(found.stays, 3))} of the kept weights in place: "
-            "that check can hardly hurt this mask."
+            "that check changes little of this mask."
         )
     if found.layers[0].smart_ratio is None:
         notes.append("The smart ratio is impossible at this sparsity.")

@@ -1,4 +1,5 @@
-"""Tensors out of other people's files. Nothing read here can run code: pickles are refused, with one audited door."""
+"""Reads tensors from files of other programs. Nothing read here can run code: pickle files are refused, except .pt
+files through ``torch.load(weights_only=True)``."""
 
 from __future__ import annotations
 
@@ -17,17 +18,17 @@ from prunecheck.errors import StudyError
 from prunecheck.text import printable, printable_path
 
 NESTED = ("state_dict", "model_state_dict", "model", "masks")
-"""Where checkpoints of training frameworks keep their tensors."""
+"""Entries of checkpoints that hold the tensors."""
 
 
 SAFE_TORCH = "2.10"
-"""The first version whose restricted reader of pickles has no known way around it (compared as a version)."""
+"""The first version of torch whose restricted pickle reader has no known vulnerability."""
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors``, ``.npz`` or (torch >= 2.10) ``.pt``/``.pth``/``.bin``/``.ckpt`` file.
 
-    Raises StudyError for a file that is missing, torn, of another kind, or holds anything but tensors.
+    Raises StudyError for a file that is missing, incomplete, of another kind, or holds anything but tensors.
     """
     shown = printable_path(path)
     reader = _READERS.get(path.suffix.lower())
@@ -57,7 +58,7 @@ def _npz(path: Path, shown: str) -> dict[str, Tensor]:
 
 
 def _checkpoint(path: Path, shown: str) -> dict[str, Tensor]:
-    """The audited door: torch's restricted reader, in versions in which no way around it is known.
+    """torch's restricted reader, in versions without a known vulnerability.
 
     ``weights_only=True`` could be made to run code before torch 2.6 (CVE-2025-32434) and 2.10 (CVE-2026-24747).
     """

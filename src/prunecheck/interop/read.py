@@ -1,4 +1,4 @@
-"""Masks from anybody: files, dicts, state dicts, pruned modules, in one form: ``{parameter name: bool tensor}``."""
+"""Reads masks from files, dicts, state dicts and pruned modules into one form: ``{parameter name: bool tensor}``."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from prunecheck.text import nearest, printable, printable_path, unknown
 Source: TypeAlias = "nn.Module | Mapping[str, Tensor | np.ndarray] | str | Path"
 
 WRAPPERS = ("", "module.", "_orig_mod.", "model.")
-"""What data parallelism, ``torch.compile`` and Lightning put before every name."""
+"""Prefixes that data parallelism, ``torch.compile`` and Lightning add to names."""
 FEW_ZEROS = 0.001
-"""A layer with fewer zeros than this share is probably not pruned: some weights are 0 by chance."""
+"""A layer with fewer zeros than this share is probably not pruned: some weights are 0 by accident."""
 
 
 def read_masks(source: Source, model: nn.Module | None = None) -> Masks:
-    """``{parameter name: bool tensor}``, True = keep, from any form a pruned network has.
+    """``{parameter name: bool tensor}``, True = keep, from any form of a pruned network.
 
     ``source``: bool tensors or arrays by parameter name; a state dict (of ``torch.nn.utils.prune``, of
     parametrisations with a ``mask`` buffer, or with plain zeros); a module in one of these forms; or the path of a
@@ -44,7 +44,7 @@ def read_masks(source: Source, model: nn.Module | None = None) -> Masks:
 
 
 def _found(source: Source, layers: tuple[Layer, ...] | None) -> tuple[str, dict[str, Found]]:
-    """Where the masks come from, in words, and the masks."""
+    """A description of the source, and the masks."""
     if isinstance(source, nn.Module):
         where = type(source).__name__
         found = {layer.name: one for layer, one in masks_in_module(source).items()}
@@ -62,10 +62,8 @@ def _found(source: Source, layers: tuple[Layer, ...] | None) -> tuple[str, dict[
     every_one_a_mask = all(tensor.dtype == torch.bool for tensor in tensors.values())
     named = {weight_of(key) for key, tensor in tensors.items() if every_one_a_mask or _is_mask_of_weight(key, tensors)}
     _refuse_unknown(where, sorted(named), layers)
-    strangers = set(tensors) - {layer.name for layer in layers}
-    return where, {
-        layer.name: _fitting(where, layer, mask_in_state(tensors, layer.name), strangers) for layer in layers
-    }
+    unknown = set(tensors) - {layer.name for layer in layers}
+    return where, {layer.name: _fitting(where, layer, mask_in_state(tensors, layer.name), unknown) for layer in layers}
 
 
 def _as_tensors(source: Mapping[str, Tensor | np.ndarray]) -> dict[str, Tensor]:
@@ -80,7 +78,7 @@ def _as_tensors(source: Mapping[str, Tensor | np.ndarray]) -> dict[str, Tensor]:
 
 
 def _unwrapped(tensors: Mapping[str, Tensor], layers: tuple[Layer, ...]) -> dict[str, Tensor]:
-    """The names as the model has them, whatever was wrapped around it when they were saved."""
+    """The names as the model has them, without prefixes of wrappers."""
     names = {layer.name for layer in layers}
     for prefix in WRAPPERS:
         shorter = {key.removeprefix(prefix): tensor for key, tensor in tensors.items()}
@@ -101,10 +99,10 @@ def _refuse_unknown(where: str, named: Iterable[str], layers: tuple[Layer, ...])
             raise StudyError(f"{where}: {unknown('prunable layer of the model', name, names)}")
 
 
-def _fitting(where: str, layer: Layer, found: Found | None, strangers: Iterable[str]) -> Found:
-    """The mask, if there is one and it fits; else the nearest of the names that fit no layer is offered."""
+def _fitting(where: str, layer: Layer, found: Found | None, unknown: Iterable[str]) -> Found:
+    """The mask, if there is one and it fits; otherwise StudyError suggests the nearest name that fits no layer."""
     if found is None:
-        guess = nearest(layer.name, strangers)
+        guess = nearest(layer.name, unknown)
         hint = f" Is it {printable(guess)!r}?" if guess else " Give one of all True where a layer is not pruned."
         raise StudyError(f"{where}: there is no mask for {layer.name}.{hint}")
     if tuple(found.mask.shape) != layer.shape:
@@ -115,7 +113,7 @@ def _fitting(where: str, layer: Layer, found: Found | None, strangers: Iterable[
 
 
 def _unnamed(where: str, tensors: Mapping[str, Tensor]) -> dict[str, Found]:
-    """What is prunable in tensors of which no model is known."""
+    """The prunable tensors, if no model is given."""
     every_one_a_mask = all(tensor.dtype == torch.bool for tensor in tensors.values())
     found = {}
     for name in dict.fromkeys(weight_of(key) for key in tensors):
@@ -129,7 +127,7 @@ def _unnamed(where: str, tensors: Mapping[str, Tensor]) -> dict[str, Found]:
 
 
 def _judge_zeros(where: str, found: Mapping[str, Found]) -> None:
-    """Zeros may be there by chance: initialisers and rounding make them too."""
+    """Warn of zeros that may be accidental: initialisers and rounding create them too."""
     zeros = {name: int((~one.mask).sum()) for name, one in found.items() if one.is_plain}
     if len(zeros) == len(found) and not any(zeros.values()):
         raise StudyError(f"{where}: no weight is exactly 0 and there is no mask: nothing is pruned here.")

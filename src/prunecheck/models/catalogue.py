@@ -1,4 +1,4 @@
-"""What models there are, as plain values: the desk can list them without loading torch."""
+"""The list of models, as plain values: the command line prints it without importing torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model of ours. ``mflops``: millions of operations (2 per multiply-add) of one forward pass of one image.
+    """One model. ``mflops``: millions of operations (2 per multiply-add) of one forward pass of one image.
 
     The image is ``in_channels`` x ``image_size`` x ``image_size``, the sizes the network was published for.
     ``factory`` is ``module:function``; ``options`` are its extra arguments.
@@ -23,7 +23,7 @@ class ModelEntry:
     in_channels: int = 3
 
     def mflops_at(self, side: int) -> float:
-        """The same for images of *side* pixels a side: operations grow with the pixels."""
+        """The same for images of *side* pixels per side: operations grow with the pixels."""
         return self.mflops * (side / self.image_size) ** 2
 
 

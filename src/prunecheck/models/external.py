@@ -1,7 +1,7 @@
 """Networks from outside the package: torchvision, timm, an importable factory, a factory in a file.
 
-A network of the package is known by its name and the promise to keep it; any other may change under its name, so that
-its code is part of every key. torch is imported when a network is built, not before: plans and lists do without.
+A network of the package never changes under its name; any other may, so its code is part of every key. torch is
+imported when a network is built: plans and lists do not need it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def file_of(name: str, folder: Path | None = None) -> Path:
 
 
 def code_of(name: str, folder: Path | None = None) -> str | None:
-    """What the network *name* means beyond its name; None for one of the package.
+    """The identity of the network *name* beyond its name; None for one of the package.
 
     For a file or module: a fingerprint of it and of the modules it imports from beside it, blind to comments and
     layout. For an installed module: of its file, with the version of its package; for a library: its version. Raises
@@ -73,7 +73,7 @@ def build_external(
     """The network behind ``torchvision:NAME``, ``timm:NAME``, ``package.module:attr`` or ``file.py:attr``.
 
     ``shape`` holds num_classes, in_channels and image_size. ``code``: what ``code_of`` must still be. Raises ModelError
-    where the code is another by now, or where anything on the way fails.
+    if the code has changed, or if anything fails.
     """
     where, _, attribute = name.rpartition(":")
     if where in LIBRARIES:

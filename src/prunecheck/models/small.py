@@ -14,7 +14,7 @@ SMALLEST_IMAGE = 8
 def convnet(*, num_classes: int, in_channels: int = 3, image_size: int = 16, width: int = 16) -> nn.Module:
     """Three convolutions of ``width``, 2 and 4 times ``width`` filters. Raises ModelError under 8 pixels.
 
-    Without batch norm a net this small does not train at all once it is pruned at random: the signal dies.
+    Without batch norm a network this small does not train once it is pruned at random, because the signal vanishes.
     """
     if image_size < SMALLEST_IMAGE:
         raise ModelError(

@@ -20,7 +20,7 @@ STAGES = {
     16: ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3),
     19: ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4),
 }
-"""Depth -> output channels of each convolution, one tuple a stage; a max-pool stands between stages."""
+"""Depth -> output channels of each convolution, one tuple per stage; a max-pool is between stages."""
 
 SMALLEST_IMAGE = 16
 

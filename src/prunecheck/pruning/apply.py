@@ -26,7 +26,7 @@ from prunecheck.text import percent
 NEEDS_BATCHES = frozenset({"batches", "loss"})
 NEEDS_COPY = frozenset({"model", "loss"})
 SLACK = 0.01
-"""By how much of the kept weights a method that counts for itself may miss the total."""
+"""The fraction of the kept weights by which a method with its own counts may miss the total."""
 
 
 @standard_modes()

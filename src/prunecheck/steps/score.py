@@ -1,4 +1,4 @@
-"""Which weights a method values: one score serves every sparsity."""
+"""Step `score`: the scores of a method; one score serves every sparsity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations on maps: each a step forwards and a step backwards."""
+"""The operations on maps: each with a forward and a backward pass."""
 
 from __future__ import annotations
 
