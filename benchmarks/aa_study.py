@@ -46,7 +46,7 @@ def small_studies(rows: list[Mapping[str, Any]], margin: float, seeds: int = 10)
     for first in range(0, last + 1 - seeds + 1, seeds):
         for n in (3, 5, 7, 10):
             part = [row for row in rows if first <= row["seed"] < first + n]
-            found = judge(read_rows(part), settings=Settings(margin=margin, chance=CHANCE))
+            found = judge(read_rows(part), settings=Settings(margin=margin, chance=CHANCE, design="sequential"))
             if n == seeds or not open_checks(found):
                 (cell,) = [c.pooled or c.cells[0] for c in found.checks if c.check == "layerwise_rearrange"]
                 yield cell.verdict

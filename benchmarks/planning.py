@@ -60,7 +60,7 @@ def judged(size: int) -> tuple[int, float, float]:
 
     seeds = max(3, round(size / ROWS_PER_SEED))
     rows = made_up_rows(seeds)
-    settings = Settings(margin=1.0, fixed_n=True, max_seeds=seeds)
+    settings = Settings(margin=1.0, max_seeds=seeds)
 
     def work(some: list[dict[str, object]]) -> None:
         verdict = judge(read_rows(some), study="made up", settings=settings)

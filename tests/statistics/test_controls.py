@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from prunecheck.statistics import Control, Row, Settings, StudyVerdict, exit_code, judge, open_checks
-from tests.statistics.makers import THREE, WOBBLE, arm, clean, dense, full, hurt, study
+from tests.statistics.makers import THREE, WOBBLE, arm, clean, full, hurt, study
 
 
 def judged(rows: Sequence[Row], **changes: object) -> StudyVerdict:
@@ -31,7 +31,7 @@ def test_a_study_whose_control_is_not_hurt_cannot_tell() -> None:
     assert open_checks(verdict) == frozenset()
     cell = next(one for one in verdict.checks if one.method == "snip").cells[0]
     assert cell.verdict == "UNINFORMATIVE"
-    assert cell.notes == ("the positive control is not hurt here either, so nobody can tell",)
+    assert cell.notes == ("the positive control is shown to lose less than the margin here, too",)
 
 
 def test_a_difference_found_stands_without_the_control() -> None:
@@ -57,40 +57,6 @@ def test_the_control_guards_check_by_check_and_sparsity_by_sparsity() -> None:
     assert [one.status for one in controls(verdict, "positive")] == ["failed", "ok"]
 
 
-def test_an_undecided_control_keeps_collecting_while_somebody_needs_it() -> None:
-    rows = study({"snip": {"a": 0.0}, "lr_rewinding": {"a": 0.5}}, seeds=5)
-    verdict = judged(rows)
-    assert verdicts(verdict, "snip") == {"a": "UNINFORMATIVE"}
-    assert [one.status for one in controls(verdict, "positive")] == ["weak"]
-    assert ("lr_rewinding", "a") in open_checks(verdict)
-    assert ("snip", "a") not in open_checks(verdict)
-
-
-def test_an_undecided_sparsity_of_the_control_stays_open_only_for_those_in_need() -> None:
-    """LR rewinding depends at 90 % and is undecided at 50 %: its own verdict is settled, the guard at 50 % is not."""
-    control = clean("lr_rewinding", 0.9, 5) + hurt("lr_rewinding", "a", 5.0, 0.9, 5)
-    control += clean("lr_rewinding", 0.5, 5) + hurt("lr_rewinding", "a", 0.5, 0.5, 5)
-    for drop, needed in ((0.0, True), (3.0, False)):
-        rows = control + clean("snip", 0.5, 5) + hurt("snip", "a", drop, 0.5, 5)
-        verdict = judged(rows)
-        assert verdicts(verdict, "lr_rewinding") == {"a": "DEPENDS"}
-        assert (("lr_rewinding", "a") in open_checks(verdict)) is needed
-    reference = control + clean("random_ticket", 0.5, 5) + hurt("random_ticket", "a", 0.0, 0.5, 5)
-    assert ("lr_rewinding", "a") not in open_checks(judged(reference))
-
-
-def test_missing_controls_are_missed() -> None:
-    verdict = judged(study({"snip": {"a": 0.0}}))
-    assert [(one.role, one.status) for one in verdict.controls] == [("positive", "missing"), ("aa", "missing")]
-    assert verdict.notes[2:] == (
-        "(unguarded) No positive control was run (lr_rewinding): "
-        "whether this study could have found a drop is unknown.",
-        "(unguarded) No A/A control was run (random_ticket x layerwise_rearrange): false alarms would go unnoticed.",
-    )
-    assert [one.role for one in judged(study({"snip": {"a": 0.0}}), positive_control=None).controls] == ["aa"]
-    assert judged(full()).notes[2:] == ()
-
-
 def test_an_a_a_difference_makes_the_stratum_invalid() -> None:
     for drop in (3.0, -3.0):
         rows = full(sparsities=(0.9,)) + clean("random_ticket", 0.5) + hurt("random_ticket", THREE[0], drop, 0.5)
@@ -101,7 +67,7 @@ def test_an_a_a_difference_makes_the_stratum_invalid() -> None:
         assert verdict.banner.startswith(
             f"STUDY INVALID. A/A (random_ticket x layerwise_rearrange) at 50%: mean drop {drop:+.1f}"
         )
-        assert verdict.banner.endswith("where by construction there can be none. Nothing at 50% counts.")
+        assert verdict.banner.endswith("where by construction there is none. Nothing at 50% counts.")
         labels = next(one for one in verdict.checks if (one.method, one.check) == ("snip", "random_labels"))
         assert [(cell.sparsity, cell.verdict) for cell in labels.cells] == [
             (0.5, "UNINFORMATIVE"),
@@ -119,18 +85,6 @@ def test_a_study_invalid_everywhere_answers_nothing_and_asks_for_nothing() -> No
     assert verdicts(verdict, "snip") == {"a": "UNINFORMATIVE", "aa": "UNINFORMATIVE"}
     assert exit_code(verdict) == 4
     assert open_checks(verdict) == frozenset()
-
-
-def test_a_noisy_a_a_is_weak_and_wants_more_seeds() -> None:
-    drops = [3.0, -3.0, 1.0, -1.0, 2.0]
-    rows = dense() + clean("random_ticket", 0.9, 5) + arm("random_ticket", THREE[0], 0.9, [90 + d for d in drops])
-    verdict = judged(rows)
-    assert [one.status for one in controls(verdict, "aa")] == ["weak"]
-    assert open_checks(verdict) == {("random_ticket", THREE[0])}
-    assert controls(verdict, "aa")[0].sentence == (
-        "A/A (random_ticket x layerwise_rearrange) at 90%: mean drop -0.40 points, 5 seeds, not yet shown to be below "
-        "the margin. The noise may be too large for this margin."
-    )
 
 
 def test_identity_must_be_equal_to_the_bit() -> None:
@@ -181,38 +135,11 @@ def test_planted_damage_names_the_smallest_drop_found() -> None:
     assert open_checks(verdict) == frozenset()
 
 
-def test_planted_damage_that_is_not_found() -> None:
-    verdict = judged(study({"lr_rewinding": {"planted_0.1": 0.1, "planted_1": 0.5}}, seeds=5))
-    [missed] = controls(verdict, "planted")
-    assert (missed.status, missed.check) == ("weak", "planted_1")
-    assert missed.sentence.startswith(
-        "Planted damage to lr_rewinding at 90%: not even 100% of the mask re-drawn was found"
-    )
-    assert open_checks(verdict) == {("lr_rewinding", "planted_1")}
-    assert controls(judged(study({"lr_rewinding": {"planted_0": 0.0}})), "planted") == []
-
-
-def test_sentences_of_the_positive_control() -> None:
-    texts = {}
-    for drop in (0.0, 0.5, 5.0):
-        [one] = controls(judged(study({"lr_rewinding": {"a": drop}}, seeds=5)), "positive")
-        texts[one.status] = one.sentence
-    head = "Control: lr_rewinding x a at 90%: mean drop "
-    assert all(text.startswith(head) for text in texts.values())
-    assert texts["ok"].endswith(" points, 5 seeds, depends: ok.")
-    assert texts["weak"].endswith(
-        " points, 5 seeds, not yet shown to depend. Until it is, nothing here can be called independent."
-    )
-    assert texts["failed"].endswith(
-        " points, 5 seeds. Even lr_rewinding is not hurt here: this check at this sparsity cannot tell."
-    )
-
-
 def test_a_control_without_pairs() -> None:
     rows = [*clean("lr_rewinding", 0.9, 3), Row("lr_rewinding", "a", 0.9, 7, 0.5, 10_000)]
     [one] = controls(judged(rows), "positive")
     assert one.status == "weak"
-    assert "at 90%: no pair of runs yet, not yet shown to depend" in one.sentence
+    assert "at 90%: no pair of runs yet, not shown to depend yet" in one.sentence
 
 
 def test_a_collapsed_control_is_no_control() -> None:

@@ -1,4 +1,4 @@
-"""Looks, sequential p values and bounds, against Student's t from scipy."""
+"""Interim analyses: p values and bounds, against Student's t from scipy."""
 
 from __future__ import annotations
 
@@ -8,89 +8,93 @@ from scipy import stats
 
 from prunecheck.statistics.inference import (
     bounds,
-    hint_above,
     latest,
     look,
+    nominal_level,
     p_above,
     p_below,
     stack,
     take_looks,
+    total_level,
 )
-from prunecheck.statistics.settings import Look
 from prunecheck.statistics.variance import noise
 from tests.statistics.test_variance import WORKED
 
-ONE = (Look(5, 0.05),)
-TWO = (Look(3, 0.01), Look(5, 0.04))
+ONE = (5,)
+TWO = (3, 5)
 
 
-def test_worked_example() -> None:
+def plain_p(d: np.ndarray, margin: float) -> np.ndarray:
+    seen = noise(d)
+    return stats.t.sf((seen.mean[0] - margin) / np.sqrt(seen.borrowed[0] / seen.n[0]), seen.dof[0])
+
+
+def test_one_analysis_gives_the_t_test_with_the_moderated_variance() -> None:
     looks = take_looks(WORKED, ONE)
-    assert p_below(looks, 0.84) == pytest.approx(
-        [0.00152, 0.00324, 0.00067, 0.99997, 0.29082, 1.0], rel=1e-3, abs=5.1e-6
-    )
-    assert p_above(looks, 0.84) == pytest.approx([0.99848, 0.99676, 0.99933, 0.00003, 0.70918, 0.0], rel=1e-3, abs=5e-6)
+    assert p_above(looks, 0.84)[0] == pytest.approx(plain_p(WORKED, 0.84))
+    assert p_below(looks, 0.84)[0] == pytest.approx(1 - plain_p(WORKED, 0.84))
 
 
-def test_sequential_p_is_the_cheapest_look() -> None:
+def test_several_analyses_count_by_the_total_level_of_their_boundaries() -> None:
     looks = take_looks(WORKED, TWO)
-    early, late = noise(WORKED[:, :3]), noise(WORKED)
-    plain = [stats.t.sf((s.mean - 0.5) / np.sqrt(s.borrowed / s.n), s.dof) for s in (early, late)]
-    expected = np.minimum(np.minimum(plain[0] * 5, plain[1] * 1.25), 1)
-    assert p_above(looks, 0.5) == pytest.approx(expected, rel=1e-9)
-    assert hint_above(looks, 0.5) == pytest.approx(np.minimum(*plain), rel=1e-9)
-    expected = np.minimum(np.minimum((1 - plain[0]) * 5, (1 - plain[1]) * 1.25), 1)
-    assert p_below(looks, 0.5) == pytest.approx(expected, rel=1e-6)
+    p = np.stack([plain_p(WORKED[..., :3], 0.5), plain_p(WORKED, 0.5)])
+    assert p_above(looks, 0.5)[0] == pytest.approx(total_level(TWO, p).min(axis=0))
+    assert p_below(looks, 0.5)[0] == pytest.approx(total_level(TWO, 1 - p).min(axis=0))
 
 
-@pytest.mark.parametrize("share", [1.0, 0.25])
-def test_bounds_turn_where_the_p_values_cross(share: float) -> None:
+@pytest.mark.parametrize("analyses", [(5,), (3, 5), tuple(range(3, 13))])
+def test_nominal_and_total_level_are_inverse(analyses: tuple[int, ...]) -> None:
+    for total in (1e-12, 1e-4, 0.0123, 0.05, 0.3):
+        nominal = nominal_level(analyses, np.array([total]))
+        assert total_level(analyses, nominal) == pytest.approx(np.full(nominal.shape, total), rel=1e-9)
+
+
+@pytest.mark.parametrize("level", [0.05, 0.0125])
+def test_bounds_turn_where_the_p_values_cross(level: float) -> None:
     looks = take_looks(WORKED, TWO)
-    low, high = bounds(looks, share)
-    for j in range(len(WORKED)):
-        assert p_above(looks, low[j] - 1e-6)[j] < 0.05 * share < p_above(looks, low[j] + 1e-6)[j]
-        assert p_below(looks, high[j] + 1e-6)[j] < 0.05 * share < p_below(looks, high[j] - 1e-6)[j]
+    low, high = bounds(looks, level)
+    for j in range(WORKED.shape[1]):
+        assert p_above(looks, low[0, j] - 1e-6)[0, j] < level < p_above(looks, low[0, j] + 1e-6)[0, j]
+        assert p_below(looks, high[0, j] + 1e-6)[0, j] < level < p_below(looks, high[0, j] - 1e-6)[0, j]
 
 
-def test_a_single_look_gives_the_usual_interval() -> None:
-    low, high = bounds(take_looks(WORKED[:2], ONE))
-    usual = stats.ttest_1samp(WORKED[:2], 0, axis=1).confidence_interval(0.9)
+def test_one_analysis_of_one_cell_gives_the_usual_interval() -> None:
+    d = WORKED[:, :1]
+    low, high = bounds(take_looks(d, ONE), 0.05)
+    usual = stats.ttest_1samp(d, 0, axis=-1).confidence_interval(0.9)
     assert low == pytest.approx(usual.low)
     assert high == pytest.approx(usual.high)
 
 
-def test_a_cell_without_a_new_seed_takes_no_look_but_lends_its_variance() -> None:
+def test_a_cell_without_a_new_seed_is_not_analysed_but_its_variance_counts() -> None:
     d = WORKED.copy()
-    d[0, 3:] = np.nan
+    d[0, 0, 3:] = np.nan
     late = look(d, 3)
-    assert np.isnan(late.mean).tolist() == [True, False, False, False, False, False]
-    assert late.borrowed[1:] == pytest.approx(noise(d).borrowed[1:])
+    assert np.isnan(late.mean[0]).tolist() == [True, False, False, False, False, False]
+    assert late.borrowed[0, 1:] == pytest.approx(noise(d).borrowed[0, 1:])
+    early = plain_p(WORKED[..., :3], 0.5)[0]
+    assert p_above(take_looks(d, TWO), 0.5)[0, 0] == pytest.approx(total_level(TWO, np.array([early, 1.0])).min())
+
+
+def test_fewer_than_three_pairs_are_not_analysed() -> None:
+    d = np.array([[[1.0, 2.0, np.nan, np.nan, np.nan], [1.0, 2.0, np.nan, 3.0, np.nan], [np.nan] * 5]])
     looks = take_looks(d, TWO)
-    early = noise(WORKED[:, :3])
-    plain = stats.t.sf((early.mean[0] - 0.5) / np.sqrt(early.borrowed[0] / 3), early.dof[0])
-    assert p_above(looks, 0.5)[0] == pytest.approx(min(1, plain * 5))
+    assert np.isnan(looks.seen.n[:, 0]).tolist() == [[True, True, True], [True, False, True]]
+    assert p_above(looks, -99.0)[0, [0, 2]].tolist() == [1.0, 1.0]
+    assert p_below(looks, 99.0)[0, [0, 2]].tolist() == [1.0, 1.0]
+    low, high = bounds(looks, 0.05)
+    assert low[0, 0] == -np.inf
+    assert high[0, 0] == np.inf
+    assert np.isfinite([low[0, 1], high[0, 1]]).all()
+    assert latest(looks.seen.mean)[0, 1] == pytest.approx(2.0)
+    assert np.isnan(latest(looks.seen.mean)[0, 0])
 
 
-def test_fewer_than_three_pairs_are_no_look() -> None:
-    d = np.array([[1.0, 2.0, np.nan, np.nan, np.nan], [1.0, 2.0, np.nan, 3.0, np.nan], [np.nan] * 5])
-    looks = take_looks(d, TWO)
-    assert np.isnan(looks.seen.n).tolist() == [[True, True, True], [True, False, True]]
-    assert p_above(looks, -99.0)[[0, 2]].tolist() == [1.0, 1.0]
-    assert p_below(looks, 99.0)[[0, 2]].tolist() == [1.0, 1.0]
-    assert hint_above(looks, -99.0)[[0, 2]].tolist() == [1.0, 1.0]
-    low, high = bounds(looks)
-    assert low[0] == -np.inf
-    assert high[0] == np.inf
-    assert np.isfinite([low[1], high[1]]).all()
-    assert latest(looks.seen.mean)[1] == pytest.approx(2.0)
-    assert np.isnan(latest(looks.seen.mean)[0])
-
-
-def test_looks_still_to_come_change_nothing_yet() -> None:
-    first = stack(TWO, [look(WORKED[:, :3], 0)])
-    assert first.seen.mean.shape == (2, 6)
-    early = take_looks(WORKED[:, :3], (Look(3, 0.01),))
-    assert p_above(first, 0.5) == pytest.approx(np.minimum(p_above(early, 0.5) * 5, 1))
+def test_analyses_still_to_come_change_nothing_yet() -> None:
+    first = stack(TWO, [look(WORKED[..., :3], 0)])
+    assert first.seen.mean.shape == (2, 1, 6)
+    p = np.stack([plain_p(WORKED[..., :3], 0.5), np.ones(6)])
+    assert p_above(first, 0.5)[0] == pytest.approx(total_level(TWO, p).min(axis=0))
 
 
 def test_latest_takes_the_last_number() -> None:
@@ -100,9 +104,9 @@ def test_latest_takes_the_last_number() -> None:
 
 
 def test_leading_axes_are_separate_studies() -> None:
-    d = np.random.default_rng(0).standard_normal((4, 3, 6, 5))
+    d = np.random.default_rng(0).standard_normal((4, 3, 2, 6, 5))
     looks = take_looks(d, TWO, cap=2.0)
     one = take_looks(d[2, 1], TWO, cap=2.0)
     assert p_above(looks, 0.3)[2, 1] == pytest.approx(p_above(one, 0.3))
-    for whole, alone in zip(bounds(looks), bounds(one), strict=True):
+    for whole, alone in zip(bounds(looks, 0.05), bounds(one, 0.05), strict=True):
         assert whole[2, 1] == pytest.approx(alone)

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from prunecheck.statistics.procedure import (
     checks_failed,
+    decided,
     holm,
     members,
     methods_pass,
     p_check_depends,
     p_check_fails,
-    settled,
 )
 
 NAN = float("nan")
@@ -57,10 +57,10 @@ def test_a_check_depends_through_a_cell_or_the_mean() -> None:
     assert p_check_depends(np.full((2, 1), 0.9), np.array([0.9])) == pytest.approx([1.0])
 
 
-def test_a_hint_at_one_sparsity_forbids_the_mean() -> None:
+def test_a_check_fails_only_if_the_mean_and_every_sparsity_allow_it() -> None:
     mean = np.array([0.01, 0.01, 0.01, 0.4])
-    hints = np.array([[0.9, 0.2, 0.21, NAN], [0.5, 0.9, NAN, NAN]])
-    assert p_check_fails(mean, hints).tolist() == [0.01, 1.0, 0.01, 0.4]
+    cells = np.array([[0.009, 0.2, 0.03, NAN], [0.002, 0.009, NAN, NAN]])
+    assert p_check_fails(mean, cells).tolist() == [0.01, 0.2, 0.03, 0.4]
 
 
 ALL = np.ones((1, 3), dtype=bool)
@@ -102,18 +102,29 @@ def test_the_family_of_a_study_is_larger() -> None:
     assert methods_pass(depends, both, 0.05, "study").tolist() == [False, False]
 
 
-def test_when_to_stop() -> None:
+NO = np.zeros((2, 3), dtype=bool)
+
+
+def test_a_check_is_decided_when_the_first_step_of_holm_is_passed() -> None:
     depends = np.array([[0.05, 0.051, 0.3], [0.9, 0.9, 0.9]])
     fails = np.array([[1.0, 1.0, 0.025], [0.026, 0.05, NAN]])
     required = np.array([[True, True, False], [True, True, False]])
-    assert settled(depends, fails, required, 0.05, "method").tolist() == [[True, False, True], [False, False, False]]
+    expected = [[True, False, True], [False, False, False]]
+    assert decided(depends, fails, NO, required, 0.05, "method").tolist() == expected
     depends = np.array([[0.025, 0.026, 0.3], [0.9, 0.9, 0.9]])
     fails = np.array([[1.0, 1.0, 0.0125], [0.0126, 0.05, NAN]])
-    assert settled(depends, fails, required, 0.05, "study").tolist() == [[True, False, True], [False, False, False]]
-    three = np.array([[True, True, True], [False, False, False]])
-    depends, fails = np.ones((2, 3)), np.array([[0.05 / 3, 0.0167, 0.9], [0.05, 0.051, 0.9]])
-    assert settled(depends, fails, three, 0.05, "study").tolist() == [[True, False, False], [True, False, False]]
-    depends = np.array([[0.025, 0.026, 0.3], [0.9, 0.9, 0.9]])
-    nobody = np.zeros((2, 3), dtype=bool)
-    assert settled(depends, np.full((2, 3), 0.05), nobody, 0.05, "method").all()
-    assert settled(np.ones((2, 3)), np.full((2, 3), 0.05), nobody, 0.05, "study").tolist() == [[True] * 3] * 2
+    assert decided(depends, fails, NO, required, 0.05, "study").tolist() == expected
+    none = np.zeros((2, 3), dtype=bool)
+    assert decided(depends, np.full((2, 3), 0.05), NO, none, 0.05, "method").all()
+
+
+def test_once_a_method_has_failed_its_other_checks_need_their_own_level_only() -> None:
+    depends = np.array([[0.9, 0.9, 0.05], [0.9, 0.9, 0.9]])
+    fails = np.array([[0.01, 0.05, 1.0], [0.05, 0.05, 1.0]])
+    every = np.ones((2, 3), dtype=bool)
+    failed = np.array([[True, False, False], [False, False, False]])
+    assert decided(depends, fails, failed, every, 0.05, "method").tolist() == [[True] * 3, [False] * 3]
+    assert decided(depends, fails, failed & ~every, every, 0.05, "method").tolist() == [
+        [True, False, True],
+        [False, False, False],
+    ]

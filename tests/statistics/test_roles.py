@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prunecheck.statistics.roles import dose, role
+from prunecheck.statistics.roles import partial, role
 from prunecheck.statistics.settings import Settings
 
 
@@ -34,5 +34,5 @@ def test_the_positive_control_is_a_choice() -> None:
 
 
 def test_doses() -> None:
-    assert [dose(f"planted_{q}") for q in ("0", ".5", "0.25", "1", "1.")] == [0.0, 0.5, 0.25, 1.0, None]
-    assert dose("random_labels") is None
+    assert [partial(f"planted_{q}") for q in ("0", ".5", "0.25", "1", "1.")] == [0.0, 0.5, 0.25, 1.0, None]
+    assert partial("random_labels") is None

@@ -10,8 +10,7 @@ from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import whole
-from prunecheck.statistics.display import SYMBOLS
-from prunecheck.statistics.outcome import StudyVerdict
+from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict
 from prunecheck.text import printable, printable_line
 
 

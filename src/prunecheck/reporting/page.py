@@ -17,7 +17,7 @@ from prunecheck.reporting.markdown import markdown
 from prunecheck.reporting.strips import ruler
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import MEANINGS, STYLES, minus
-from prunecheck.statistics.display import SYMBOLS
+from prunecheck.statistics.outcome import SYMBOLS
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import printable, printable_lines
 

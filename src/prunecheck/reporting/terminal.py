@@ -9,8 +9,7 @@ from rich.text import Text
 from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.text import ASCII_SYMBOLS, STYLES
 from prunecheck.reporting.views import answers, controls_sentence
-from prunecheck.statistics.display import SYMBOLS
-from prunecheck.statistics.outcome import StudyVerdict
+from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict
 from prunecheck.text import printable, printable_line
 
 COLOURS = {"depends": "blue", "not": "dark_orange3", "open": "default", "mute": "dim"}

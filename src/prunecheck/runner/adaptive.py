@@ -102,7 +102,7 @@ def settings_of(study: Study) -> Settings:
     fixed = study.seeds != "auto"
     return Settings(
         margin=study.margin,
-        fixed_n=fixed,
+        design="fixed" if fixed else "sequential",
         max_seeds=max(len(study.first_seeds()), 3) if fixed else study.max_seeds,
         chance=_chance(study),
     )

@@ -13,7 +13,7 @@ from prunecheck.reporting.export import verdict_rows
 from prunecheck.reporting.sections import cost_sentence
 from prunecheck.runner.engine import Failure
 from prunecheck.statistics import StudyVerdict
-from prunecheck.statistics.display import as_html
+from prunecheck.statistics.outcome import as_html
 from prunecheck.study.plan import Plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study

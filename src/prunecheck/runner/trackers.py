@@ -19,7 +19,7 @@ from typing import Any
 
 from prunecheck.errors import StudyError
 from prunecheck.statistics import StudyVerdict
-from prunecheck.statistics.display import SYMBOLS
+from prunecheck.statistics.outcome import SYMBOLS
 from prunecheck.store import Store
 from prunecheck.study.step import Step
 from prunecheck.text import printable, unknown

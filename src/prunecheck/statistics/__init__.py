@@ -10,17 +10,26 @@ if TYPE_CHECKING:
     from prunecheck.statistics.judging import exit_code, judge, open_checks, verdict
     from prunecheck.statistics.junit_xml import junit
     from prunecheck.statistics.margin import Margin, settle_margin
-    from prunecheck.statistics.outcome import Cell, CheckVerdict, Control, MethodVerdict, StudyVerdict
+    from prunecheck.statistics.outcome import (
+        Cell,
+        CheckVerdict,
+        ComparisonVerdict,
+        Control,
+        MarginCurve,
+        MethodVerdict,
+        StudyVerdict,
+    )
     from prunecheck.statistics.rows import Row
-    from prunecheck.statistics.settings import Look, Settings, next_look, schedule
+    from prunecheck.statistics.settings import Settings, interim_analyses, next_look
     from prunecheck.statistics.tables import Reading, Table, read_rows, read_table
 
 __all__ = [
     "Cell",
     "CheckVerdict",
+    "ComparisonVerdict",
     "Control",
-    "Look",
     "Margin",
+    "MarginCurve",
     "MethodVerdict",
     "Reading",
     "Row",
@@ -28,13 +37,13 @@ __all__ = [
     "StudyVerdict",
     "Table",
     "exit_code",
+    "interim_analyses",
     "judge",
     "junit",
     "next_look",
     "open_checks",
     "read_rows",
     "read_table",
-    "schedule",
     "settle_margin",
     "verdict",
 ]

@@ -1,4 +1,4 @@
-"""Did the instrument work? Positive control, A/A, identity, planted doses; and which strata they strike out.
+"""Could the study have found a drop, and does it find none where there is none? Controls, and what they forbid.
 
 A trial that could not have found a difference cannot show that there is none (ICH E10, section 1.5: assay
 sensitivity). So DOES NOT DEPEND is believed only where the positive control depends.
@@ -6,77 +6,152 @@ sensitivity). So DOES NOT DEPEND is believed only where the positive control dep
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy.special import stdtr, stdtrit
 
-from prunecheck.statistics.evidence import CellEvidence, Place
-from prunecheck.statistics.layout import Layout
+from prunecheck.statistics.evidence import CellEvidence, CheckEvidence, judged_by_mean, owners
+from prunecheck.statistics.inference import bounds
+from prunecheck.statistics.layout import CellIndex, Layout, all_differences, guards
 from prunecheck.statistics.outcome import Answer, Control
-from prunecheck.statistics.roles import dose, role
-from prunecheck.text import percent
+from prunecheck.statistics.roles import partial, role
+from prunecheck.statistics.settings import MIN_SEEDS
+from prunecheck.statistics.variance import Array, noise
+from prunecheck.text import percent, signed
 
 AA_ALPHA = 0.01
-"""Two-sided error rate of the A/A alarm, per stratum."""
-
+"""Two-sided error rate of the test that arms equal by construction do not differ, for each of them."""
 
 Reading = tuple[Literal["ok", "failed", "weak", "missing"], str]
-"""How a control did, and the sentence that says so."""
+"""The status of a control, and the sentence that explains it."""
+Guard = Literal["none", "hurt", "open", "unhurt"]
+"""What is known of the positive control: not run, shown to be hurt, not shown yet, shown not to be hurt."""
 
 
 class Controls(NamedTuple):
-    """``records`` for the reader; ``invalid``: sparsity index -> why nothing is judged there; ``informative``: where
-    the positive control shows that a difference could have been found; ``guarded``: where there is such a control."""
+    """``records`` for the reader; ``invalid``: sparsity index -> why nothing is judged there; ``informative``: the
+    sparsities where the positive control is hurt at all, so that a check is averaged over them; ``guards``: for each
+    cell what is known of the positive control there."""
 
     records: tuple[Control, ...]
     invalid: Mapping[int, str]
-    informative: Mapping[Place, bool]
-    guarded: Mapping[Place, bool]
+    informative: Mapping[CellIndex, bool]
+    guards: Mapping[CellIndex, Guard]
 
 
-def plain_answer(layout: Layout, cells: CellEvidence, place: Place) -> Answer:
-    """The verdict of one cell before any control has its say. Absent cells are INCONCLUSIVE."""
+class NullTests(NamedTuple):
+    """For arms that are equal by construction, arrays (sparsities, checks): the two-sided p for "they differ", and the
+    99 % interval of the difference in points."""
+
+    p: Array
+    low: Array
+    high: Array
+
+
+def plain_answer(layout: Layout, cells: CellEvidence, margin: float, place: CellIndex) -> Answer:
+    """The verdict of one cell before any control is considered. Absent cells are INCONCLUSIVE."""
     slot, alpha = layout.slots[place], layout.settings.alpha
     if slot.gate.state in ("refused", "collapsed"):
         return "UNINFORMATIVE"
-    depends, fails = cells.above[place] <= alpha, cells.below[place] <= alpha
-    if depends == fails:
+    depends, fails = cells.above(margin)[place] <= alpha, cells.below(margin)[place] <= alpha
+    if depends == fails or (fails and cells.harmed[place]):
         return "INCONCLUSIVE"
     return "DEPENDS" if depends else "DOES NOT DEPEND"
 
 
-def read_controls(layout: Layout, cells: CellEvidence) -> Controls:
+def read_controls(layout: Layout, cells: CellEvidence, margin: float) -> Controls:
     """Read every control of the study."""
     invalid: dict[int, str] = {}
     records = []
+    nulls = compare_nulls(layout)
     for place, slot in sorted(layout.slots.items()):
         part = role(slot.method, slot.check, layout.settings)
         if part in (None, "planted"):
             continue
-        readings = {"identity": _identity, "aa": _same_by_construction, "positive": _positive}
-        status, sentence = readings[part](layout, cells, place)
+        if part == "identity":
+            status, sentence = _identity(layout, place)
+        elif part == "aa":
+            status, sentence = _same_by_construction(layout, nulls, place)
+        else:
+            status, sentence = _positive(layout, cells, margin, place)
         records.append(Control(part, slot.method, slot.check, slot.sparsity, status, sentence))
         if status == "failed" and part != "positive":
             invalid.setdefault(place[0], sentence)
-    records += _doses(layout, cells)
+    records += _partial_corruptions(layout, cells, margin)
     records += _missing(layout, {record.role for record in records})
-    informative, guarded = _sensitivity(layout, cells)
+    informative, guarded = _sensitivity(layout, cells, margin)
     return Controls(tuple(records), invalid, informative, guarded)
 
 
-def _sensitivity(layout: Layout, cells: CellEvidence) -> tuple[dict[Place, bool], dict[Place, bool]]:
-    informative, guarded = {}, {}
+def guard_bounds(layout: Layout, checks: CheckEvidence) -> tuple[Array, Array]:
+    """For each check the bounds (checks,) of what its positive control loses on average: NaN where there is none."""
+    alpha = layout.settings.alpha
+    mean_low, mean_high = bounds(checks.looks, alpha)
+    cells_low = checks.cells.low(alpha)
+    low, high = np.full(len(layout.checks), np.nan), np.full(len(layout.checks), np.nan)
+    for j, control in enumerate(_controls_of(layout)):
+        if control is not None:
+            low[j] = math.inf if np.isposinf(cells_low[:, control]).any() else mean_low[control]
+            high[j] = mean_high[control]
+            if not checks.cells.judged[:, control].any() and not math.isinf(low[j]):
+                high[j] = -math.inf  # collapsed or refused everywhere: it cannot tell
+    return low, high
+
+
+def guard_state(low: float, high: float, margin: float) -> Guard:
+    """What bounds of the positive control's drop say at *margin*."""
+    if math.isnan(low):
+        return "none"
+    if low > margin:
+        return "hurt"
+    return "unhurt" if high < margin else "open"
+
+
+def _controls_of(layout: Layout) -> list[int | None]:
+    """For each check the index of the same check of the positive control; None where it has none to be guarded by."""
     index = {name: j for j, name in enumerate(layout.checks)}
-    for (k, j), slot in layout.slots.items():
-        control = index.get((layout.settings.positive_control or "", slot.check))
-        ordinary = role(slot.method, slot.check, layout.settings) in (None, "positive")
-        guarded[k, j] = ordinary and (k, control) in layout.slots
-        informative[k, j] = not guarded[k, j] or plain_answer(layout, cells, (k, control or 0)) == "DEPENDS"
+    return [
+        index.get((layout.settings.positive_control or "", check))
+        if role(method, check, layout.settings) in (None, "positive")
+        else None
+        for method, check in layout.checks
+    ]
+
+
+def _sensitivity(
+    layout: Layout, cells: CellEvidence, margin: float
+) -> tuple[dict[CellIndex, bool], dict[CellIndex, Guard]]:
+    low, high = cells.low(layout.settings.alpha), cells.high(layout.settings.alpha)
+    informative: dict[CellIndex, bool] = {}
+    guarded: dict[CellIndex, Guard] = {}
+    controls = _controls_of(layout)
+    for k, j in layout.slots:
+        control = controls[j]
+        if control is None or (k, control) not in layout.slots:
+            informative[k, j], guarded[k, j] = True, "none"
+        elif plain_answer(layout, cells, margin, (k, control)) == "UNINFORMATIVE":
+            informative[k, j], guarded[k, j] = False, "unhurt"
+        else:
+            informative[k, j] = bool(low[k, control] > 0)
+            guarded[k, j] = guard_state(float(low[k, control]), float(high[k, control]), margin)
     return informative, guarded
 
 
-def _identity(layout: Layout, _cells: CellEvidence, place: Place) -> Reading:
+def compare_nulls(layout: Layout) -> NullTests:
+    """Two-sided t tests, with moderated variances, that the mean difference is 0; all seeds that are there count."""
+    fine = [place for place, slot in layout.slots.items() if judged_by_mean(slot, layout)]
+    seen = noise(all_differences(layout, fine), owners(layout), guards(layout), layout.settings.cap_d0)
+    enough = seen.n >= MIN_SEEDS
+    error = np.where(enough, np.sqrt(seen.borrowed / seen.n), np.nan)
+    p = np.where(enough, 2 * stdtr(seen.dof, -np.abs(seen.mean) / error), np.nan)
+    reach = stdtrit(seen.dof, 1 - AA_ALPHA / 2) * error
+    return NullTests(p, seen.mean - reach, seen.mean + reach)
+
+
+def _identity(layout: Layout, place: CellIndex) -> Reading:
     slot = layout.slots[place]
     differing = [seed for seed in slot.pairs if slot.drop(seed) != 0]
     where = f"Identity ({slot.method}) at {percent(slot.sparsity)}"
@@ -90,48 +165,49 @@ def _identity(layout: Layout, _cells: CellEvidence, place: Place) -> Reading:
     return "ok", f"{where}: equal to the bit, {seeds(len(slot.pairs))}: ok."
 
 
-def _same_by_construction(layout: Layout, cells: CellEvidence, place: Place) -> Reading:
+def _same_by_construction(layout: Layout, nulls: NullTests, place: CellIndex) -> Reading:
     slot = layout.slots[place]
-    said = f"A/A ({slot.method} x {slot.check}) at {percent(slot.sparsity)}: {_drop(layout, place)}"
-    if np.fmin(cells.above[place], cells.helps[place]) <= AA_ALPHA / 2:
-        return (
-            "failed",
-            f"{said}, where by construction there can be none. Nothing at {percent(slot.sparsity)} counts.",
-        )
-    if plain_answer(layout, cells, place) == "DOES NOT DEPEND":
-        return "ok", f"{said}: ok."
-    return "weak", f"{said}, not yet shown to be below the margin. The noise may be too large for this margin."
+    where = f"A/A ({slot.method} x {slot.check}) at {percent(slot.sparsity)}"
+    if not np.isfinite(nulls.p[place]):
+        return "weak", f"{where}: {_drop(layout, place)}; needs at least {MIN_SEEDS} seeds."
+    interval = f"99% interval [{signed(nulls.low[place])}, {signed(nulls.high[place])}]"
+    text = f"{where}: mean drop {signed(_mean(layout, place))} points, {interval}, {seeds(len(slot.pairs))}"
+    if nulls.p[place] <= AA_ALPHA:
+        return "failed", f"{text}, where by construction there is none. Nothing at {percent(slot.sparsity)} counts."
+    return "ok", f"{text}: no difference found, and none expected."
 
 
-def _positive(layout: Layout, cells: CellEvidence, place: Place) -> Reading:
+def _positive(layout: Layout, cells: CellEvidence, margin: float, place: CellIndex) -> Reading:
     slot = layout.slots[place]
-    said = f"Control: {slot.method} x {slot.check} at {percent(slot.sparsity)}: {_drop(layout, place)}"
-    answer = plain_answer(layout, cells, place)
+    text = f"Control: {slot.method} x {slot.check} at {percent(slot.sparsity)}: {_drop(layout, place)}"
+    answer = plain_answer(layout, cells, margin, place)
     if answer == "DEPENDS":
-        return "ok", f"{said}, depends: ok."
+        return "ok", f"{text}, depends: ok."
     if answer == "INCONCLUSIVE":
-        return "weak", f"{said}, not yet shown to depend. Until it is, nothing here can be called independent."
-    return "failed", f"{said}. Even {slot.method} is not hurt here: this check at this sparsity cannot tell."
+        return "weak", f"{text}, not shown to depend yet. Until it is, nothing here can be called independent."
+    if answer == "UNINFORMATIVE":
+        return "failed", f"{text}. It cannot tell whether this check at this sparsity takes anything away."
+    return "failed", f"{text}. {slot.method} is shown to lose less than the margin here, so this check cannot tell."
 
 
-def _doses(layout: Layout, cells: CellEvidence) -> list[Control]:
+def _partial_corruptions(layout: Layout, cells: CellEvidence, margin: float) -> list[Control]:
     """One record per method and sparsity: the smallest planted drop that the study found."""
-    planted: dict[tuple[str, int], list[tuple[float, Place]]] = {}
+    planted: dict[tuple[str, int], list[tuple[float, CellIndex]]] = {}
     for place, slot in sorted(layout.slots.items()):
-        share = dose(slot.check)
+        share = partial(slot.check)
         if share:
             planted.setdefault((slot.method, place[0]), []).append((share, place))
     records = []
-    for (method, k), doses in sorted(planted.items()):
+    for (method, k), fractions in sorted(planted.items()):
         sparsity = layout.sparsities[k]
-        found = [(share, p) for share, p in sorted(doses) if plain_answer(layout, cells, p) == "DEPENDS"]
+        found = [(s, p) for s, p in sorted(fractions) if plain_answer(layout, cells, margin, p) == "DEPENDS"]
         where = f"Planted damage to {method} at {percent(sparsity)}"
         if found:
             share, place = min(found, key=lambda one: _mean(layout, one[1]))
             text = f"{where}: the smallest drop found is {_mean(layout, place):.2f} points ({share:.0%} of the mask)."
             records.append(Control("planted", method, layout.slots[place].check, sparsity, "ok", text))
         else:
-            share, place = max(doses)
+            share, place = max(fractions)
             text = f"{where}: not even {share:.0%} of the mask re-drawn was found ({_drop(layout, place)})."
             records.append(Control("planted", method, layout.slots[place].check, sparsity, "weak", text))
     return records
@@ -149,7 +225,7 @@ def _missing(layout: Layout, there: set[str]) -> list[Control]:
     return records
 
 
-def _drop(layout: Layout, place: Place) -> str:
+def _drop(layout: Layout, place: CellIndex) -> str:
     slot = layout.slots[place]
     if not slot.pairs:
         return "no pair of runs yet"
@@ -158,14 +234,9 @@ def _drop(layout: Layout, place: Place) -> str:
     return f"mean drop {signed(_mean(layout, place))} points{count}{reason}"
 
 
-def _mean(layout: Layout, place: Place) -> float:
+def _mean(layout: Layout, place: CellIndex) -> float:
     slot = layout.slots[place]
     return float(np.mean([slot.drop(seed) for seed in slot.shown]))
-
-
-def signed(points: float) -> str:
-    """``+0.40``; never ``-0.00``."""
-    return f"{round(points, 2) + 0.0:+.2f}"
 
 
 def seeds(n: int) -> str:

@@ -1,4 +1,4 @@
-"""Numbers become cells with sentences."""
+"""Builds the reported ``Cell`` of every method x check x sparsity and of every mean over sparsities."""
 
 from __future__ import annotations
 
@@ -8,73 +8,87 @@ from dataclasses import replace
 from statistics import fmean, stdev
 from typing import NamedTuple
 
-from prunecheck.statistics.controls import Controls, plain_answer, seeds, signed
-from prunecheck.statistics.evidence import CellEvidence, CheckEvidence, Place
+from scipy.special import ndtri
+
+from prunecheck.statistics.analysis import Analysis
+from prunecheck.statistics.controls import plain_answer, seeds
+from prunecheck.statistics.evidence import CellEvidence
 from prunecheck.statistics.gates import remarks
-from prunecheck.statistics.inference import Looks, bounds, latest
-from prunecheck.statistics.layout import Layout, Slot
-from prunecheck.statistics.outcome import Answer, Cell
+from prunecheck.statistics.inference import Looks, bounds, latest, p_above, p_below
+from prunecheck.statistics.layout import CellIndex, Layout, Slot
+from prunecheck.statistics.outcome import Answer, Cell, ComparisonAnswer
+from prunecheck.statistics.procedure import members
 from prunecheck.statistics.roles import role
 from prunecheck.statistics.settings import MIN_SEEDS, next_look
 from prunecheck.statistics.variance import Array
-from prunecheck.text import percent
+from prunecheck.text import percent, signed
 
-SEEDS_FACTOR = 8.6
-"""(1.645 + 1.282)^2, rounded: the two normal quantiles of 5 % error and 90 % chance of an answer."""
+CHANCE_OF_AN_ANSWER = 0.90
 
 
 class Ruling(NamedTuple):
-    """What was decided about a mean: the answer, its two p values, the margin, and remarks."""
+    """What was decided about a mean: the answer, its two p values, the margin, the levels of the two bounds, and
+    remarks."""
 
-    answer: Answer
+    answer: Answer | ComparisonAnswer
     p_depends: float
     p_not: float
     margin: float
+    low_level: float
+    high_level: float
     notes: tuple[str, ...] = ()
 
 
-def seeds_needed(sd: float, margin: float) -> int:
-    """About how many pairs give a 90 % chance of an answer, if the true drop is nothing or twice the margin.
+def seeds_needed(sd: float, margin: float, level: float = 0.05) -> int:
+    """About how many pairs a new study with a fixed number of seeds needs to have a 90 % chance of an answer, if the
+    true drop is nothing or twice the margin.
 
-    *sd*: standard deviation of a paired difference, *margin*: both points. One-sided normal approximation.
+    *sd*: standard deviation of a paired difference, *margin*: both points; *level*: one-sided. Normal approximation.
     """
-    return max(MIN_SEEDS, math.ceil(SEEDS_FACTOR * (sd / margin) ** 2))
+    factor = float(ndtri(level) + ndtri(1 - CHANCE_OF_AN_ANSWER)) ** 2
+    return max(MIN_SEEDS, math.ceil(factor * (sd / margin) ** 2))
 
 
-def describe_cell(layout: Layout, cells: CellEvidence, controls: Controls, margin: float, place: Place) -> Cell:
+def describe_cell(analysis: Analysis, place: CellIndex) -> Cell:
     """One method x check x sparsity."""
-    slot = layout.slots[place]
-    answer, why = _answer(layout, cells, controls, place)
+    layout, cells, margin = analysis.layout, analysis.checks.cells, analysis.margin.points
+    slot, alpha = layout.slots[place], layout.settings.alpha
+    answer, why = _answer(analysis, place)
     notes = (*why, *_waiting(layout, slot), *remarks(slot.pairs[seed] for seed in slot.shown))
-    ruling = Ruling(answer, _known(cells.above[place]), _known(cells.below[place]), margin, notes)
+    above, below = cells.above(margin)[place], cells.below(margin)[place]
+    ruling = Ruling(answer, _known(above), _known(below), margin, alpha, alpha, notes)
     drops = {seed: slot.drop(seed) for seed in slot.shown}
-    return _cell(cells.looks, place, drops, [slot], ruling)
+    return make_cell(cells.looks, place, drops, [slot], ruling)
 
 
-def describe_mean(layout: Layout, checks: CheckEvidence, margin: float, j: int, answer: Answer) -> Cell | None:
-    """A check over its sparsities, each seed averaged first. None where no look was taken at such a mean.
+def describe_mean(analysis: Analysis, j: int, answer: Answer) -> Cell | None:
+    """A check over its sparsities, each seed averaged first. None where such a mean was not analysed.
 
     Its ``sparsity`` is NaN where there are several.
     """
+    layout, checks, alpha = analysis.layout, analysis.checks, analysis.layout.settings.alpha
     slots = [layout.slots[k, j] for k in checks.pools[j]]
     common = [seed for seed in slots[0].judged if all(seed in slot.judged for slot in slots)] if slots else []
     if len(common) < MIN_SEEDS:
         return None
     drops = {seed: fmean(slot.drop(seed) for slot in slots) for seed in common}
-    ruling = Ruling(answer, float(checks.above[j]), float(checks.below[j]), margin)
-    return _cell(checks.looks, (j,), drops, slots, ruling)
+    margin = analysis.margin.points
+    above, below = p_above(checks.looks, margin)[j], p_below(checks.looks, margin)[j]
+    level = alpha / float(members(checks.cells.above(margin))[j])
+    return make_cell(checks.looks, (j,), drops, slots, Ruling(answer, above, below, margin, level, alpha))
 
 
-def _cell(
+def make_cell(
     looks: Looks, index: tuple[int, ...], drops: Mapping[int, float], slots: Sequence[Slot], ruling: Ruling
 ) -> Cell:
+    """The numbers of one mean, with its sentence."""
     seen = looks.seen
-    low, high = (float(bound[index]) for bound in bounds(looks))
-    borrowed = math.sqrt(_last(seen.borrowed, index))
-    sd = stdev(drops.values()) if len(drops) > 1 else math.nan
+    low = float(bounds(looks, ruling.low_level)[0][index])
+    high = float(bounds(looks, ruling.high_level)[1][index])
+    moderated = math.sqrt(_last(seen.borrowed, index))
     needed = None
-    if ruling.answer == "INCONCLUSIVE" and math.isfinite(borrowed):
-        needed = seeds_needed(borrowed, ruling.margin)
+    if ruling.answer == "INCONCLUSIVE" and math.isfinite(moderated):
+        needed = seeds_needed(moderated, ruling.margin, ruling.low_level)
     cell = Cell(
         sparsity=slots[0].sparsity if len(slots) == 1 else math.nan,
         verdict=ruling.answer,
@@ -83,23 +97,25 @@ def _cell(
         low=low,
         high=high,
         margin=ruling.margin,
-        p_depends=ruling.p_depends,
-        p_not=ruling.p_not,
-        sd=sd,
-        borrowed_sd=borrowed,
+        p_depends=float(ruling.p_depends),
+        p_not=float(ruling.p_not),
+        sd=stdev(drops.values()) if len(drops) > 1 else math.nan,
+        borrowed_sd=moderated,
         d0=_last(seen.d0, index),
         floor_sd=math.sqrt(sum(slot.floor for slot in slots)) / len(slots),
-        break_even=low if ruling.answer == "DEPENDS" else high,
+        break_even=low if ruling.answer in ("DEPENDS", "BETTER") else high,
         seeds_needed=needed if needed is not None and needed > len(drops) else None,
         win_share=fmean((drop > 0) + 0.5 * (drop == 0) for drop in drops.values()) if drops else math.nan,
         differences={str(seed): drop for seed, drop in drops.items()},
         sentence="",
         notes=ruling.notes,
+        low_level=ruling.low_level,
+        high_level=ruling.high_level,
     )
-    return _spoken(cell, strata(slot.sparsity for slot in slots))
+    return _with_sentence(cell, strata(slot.sparsity for slot in slots))
 
 
-def _spoken(cell: Cell, label: str) -> Cell:
+def _with_sentence(cell: Cell, label: str) -> Cell:
     words = [f"{label}: {figures(cell)}, {cell.verdict}"]
     if cell.verdict == "INCONCLUSIVE" and math.isfinite(cell.low):
         words.append(lean(cell))
@@ -109,19 +125,31 @@ def _spoken(cell: Cell, label: str) -> Cell:
 
 
 def lean(cell: Cell) -> str:
-    """Which way an undecided cell leans, and what it would take."""
-    way = "it hurts, how much is unclear" if cell.low > 0 else "no clear sign of harm"
+    """What an undecided cell leaves open, and what it would take."""
+    if cell.low > 0:
+        text = "something is lost, whether more than the margin is not shown"
+    elif cell.low > cell.margin or cell.high < cell.margin:
+        text = "the mean alone would decide"
+    else:
+        text = "neither more nor less than the margin is shown"
     if cell.seeds_needed is None:
-        return f"{way}; too close to the margin to call"
-    return f"{way}; needs about {cell.seeds_needed} seeds"
+        return text
+    return f"{text}; a study with about {cell.seeds_needed} seeds would be likely to decide"
 
 
 def figures(cell: Cell) -> str:
-    """``mean drop +0.40 points, 90% CI [-0.60, +1.40], 5 seeds``."""
+    """``mean drop +0.40 points, 90% interval [-0.60, +1.40], 5 seeds``."""
     if not cell.n:
         return "no pair of runs yet"
-    interval = f", 90% CI [{signed(cell.low)}, {signed(cell.high)}]" if math.isfinite(cell.low) else ""
-    return f"mean drop {signed(cell.mean_drop)} points{interval}, {seeds(cell.n)}"
+    return f"mean drop {signed(cell.mean_drop)} points{interval(cell)}, {seeds(cell.n)}"
+
+
+def interval(cell: Cell) -> str:
+    """The bounds that the verdict uses, and their level: the share of studies in which both hold."""
+    if not (math.isfinite(cell.low) and math.isfinite(cell.high)):
+        return ""
+    level = f"{100 * (1 - cell.low_level - cell.high_level):.3g}%"
+    return f", {level} interval [{signed(cell.low)}, {signed(cell.high)}]"
 
 
 def strata(sparsities: Iterable[float]) -> str:
@@ -129,10 +157,13 @@ def strata(sparsities: Iterable[float]) -> str:
     return "/".join(percent(sparsity).removesuffix("%") for sparsity in sparsities) + "%"
 
 
-def _answer(layout: Layout, cells: CellEvidence, controls: Controls, place: Place) -> tuple[Answer, tuple[str, ...]]:
+def _answer(analysis: Analysis, place: CellIndex) -> tuple[Answer, tuple[str, ...]]:
     """The verdict of a cell after every gate and control, and why it is not the plain one."""
-    slot = layout.slots[place]
-    if role(slot.method, slot.check, layout.settings) == "identity":
+    layout, controls = analysis.layout, analysis.controls
+    cells: CellEvidence = analysis.checks.cells
+    slot, margin, alpha = layout.slots[place], analysis.margin.points, layout.settings.alpha
+    part = role(slot.method, slot.check, layout.settings)
+    if part == "identity":
         if not slot.pairs:
             return "INCONCLUSIVE", ()
         same = all(slot.drop(seed) == 0 for seed in slot.pairs)
@@ -141,14 +172,19 @@ def _answer(layout: Layout, cells: CellEvidence, controls: Controls, place: Plac
         return "UNINFORMATIVE", (f"refused: {slot.gate.reason}",)
     if place[0] in controls.invalid:
         return "UNINFORMATIVE", ("a control failed at this sparsity",)
-    plain = plain_answer(layout, cells, place)
+    plain = plain_answer(layout, cells, margin, place)
     notes = (slot.gate.reason,) if slot.gate.reason else ()
-    if cells.above[place] <= layout.settings.alpha and cells.below[place] <= layout.settings.alpha:
-        notes = (*notes, "the looks contradict each other")
-    if plain == "DOES NOT DEPEND":
-        if not controls.informative[place]:
-            return "UNINFORMATIVE", ("the positive control is not hurt here either, so nobody can tell",)
-        if not controls.guarded[place] and role(slot.method, slot.check, layout.settings) is None:
+    if cells.above(margin)[place] <= alpha and cells.below(margin)[place] <= alpha:
+        notes = (*notes, "two analyses contradict each other")
+    if plain == "DOES NOT DEPEND" and part in (None, "positive"):
+        guard = controls.guards[place]
+        if guard == "unhurt":
+            return "UNINFORMATIVE", (*notes, "the positive control is shown to lose less than the margin here, too")
+        if guard == "open":
+            return "INCONCLUSIVE", (*notes, "(unguarded yet) the positive control is not shown to be hurt here yet")
+        if analysis.checks.blocked[place[1]]:
+            return "INCONCLUSIVE", (*notes, analysis.checks.blocked[place[1]])
+        if guard == "none" and part is None:
             notes = (*notes, "(unguarded)")
     return plain, notes
 
@@ -163,9 +199,9 @@ def _waiting(layout: Layout, slot: Slot) -> tuple[str, ...]:
     if len(slot.shown) < MIN_SEEDS:
         notes.append(f"needs at least {MIN_SEEDS} seeds")
     elif waiting and upcoming is None:
-        notes.append(f"{seeds(waiting)} beyond the last look at {layout.width} left out")
+        notes.append(f"{seeds(waiting)} beyond the last analysis at {layout.width} left out")
     elif waiting:
-        notes.append(f"{seeds(waiting)} waiting for the look at {upcoming}")
+        notes.append(f"{seeds(waiting)} waiting for the analysis at {upcoming}")
     return tuple(notes)
 
 

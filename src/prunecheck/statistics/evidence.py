@@ -1,127 +1,170 @@
-"""The evidence of a real study: p values of every cell and every check, gates applied."""
+"""The evidence of a study: p values and bounds of every cell and every check, at any margin."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from prunecheck.statistics.inference import Looks, hint_above, p_above, p_below, take_looks
-from prunecheck.statistics.layout import Layout, Slot, differences, guards
-from prunecheck.statistics.procedure import p_check_depends, p_check_fails
+from prunecheck.statistics.inference import Looks, bounds, p_above, p_below, take_looks, total_level
+from prunecheck.statistics.layout import CellIndex, Layout, Slot, differences, guards
+from prunecheck.statistics.procedure import ONE_SPARSITY, Flags, members, p_check_depends, p_check_fails
 from prunecheck.statistics.roles import role
-from prunecheck.statistics.variance import Array, Noise
-
-Place = tuple[int, int]
-"""(sparsity index, check index)"""
+from prunecheck.statistics.variance import Array, Noise, Numbers
 
 
 @dataclass(frozen=True)
 class CellEvidence:
-    """Arrays (sparsities, checks), NaN where a cell is not judged: sequential p for "above the margin", "below it"
-    and "below minus the margin"; ``hints``: the smallest plain p for "above" at any look."""
+    """Arrays (sparsities, cells). ``collapse``: p, over all analyses, that the corrupted arm collapses and the clean
+    arm does not, where all runs of the one and none of the other did; NaN elsewhere. ``harmed``: more corrupted than
+    clean runs collapsed, which forbids "does not depend". ``judged``: the cell has an analysis and counts."""
 
     looks: Looks
-    above: Array
-    below: Array
-    helps: Array
-    hints: Array
+    collapse: Array
+    harmed: Flags
+    judged: Flags
+
+    def above(self, margin: float) -> Array:
+        """p for "the drop exceeds *margin*", NaN where a cell is not judged."""
+        p = np.where(np.isfinite(self.collapse), self.collapse, p_above(self.looks, margin))
+        return np.where(self.judged, p, np.nan)
+
+    def below(self, margin: float) -> Array:
+        """p for "the drop stays below *margin*", NaN where a cell is not judged."""
+        p = np.where(np.isfinite(self.collapse), 1.0, p_below(self.looks, margin))
+        return np.where(self.judged, p, np.nan)
+
+    def low(self, level: Array | float) -> Array:
+        """Lower bound of the drop, wrong in at most *level* of studies; infinite where an arm always collapsed."""
+        low = np.where(np.isfinite(self.collapse), -np.inf, bounds(self.looks, level)[0])
+        return np.where(self.judged, np.where(self.collapse <= level, np.inf, low), -np.inf)
+
+    def high(self, level: Array | float) -> Array:
+        """Upper bound of the drop, wrong in at most *level* of studies."""
+        high = np.where(np.isfinite(self.collapse), np.inf, bounds(self.looks, level)[1])
+        return np.where(self.judged, high, np.inf)
 
     def without(self, strata: Collection[int]) -> CellEvidence:
-        """The same with some sparsities struck out."""
-        out = np.isin(np.arange(self.above.shape[0]), list(strata))[:, None]
-        return CellEvidence(
-            self.looks,
-            above=np.where(out, np.nan, self.above),
-            below=np.where(out, np.nan, self.below),
-            helps=np.where(out, np.nan, self.helps),
-            hints=np.where(out, np.nan, self.hints),
-        )
+        """The same with some sparsities not judged."""
+        out = np.isin(np.arange(self.judged.shape[0]), list(strata))[:, None]
+        return replace(self, judged=self.judged & ~out, harmed=self.harmed & ~out)
 
 
 @dataclass(frozen=True)
 class CheckEvidence:
-    """Arrays (checks,): the looks at the per-seed mean over the pooled sparsities; p that the check matters, p that
-    it does not; sequential p of the mean alone for "above" and "below" the margin."""
+    """The evidence of each check over its sparsities. ``looks``: the analyses of the per-seed mean over the ``pools``,
+    arrays (analyses, checks); ``blocked`` (checks,): why "does not depend" cannot be said yet, whatever the margin,
+    empty where it can."""
 
+    cells: CellEvidence
     looks: Looks
     pools: tuple[tuple[int, ...], ...]
-    depends: Array
-    fails: Array
-    above: Array
-    below: Array
+    blocked: tuple[str, ...]
+
+    def depends(self, margin: float) -> Array:
+        """p that the check matters: more than *margin* is lost, on average or at some sparsity. (checks,)"""
+        p = p_check_depends(self.cells.above(margin), p_above(self.looks, margin))
+        return np.asarray(np.nan_to_num(p, nan=1.0), dtype=np.float64)
+
+    def fails(self, margin: float) -> Array:
+        """p that the check does not matter: less than *margin* is lost on average, and two margins nowhere."""
+        p = p_check_fails(p_below(self.looks, margin), self.cells.below(ONE_SPARSITY * margin))
+        return np.asarray(np.where(self._forbidden(), 1.0, p), dtype=np.float64)
+
+    def found_below(self, level: float) -> Array:
+        """The margins up to which ``depends`` stays below *level*, (checks,)."""
+        share = level / members(self.cells.above(1.0))
+        low = np.maximum(self.cells.low(share).max(axis=0), bounds(self.looks, share)[0])
+        return np.asarray(low, dtype=np.float64)
+
+    def excluded_above(self, level: float) -> Array:
+        """The margins from which on ``fails`` stays below *level*, (checks,); infinite where it never does."""
+        cells = np.where(self.cells.judged, self.cells.high(level), -np.inf).max(axis=0)
+        margin = np.maximum(bounds(self.looks, level)[1], cells / ONE_SPARSITY)
+        return np.where(self._forbidden(), np.inf, margin)
+
+    def _forbidden(self) -> Flags:
+        return np.asarray(self.cells.harmed.any(axis=0) | np.array([bool(reason) for reason in self.blocked]))
 
 
-def weigh_cells(layout: Layout, margin: float) -> CellEvidence:
+def weigh_cells(layout: Layout) -> CellEvidence:
     """Evidence of every cell. Cells with collapsed runs are judged by Fisher's exact test or not at all."""
-    fine = [place for place, slot in layout.slots.items() if _by_mean(slot, layout)]
-    looks = take_looks(differences(layout, fine), layout.looks, guards(layout), layout.settings.cap_d0)
-    there = np.isfinite(looks.seen.n).any(axis=0)
-    found = CellEvidence(
-        looks,
-        above=np.where(there, p_above(looks, margin), np.nan),
-        below=np.where(there, p_below(looks, margin), np.nan),
-        helps=np.where(there, p_below(looks, -margin), np.nan),
-        hints=np.where(there, hint_above(looks, margin), np.nan),
+    fine = [place for place, slot in layout.slots.items() if judged_by_mean(slot, layout)]
+    looks = take_looks(
+        differences(layout, fine), layout.analyses, owners(layout), guards(layout), layout.settings.cap_d0
     )
+    collapse = np.full(looks.seen.n.shape[1:], np.nan)
+    harmed = np.zeros(collapse.shape, dtype=bool)
     for place, slot in layout.slots.items():
-        if slot.judged and slot.gate.harm:
-            found.hints[place] = 0.0
+        harmed[place] = bool(slot.judged) and slot.gate.harm
         if slot.judged and slot.gate.state == "all or none":
-            found.above[place] = min(1.0, slot.gate.p * layout.settings.alpha / _alpha_of_latest_look(layout, slot))
-            found.below[place] = found.helps[place] = 1.0
-    return found
+            collapse[place] = _over_all_analyses(slot.gate.p, layout, slot)
+    return CellEvidence(looks, collapse, harmed, np.isfinite(looks.seen.n).any(axis=0) | np.isfinite(collapse))
 
 
-def _by_mean(slot: Slot, layout: Layout) -> bool:
+def owners(layout: Layout) -> Numbers:
+    """The clean arm of each check, as a number."""
+    methods = sorted({method for method, _ in layout.checks})
+    return np.array([methods.index(method) for method, _ in layout.checks])
+
+
+def judged_by_mean(slot: Slot, layout: Layout) -> bool:
+    """Whether the mean drop of a cell may be judged."""
     return slot.gate.state == "fine" and role(slot.method, slot.check, layout.settings) != "identity"
 
 
-def _alpha_of_latest_look(layout: Layout, slot: Slot) -> float:
+def _over_all_analyses(p: float, layout: Layout, slot: Slot) -> float:
     rank = max(layout.ranks[slot.method][seed] for seed in slot.judged)
-    return next(look.alpha for look in layout.looks if look.n > rank)
+    at = next(number for number, n in enumerate(layout.analyses) if n > rank)
+    each = np.ones(len(layout.analyses))
+    each[at] = p
+    return min(1.0, float(total_level(layout.analyses, each).min()))
 
 
-def pool_sparsities(layout: Layout, cells: CellEvidence, informative: Mapping[Place, bool]) -> list[tuple[int, ...]]:
-    """Which sparsities each check is averaged over: those judged by their mean where the positive control worked.
+def pool_sparsities(
+    layout: Layout, cells: CellEvidence, informative: Mapping[CellIndex, bool]
+) -> tuple[tuple[int, ...], ...]:
+    """Which sparsities each check is averaged over: those judged by their mean where the positive control is hurt.
 
-    Where it worked nowhere, all of them: nothing can be called independent there, but a check may still matter.
+    Where it is hurt nowhere, all of them: nothing can be called independent there, but a check may still matter.
     """
-    judged = np.isfinite(cells.below) & np.isfinite(cells.looks.seen.n).any(axis=0)
+    judged = cells.judged & np.isfinite(cells.looks.seen.n).any(axis=0)
     pools = []
     for j in range(len(layout.checks)):
         every = [k for k in range(len(layout.sparsities)) if judged[k, j]]
         pools.append(tuple([k for k in every if informative[k, j]] or every))
-    return pools
+    return tuple(pools)
 
 
-def weigh_checks(layout: Layout, cells: CellEvidence, pools: Sequence[tuple[int, ...]], margin: float) -> CheckEvidence:
-    """Evidence of every check over its sparsities. The mean of each seed is taken first, so seeds stay independent.
+def weigh_means(layout: Layout, cells: CellEvidence, pools: Sequence[tuple[int, ...]]) -> Looks:
+    """The analyses of every check's per-seed mean over its sparsities."""
+    places = [place for place, slot in layout.slots.items() if judged_by_mean(slot, layout)]
+    d = differences(layout, places)
+    return analyse_means(d, guards(layout), owners(layout), cells, pools, layout.settings.cap_d0)
 
-    Variance is borrowed only among checks that are averaged over the same sparsities.
+
+def analyse_means(
+    d: Array, guard: Array, owner: Numbers, cells: CellEvidence, pools: Sequence[tuple[int, ...]], cap: float
+) -> Looks:
+    """The analyses of the per-seed means of *d* (sparsities, checks, seeds) over *pools*: the mean of each seed comes
+    first, so that seeds stay independent.
+
+    Variances are moderated only among checks that are averaged over the same sparsities.
     """
-    places = [place for place, slot in layout.slots.items() if _by_mean(slot, layout)]
-    d, guard = differences(layout, places), guards(layout)
-    parts = Noise(*(np.full((len(layout.looks), len(pools)), np.nan) for _ in Noise._fields))
+    looks = cells.looks
+    parts = Noise(*(np.full((len(looks.analyses), len(pools)), np.nan) for _ in Noise._fields))
     for pool in {pool for pool in pools if pool}:
-        members = [j for j, other in enumerate(pools) if other == pool]
+        same = [j for j, other in enumerate(pools) if other == pool]
         if len(pool) == 1:
-            seen = Noise(*(part[:, pool[0], members] for part in cells.looks.seen))
+            seen = Noise(*(part[:, pool[0], same] for part in looks.seen))
         else:
-            among = np.ix_(pool, members)
-            floor = guard[among].sum(axis=0) / len(pool) ** 2
-            mean = d[among].mean(axis=0)
-            seen = take_looks(mean, layout.looks, floor, layout.settings.cap_d0).seen
+            among = np.ix_(pool, same)
+            floor = guard[among].sum(axis=0, keepdims=True) / len(pool) ** 2
+            likeness = looks.seen.likeness[:, :1, same]
+            mean = d[among].mean(axis=0, keepdims=True)
+            found = take_looks(mean, looks.analyses, owner[same], floor, cap, likeness).seen
+            seen = Noise(*(part[:, 0] for part in found))
         for part, values in zip(parts, seen, strict=True):
-            part[:, members] = values
-    looks = Looks(np.array([look.alpha for look in layout.looks]), parts)
-    above, below = p_above(looks, margin), p_below(looks, margin)
-    return CheckEvidence(
-        looks,
-        tuple(pools),
-        depends=np.nan_to_num(p_check_depends(cells.above, above), nan=1.0),
-        fails=p_check_fails(below, cells.hints),
-        above=above,
-        below=below,
-    )
+            part[:, same] = values
+    return Looks(looks.analyses, parts, looks.calibration)

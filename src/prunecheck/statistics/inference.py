@@ -1,10 +1,9 @@
-"""Looking more than once: what each look saw, sequential p values, and bounds that hold over all looks.
+"""Interim analyses of cells: p values and bounds of the mean drop that hold over all analyses together.
 
-At look l the one-sided level is alpha_l; the alphas sum to alpha, so by the union bound the chance of ever being
-wrong is at most alpha, whatever the dependence between looks (Lan and DeMets 1983 for the idea of spending;
-Jennison and Turnbull 1989 for confidence bounds repeated at every look). The question is asked from both sides at
-full alpha each, because the true drop lies on one side of the margin only (Schuirmann 1987; Goeman, Solari and
-Stijnen 2010).
+The question is asked from both sides at full alpha each, because the true drop lies on one side of the margin only
+(Schuirmann 1987; Goeman, Solari and Stijnen 2010). The p value of an analysis is turned into the smallest total error
+rate at which its boundary would have been crossed, and the smallest of all analyses counts; bounds are those of
+Jennison and Turnbull 1989 (repeated confidence intervals), so that bound and p value always agree.
 """
 
 from __future__ import annotations
@@ -15,69 +14,106 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from prunecheck.statistics.settings import MIN_SEEDS, Look
-from prunecheck.statistics.variance import Array, Noise, noise
+from prunecheck.statistics.boundaries import LEVELS, level_table
+from prunecheck.statistics.settings import MIN_SEEDS
+from prunecheck.statistics.variance import Array, Noise, Numbers, noise
 
 
 class Looks(NamedTuple):
-    """What the looks saw. ``alpha``: (looks,); the others (looks, ..., cells), NaN where a cell took no such look."""
+    """The analyses made. ``analyses``: numbers of seeds of all that are planned; ``seen``: arrays (analyses, ...,
+    cells), NaN where a cell was not analysed; ``calibration``: share of alpha that is used, see ``calibration``."""
 
-    alpha: Array
+    analyses: tuple[int, ...]
     seen: Noise
+    calibration: Array | float = 1.0
 
 
-def look(differences: Array, before: int, guard: Array | float = 0.0, cap: float = 4.0) -> Noise:
-    """One look at the cells of a stratum, (..., cells, seeds); *before*: the seeds of the look before.
+def look(
+    differences: Array,
+    before: int,
+    owners: Numbers | None = None,
+    guard: Array | float = 0.0,
+    cap: float = 4.0,
+    likeness: Array | None = None,
+) -> Noise:
+    """One analysis of (..., sparsities, cells, seeds); *before*: the number of seeds of the analysis before.
 
-    A cell without a new seed since then takes no look (but lends its variance), nor does one with fewer than
+    A cell without a new seed since then is not analysed (but its variance is used), nor is one with fewer than
     three pairs.
     """
-    seen = noise(differences, guard, cap)
+    seen = noise(differences, owners, guard, cap, likeness)
     fresh = np.isfinite(differences[..., before:]).any(axis=-1) & (seen.n >= MIN_SEEDS)
-    return Noise(*(np.where(fresh, part, np.nan) for part in seen))
+    return Noise(*(np.where(fresh, part, np.nan) for part in seen))._replace(likeness=seen.likeness)
 
 
-def stack(schedule: Sequence[Look], seen: Sequence[Noise]) -> Looks:
-    """The looks taken so far, as one; those of *schedule* still to come are NaN."""
-    alpha = np.array([one.alpha for one in schedule])
-    to_come = [Noise(*(np.full_like(part, np.nan) for part in seen[0]))] * (len(schedule) - len(seen))
-    return Looks(alpha, Noise(*(np.stack(parts) for parts in zip(*seen, *to_come, strict=True))))
+def stack(analyses: tuple[int, ...], seen: Sequence[Noise]) -> Looks:
+    """The analyses made so far, as one; those of *analyses* still to come are NaN."""
+    to_come = [Noise(*(np.full_like(part, np.nan) for part in seen[0]))] * (len(analyses) - len(seen))
+    return Looks(analyses, Noise(*(np.stack(parts) for parts in zip(*seen, *to_come, strict=True))))
 
 
-def take_looks(differences: Array, schedule: Sequence[Look], guard: Array | float = 0.0, cap: float = 4.0) -> Looks:
-    """Every look of *schedule* at *differences* (..., cells, seeds), the seeds in the order in which they came."""
-    starts = [0, *(one.n for one in schedule[:-1])]
-    pairs = zip(starts, schedule, strict=True)
-    return stack(schedule, [look(differences[..., : one.n], start, guard, cap) for start, one in pairs])
+def take_looks(
+    differences: Array,
+    analyses: tuple[int, ...],
+    owners: Numbers | None = None,
+    guard: Array | float = 0.0,
+    cap: float = 4.0,
+    likeness: Array | None = None,
+) -> Looks:
+    """Every analysis of *differences* (..., sparsities, cells, seeds), the seeds in the order in which they came.
+
+    *likeness*: (analyses, ..., 1, cells) of another set of differences of the same cells, None = of these.
+    """
+    seen = []
+    for number, (before, n) in enumerate(zip((0, *analyses[:-1]), analyses, strict=True)):
+        known = None if likeness is None else likeness[number]
+        seen.append(look(differences[..., :n], before, owners, guard, cap, known))
+    return stack(analyses, seen)
 
 
 def p_above(looks: Looks, margin: float) -> Array:
-    """Sequential p for "the drop exceeds *margin*", (..., cells); 1 where no look was taken."""
-    return _spent(looks, _p_each(looks, margin))
+    """p for "the drop exceeds *margin*" over all analyses, (..., cells); 1 where none was made."""
+    return _over_analyses(looks, _p_each(looks, margin))
 
 
 def p_below(looks: Looks, margin: float) -> Array:
-    """Sequential p for "the drop stays below *margin*", (..., cells); 1 where no look was taken."""
-    return _spent(looks, _p_each(looks, margin, side=-1))
+    """p for "the drop stays below *margin*" over all analyses, (..., cells); 1 where none was made."""
+    return _over_analyses(looks, _p_each(looks, margin, side=-1))
 
 
-def hint_above(looks: Looks, margin: float) -> Array:
-    """Smallest plain p for "the drop exceeds *margin*" of any look so far, (..., cells); 1 where none was taken."""
-    return np.asarray(np.nan_to_num(_p_each(looks, margin), nan=1.0).min(axis=0), dtype=np.float64)
+def bounds(looks: Looks, level: Array | float) -> tuple[Array, Array]:
+    """Lower and upper one-sided bounds of the drop, each wrong in at most *level* of studies over all analyses.
 
-
-def bounds(looks: Looks, share: float = 1.0) -> tuple[Array, Array]:
-    """Lower and upper one-sided bounds of the drop, each at level 1 - alpha * *share* over all looks together.
-
-    The lower bound exceeds a margin exactly where ``p_above(looks, margin) <= alpha * share``, and likewise for the
-    upper one. Infinite where no look was taken.
+    The lower bound exceeds a margin exactly where ``p_above(looks, margin) < level``, and likewise for the upper one.
+    Infinite where no analysis was made.
     """
     seen = looks.seen
-    level = 1 - looks.alpha.reshape(-1, *[1] * (seen.mean.ndim - 1)) * share
-    reach = stdtrit(seen.dof, level) * _error(seen)
+    nominal = nominal_level(looks.analyses, np.broadcast_to(level * looks.calibration, seen.mean.shape[1:]))
+    reach = stdtrit(seen.dof, 1 - nominal) * _error(seen)
     low = np.nan_to_num(seen.mean - reach, nan=-np.inf).max(axis=0)
     high = np.nan_to_num(seen.mean + reach, nan=np.inf).min(axis=0)
     return low, high
+
+
+def nominal_level(analyses: tuple[int, ...], total: Array) -> Array:
+    """The nominal level of each analysis, (analyses, ...), where *total* (...) is spent on all of them."""
+    if len(analyses) == 1:
+        return np.asarray(total, dtype=np.float64)[None]
+    table, logs = level_table(analyses), np.log(np.maximum(total, 1e-300))
+    scale = np.minimum(total / LEVELS[0], 1.0)  # below the table: in proportion
+    return np.stack([np.exp(np.interp(logs, np.log(LEVELS), np.log(row))) * scale for row in table])
+
+
+def total_level(analyses: tuple[int, ...], p: Array) -> Array:
+    """The inverse: the total error rate at which nominal *p* (analyses, ...) would just have been enough, at most 1."""
+    if len(analyses) == 1:
+        return p
+    logs = np.log(np.maximum(p, 1e-300))
+    found = []
+    for row, own, plain in zip(level_table(analyses), logs, p, strict=True):
+        total = np.exp(np.interp(own, np.log(row), np.log(LEVELS))) * np.minimum(plain / row[0], 1.0)
+        found.append(np.where(plain > row[-1], 1.0, total))
+    return np.stack(found)
 
 
 def latest(values: Array) -> Array:
@@ -94,12 +130,11 @@ def _error(seen: Noise) -> Array:
 
 
 def _p_each(looks: Looks, margin: float, side: int = 1) -> Array:
-    """Plain p of each look for "the drop exceeds *margin*" (*side* 1) or "stays below it" (*side* -1)."""
+    """Plain p of each analysis for "the drop exceeds *margin*" (*side* 1) or "stays below it" (*side* -1)."""
     seen = looks.seen
     return np.asarray(stdtr(seen.dof, side * (margin - seen.mean) / _error(seen)), dtype=np.float64)
 
 
-def _spent(looks: Looks, p: Array) -> Array:
-    dear = looks.alpha.sum() / looks.alpha
-    spent = np.nan_to_num(p, nan=1.0) * dear.reshape(-1, *[1] * (p.ndim - 1))
-    return np.asarray(np.minimum(spent.min(axis=0), 1.0), dtype=np.float64)
+def _over_analyses(looks: Looks, p: Array) -> Array:
+    total = total_level(looks.analyses, np.nan_to_num(p, nan=1.0)).min(axis=0)
+    return np.asarray(np.minimum(total / looks.calibration, 1.0), dtype=np.float64)

@@ -1,21 +1,25 @@
-"""The whole of it: rows in, a study's verdict out."""
+"""Rows in, the verdict of a study out."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, variance
 from typing import Any
 
-from prunecheck.statistics.case import Case, weigh
+from prunecheck.statistics.analysis import Analysis, analyse
+from prunecheck.statistics.comparisons import judge_comparisons
 from prunecheck.statistics.controls import plain_answer
 from prunecheck.statistics.describe import describe_cell, describe_mean
-from prunecheck.statistics.methods import judge_method, tabulate, undecided
-from prunecheck.statistics.outcome import Answer, Cell, CheckVerdict, StudyVerdict
+from prunecheck.statistics.layout import Layout
+from prunecheck.statistics.methods import Table, judge_method, tabulate, undecided
+from prunecheck.statistics.outcome import Answer, Cell, CheckVerdict, ComparisonVerdict, MarginCurve, StudyVerdict
+from prunecheck.statistics.procedure import Flags
 from prunecheck.statistics.roles import RANDOM_TICKET, role
-from prunecheck.statistics.rows import Row
+from prunecheck.statistics.rows import CLEAN, Row
 from prunecheck.statistics.sentences import banner, check_sentence, study_notes
-from prunecheck.statistics.settings import Settings
+from prunecheck.statistics.settings import MIN_SEEDS, Settings
 from prunecheck.statistics.tables import read_rows
 
 
@@ -31,29 +35,35 @@ def verdict(source: str | Path | Iterable[Mapping[str, Any] | Row], margin: floa
 def judge(rows: Iterable[Row], *, study: str = "study", settings: Settings | None = None) -> StudyVerdict:
     """Judge a study. The order of rows and exact duplicates change nothing. Raises StudyError for contradictions."""
     settings = settings or Settings()
-    case = weigh(rows, settings)
-    checks = _checks(case)
-    table = tabulate(case)
-    layout = case.layout
+    analysis = analyse(rows, settings)
+    layout, table = analysis.layout, tabulate(analysis)
+    checks = _checks(analysis, table)
+    comparisons = judge_comparisons(analysis)
+    leads = _leads(comparisons)
     return StudyVerdict(
         study=study,
-        margin=case.margin.points,
-        margin_rule=case.margin.rule,
+        margin=analysis.margin.points,
+        margin_rule=analysis.margin.rule,
         alpha=settings.alpha,
-        looks=tuple(look.n for look in layout.looks),
+        looks=layout.analyses if settings.design == "sequential" else (),
         dense_accuracy=fmean(layout.dense) if layout.dense else None,
         n_test=layout.n_test,
-        methods=tuple(judge_method(case, table, checks, method) for method in table.methods),
+        methods=tuple(judge_method(analysis, table, checks, leads.get(name), name) for name in table.methods),
         checks=checks,
-        controls=case.controls.records,
-        banner=banner(case.controls),
-        notes=study_notes(case),
+        controls=analysis.controls.records,
+        banner=banner(analysis.controls),
+        notes=study_notes(analysis),
+        comparisons=comparisons,
+        design=settings.design,
+        seed_sd=_seed_sd(layout),
     )
 
 
 def open_checks(verdict: StudyVerdict) -> frozenset[tuple[str, str]]:
-    """The (method, check) pairs whose verdict more seeds could still settle."""
-    return frozenset((check.method, check.check) for check in verdict.checks if check.open)
+    """The (method, check) pairs that need more seeds; of an open comparison the two clean arms, (method, "clean")."""
+    checks = {(check.method, check.check) for check in verdict.checks if check.open}
+    arms = {(name, CLEAN) for one in verdict.comparisons if one.open for name in (one.first, one.second)}
+    return frozenset(checks | arms)
 
 
 def exit_code(verdict: StudyVerdict) -> int:
@@ -65,60 +75,86 @@ def exit_code(verdict: StudyVerdict) -> int:
     return 0 if answers == {"PASSES"} else 4
 
 
-def _checks(case: Case) -> tuple[CheckVerdict, ...]:
-    layout = case.layout
-    table = tabulate(case)
-    cells = [_cells(case, j) for j in range(len(layout.checks))]
-    answers = [_answer(case, j, parts) for j, parts in enumerate(cells)]
+def _leads(comparisons: Sequence[ComparisonVerdict]) -> dict[str, Cell]:
+    """The lead of each method over the random ticket."""
+    found = {one.first: one.pooled for one in comparisons if one.second == RANDOM_TICKET}
+    return {method: cell for method, cell in found.items() if cell is not None}
+
+
+def _seed_sd(layout: Layout) -> float | None:
+    """Pooled standard deviation of the clean arms between seeds, in points."""
+    arms = [[100 * run.accuracy for run in arm.values()] for arm in layout.clean.values() if len(arm) > 1]
+    dof = sum(len(arm) - 1 for arm in arms)
+    return math.sqrt(sum((len(arm) - 1) * variance(arm) for arm in arms) / dof) if dof else None
+
+
+def _checks(analysis: Analysis, table: Table) -> tuple[CheckVerdict, ...]:
+    layout, alpha = analysis.layout, analysis.layout.settings.alpha
+    cells = [_cells(analysis, j) for j in range(len(layout.checks))]
+    answers = [_answer(analysis, j, parts) for j, parts in enumerate(cells)]
+    found, excluded = analysis.checks.found_below(alpha), analysis.checks.excluded_above(alpha)
+    short = undecided(analysis, table)
     verdicts = []
     for j, (method, check) in enumerate(layout.checks):
-        pooled = describe_mean(layout, case.checks, case.margin.points, j, answers[j])
+        pooled = describe_mean(analysis, j, answers[j])
         part = role(method, check, layout.settings)
-        wanted = undecided(case, table, j)
-        if part in ("aa", "planted"):
-            wanted = any(cell.verdict == "INCONCLUSIVE" for cell in cells[j])
-        elif part == "positive":
-            wanted = wanted or _guard_wanted(case, j, answers)
         everywhere = all(cell.verdict == "DOES NOT DEPEND" for cell in cells[j])
+        curve = None
+        if part in (None, "positive") and pooled is not None:
+            low, high = float(found[j]), float(excluded[j])
+            curve = MarginCurve(low, max(low, high), analysis.guarded_below(j))
         verdicts.append(
             CheckVerdict(
                 method=method,
                 check=check,
                 verdict=answers[j],
-                sentence=check_sentence(case, j, answers[j], cells[j], pooled),
+                sentence=check_sentence(analysis, j, answers[j], cells[j], pooled),
                 cells=cells[j],
                 pooled=pooled,
                 everywhere=answers[j] == "DOES NOT DEPEND" and everywhere,
-                open=wanted and _more_could_help(case, j),
+                open=_is_wanted(analysis, table, short, j, cells[j], answers) and _more_could_help(analysis, j),
                 control=part,
+                curve=curve,
             )
         )
     return tuple(verdicts)
 
 
-def _cells(case: Case, j: int) -> tuple[Cell, ...]:
-    return tuple(
-        describe_cell(case.layout, case.cells, case.controls, case.margin.points, place)
-        for place in sorted(case.layout.slots)
-        if place[1] == j
-    )
+def _is_wanted(
+    analysis: Analysis, table: Table, short: Flags, j: int, cells: Sequence[Cell], answers: Sequence[Answer]
+) -> bool:
+    """Whether a verdict still lacks something, so that more seeds would be used."""
+    method, check = analysis.layout.checks[j]
+    part = role(method, check, analysis.layout.settings)
+    if part == "aa":
+        return any(cell.n < MIN_SEEDS for cell in cells)
+    if part == "planted":
+        return any(cell.verdict == "INCONCLUSIVE" for cell in cells)
+    wanted = bool(short[table.methods.index(method), table.names.index(check)])
+    return wanted or (part == "positive" and _guard_wanted(analysis, j, answers))
 
 
-def _answer(case: Case, j: int, cells: Sequence[Cell]) -> Answer:
-    alpha = case.layout.settings.alpha
+def _cells(analysis: Analysis, j: int) -> tuple[Cell, ...]:
+    return tuple(describe_cell(analysis, place) for place in sorted(analysis.layout.slots) if place[1] == j)
+
+
+def _answer(analysis: Analysis, j: int, cells: Sequence[Cell]) -> Answer:
+    alpha, margin = analysis.layout.settings.alpha, analysis.margin.points
     answers = {cell.verdict for cell in cells}
-    if answers == {"UNINFORMATIVE"} or role(*case.layout.checks[j], case.layout.settings) == "identity":
-        return max(answers, key=("DOES NOT DEPEND", "INCONCLUSIVE", "UNINFORMATIVE").index)
-    if case.checks.depends[j] <= alpha:
+    if answers == {"UNINFORMATIVE"} or role(*analysis.layout.checks[j], analysis.layout.settings) == "identity":
+        order: tuple[Answer, ...] = ("DOES NOT DEPEND", "INCONCLUSIVE", "UNINFORMATIVE")
+        return next(answer for answer in reversed(order) if answer in answers)
+    if analysis.checks.depends(margin)[j] <= alpha:
         return "DEPENDS"
-    if case.checks.fails[j] <= alpha:
-        return "DOES NOT DEPEND" if case.informative(j) else "UNINFORMATIVE"
+    if analysis.checks.fails(margin)[j] <= alpha:
+        guarded: dict[str, Answer] = {"unhurt": "UNINFORMATIVE", "open": "INCONCLUSIVE"}
+        return guarded.get(analysis.guard(j), "DOES NOT DEPEND")
     return "INCONCLUSIVE"
 
 
-def _guard_wanted(case: Case, j: int, answers: Sequence[Answer]) -> bool:
+def _guard_wanted(analysis: Analysis, j: int, answers: Sequence[Answer]) -> bool:
     """Whether a positive control is undecided at a sparsity where some method may need it to say "no drop"."""
-    layout = case.layout
+    layout = analysis.layout
     needy = any(
         name == layout.checks[j][1]
         and method != RANDOM_TICKET
@@ -127,19 +163,20 @@ def _guard_wanted(case: Case, j: int, answers: Sequence[Answer]) -> bool:
         for (method, name), answer in zip(layout.checks, answers, strict=True)
     )
     places = [place for place in layout.slots if place[1] == j]
-    return needy and any(plain_answer(layout, case.cells, place) == "INCONCLUSIVE" for place in places)
+    cells, margin = analysis.checks.cells, analysis.margin.points
+    return needy and any(plain_answer(layout, cells, margin, place) == "INCONCLUSIVE" for place in places)
 
 
-def _more_could_help(case: Case, j: int) -> bool:
-    """Whether another look is to come, and there will be something to look at."""
-    layout = case.layout
-    if layout.settings.fixed_n or role(*layout.checks[j], layout.settings) == "identity":
+def _more_could_help(analysis: Analysis, j: int) -> bool:
+    """Whether another analysis is to come, and there will be something to analyse."""
+    layout = analysis.layout
+    if layout.settings.design == "fixed" or role(*layout.checks[j], layout.settings) == "identity":
         return False
     slots = {place: slot for place, slot in layout.slots.items() if place[1] == j}
-    before_last = layout.looks[-2].n if len(layout.looks) > 1 else 0
-    looked_last = any(layout.ranks[s.method][seed] >= before_last for s in slots.values() for seed in s.judged)
+    before_last = layout.analyses[-2] if len(layout.analyses) > 1 else 0
+    was_last = any(layout.ranks[s.method][seed] >= before_last for s in slots.values() for seed in s.judged)
     hopeless = all(
-        slot.gate.state in ("refused", "collapsed") or place[0] in case.controls.invalid
+        slot.gate.state in ("refused", "collapsed") or place[0] in analysis.controls.invalid
         for place, slot in slots.items()
     )
-    return not looked_last and not hopeless
+    return not was_last and not hopeless

@@ -12,11 +12,15 @@ import numpy as np
 from prunecheck.errors import StudyError
 from prunecheck.statistics.gates import Gate, Pair, collapse_line, gate
 from prunecheck.statistics.rows import CLEAN, DENSE, Row, unique
-from prunecheck.statistics.settings import Look, Settings, schedule
+from prunecheck.statistics.settings import Settings, interim_analyses
 from prunecheck.statistics.variance import Array
 
 GUARD = 0.25
 """Share of the binomial floor below which no variance is believed."""
+
+
+CellIndex = tuple[int, int]
+"""(sparsity index, index into the checks of a layout)"""
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,14 @@ class Slot:
     sparsity: float
     pairs: Mapping[int, Pair]
     judged: tuple[int, ...]
-    """seeds that a look has reached"""
+    """seeds that an analysis has reached"""
     unpaired: int
     """seeds of one arm that the other arm lacks"""
     gate: Gate
 
     @property
     def shown(self) -> tuple[int, ...]:
-        """Seeds to describe the cell by: those judged, or all there are before the first look."""
+        """Seeds to describe the cell by: those judged, or all there are before the first analysis."""
         return self.judged or tuple(self.pairs)
 
     def drop(self, seed: int) -> float:
@@ -62,19 +66,22 @@ class Layout:
     """A whole study: ``slots`` by (sparsity index, index into ``checks``), which lists (method, check)."""
 
     settings: Settings
-    looks: tuple[Look, ...]
+    analyses: tuple[int, ...]
+    """numbers of seeds; one alone, that of the longest arm, for a fixed design"""
     n_test: int
     dense: tuple[float, ...]
     """accuracies of the dense runs, fractions"""
     checks: tuple[tuple[str, str], ...]
     sparsities: tuple[float, ...]
-    slots: Mapping[tuple[int, int], Slot]
+    slots: Mapping[CellIndex, Slot]
+    clean: Mapping[tuple[str, float], Mapping[int, Row]]
+    """clean arms: (method, sparsity) -> seed -> run"""
     ranks: Mapping[str, Mapping[int, int]]
-    """method -> seed -> the place of the seed in the order in which seeds are looked at"""
+    """method -> seed -> the rank of the seed in the order in which seeds are analysed"""
 
     @property
     def width(self) -> int:
-        return self.looks[-1].n
+        return self.analyses[-1]
 
 
 def lay_out(rows: Iterable[Row], settings: Settings) -> Layout:
@@ -96,18 +103,20 @@ def lay_out(rows: Iterable[Row], settings: Settings) -> Layout:
     paired = {key: _pairs(arms.get((key[0], CLEAN, key[2]), {}), arm) for key, arm in arms.items() if key[1] != CLEAN}
     ranks = _ranks(paired)
     most = max(len(seeds) for seeds in ranks.values())
-    looks = (Look(max(most, 1), settings.alpha),) if settings.fixed_n else schedule(settings)
+    fixed = settings.design == "fixed"
+    analyses = (max(most, 1),) if fixed else interim_analyses(settings)
     dense = tuple(row.accuracy for row in rows if row.method == DENSE)
     line = collapse_line(settings.chance, sizes[0], fmean(dense) if dense else None)
     slots = {}
     for (method, check, sparsity), pairs in paired.items():
-        width = _width(len(ranks[method]), looks, fixed=settings.fixed_n)
+        width = _width(len(ranks[method]), analyses, fixed=fixed)
         judged = tuple(seed for seed in pairs if ranks[method][seed] < width)
         verdict = gate(check, (pairs[seed] for seed in judged or pairs), line)
         unpaired = len(arms.get((method, CLEAN, sparsity), {}).keys() ^ arms[method, check, sparsity].keys())
         place = (sparsities.index(sparsity), checks.index((method, check)))
         slots[place] = Slot(method, check, sparsity, pairs, judged, unpaired, verdict)
-    return Layout(settings, looks, sizes[0], dense, checks, sparsities, slots, ranks)
+    clean = {(method, sparsity): arm for (method, check, sparsity), arm in arms.items() if check == CLEAN}
+    return Layout(settings, analyses, sizes[0], dense, checks, sparsities, slots, clean, ranks)
 
 
 def _pairs(clean: Mapping[int, Row], corrupted: Mapping[int, Row]) -> dict[int, Pair]:
@@ -115,24 +124,35 @@ def _pairs(clean: Mapping[int, Row], corrupted: Mapping[int, Row]) -> dict[int, 
 
 
 def _ranks(paired: Mapping[tuple[str, str, float], Mapping[int, Pair]]) -> dict[str, dict[int, int]]:
-    """The order of seeds, per method: a seed that one check lost still counts, so a look means the same for all."""
+    """The order of seeds, per method: a seed that one check lost still counts, an analysis means the same for all."""
     seeds: dict[str, set[int]] = defaultdict(set)
     for (method, _, _), pairs in paired.items():
         seeds[method] |= pairs.keys()
     return {method: {seed: rank for rank, seed in enumerate(sorted(found))} for method, found in seeds.items()}
 
 
-def _width(seeds: int, looks: Iterable[Look], *, fixed: bool) -> int:
-    """How many of the first seeds belong to a finished look."""
-    return seeds if fixed else max((one.n for one in looks if one.n <= seeds), default=0)
+def _width(seeds: int, analyses: Iterable[int], *, fixed: bool) -> int:
+    """How many of the first seeds belong to a finished analysis."""
+    return seeds if fixed else max((n for n in analyses if n <= seeds), default=0)
 
 
-def differences(layout: Layout, places: Iterable[tuple[int, int]]) -> Array:
+def differences(layout: Layout, places: Iterable[CellIndex]) -> Array:
     """Drops (sparsities, checks, seeds in order), points; NaN where there is no pair or the place is not listed."""
     d = np.full((len(layout.sparsities), len(layout.checks), layout.width), np.nan)
     for k, j in places:
         slot = layout.slots[k, j]
         for seed in slot.judged:
+            d[k, j, layout.ranks[slot.method][seed]] = slot.drop(seed)
+    return d
+
+
+def all_differences(layout: Layout, places: Iterable[CellIndex]) -> Array:
+    """The same with every pair there is, whether an analysis has reached its seed or not."""
+    width = max(len(seeds) for seeds in layout.ranks.values())
+    d = np.full((len(layout.sparsities), len(layout.checks), max(width, 1)), np.nan)
+    for k, j in places:
+        slot = layout.slots[k, j]
+        for seed in slot.pairs:
             d[k, j, layout.ranks[slot.method][seed]] = slot.drop(seed)
     return d
 

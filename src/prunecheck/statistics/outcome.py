@@ -2,28 +2,61 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-SCHEMA_VERSION = 1
+from prunecheck import html
+from prunecheck.text import printable, signed
+
+SCHEMA_VERSION = 2
 
 Answer = Literal["DEPENDS", "DOES NOT DEPEND", "INCONCLUSIVE", "UNINFORMATIVE"]
 INSTRUMENT_CONTROLS = ("identity", "planted")
 """control roles that test the instrument and no method: tables of methods and checks leave them out"""
 
 MethodAnswer = Literal["PASSES", "FAILS", "INCONCLUSIVE", "UNINFORMATIVE"]
+ComparisonAnswer = Literal["BETTER", "NOT BETTER", "WORSE", "INCONCLUSIVE"]
+
+SYMBOLS = {
+    "DEPENDS": "●",
+    "DOES NOT DEPEND": "○",
+    "INCONCLUSIVE": "◐",
+    "UNINFORMATIVE": "–",
+    "PASSES": "✓",
+    "FAILS": "✗",
+    "BETTER": "▲",
+    "NOT BETTER": "○",
+    "WORSE": "▼",
+}
+
+
+@dataclass(frozen=True)
+class MarginCurve:
+    """What the whole rule says at any margin, in points: DEPENDS (or BETTER, PASSES) below ``depends_below``,
+    DOES NOT DEPEND (or NOT BETTER, FAILS) above ``not_above``, open in between.
+
+    ``guarded_below``: at larger margins the positive control is not shown to be hurt, so that nothing may be called
+    independent; infinite where there is no positive control. Infinite values are None in ``verdicts.json``.
+    """
+
+    depends_below: float
+    not_above: float
+    guarded_below: float = math.inf
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One method x check x sparsity. ``low``/``high``: the two one-sided 95 % bounds of the mean drop (90 % CI).
+    """One method x check x sparsity (or one comparison at one sparsity, where a drop is the lead of the first method).
 
-    The bounds hold over all looks together, so DEPENDS is ``low > margin`` and DOES NOT DEPEND ``high < margin``.
-    Infinite before the first look. A mean over several sparsities has NaN for its ``sparsity``.
+    ``low``, ``high``: one-sided bounds of the mean drop, in points, that hold over all interim analyses together; each
+    is wrong in at most ``low_level`` and ``high_level`` of studies. DEPENDS is ``low > margin``, DOES NOT DEPEND is
+    ``high < margin``. Infinite before the first analysis. A mean over several sparsities has NaN for its ``sparsity``.
+    ``borrowed_sd``: the moderated standard deviation of a difference, which the bounds use.
     """
 
     sparsity: float
-    verdict: Answer
+    verdict: Answer | ComparisonAnswer
     n: int
     mean_drop: float
     low: float
@@ -42,6 +75,8 @@ class Cell:
     """seed -> clean minus corrupted, in points"""
     sentence: str
     notes: tuple[str, ...] = ()
+    low_level: float = 0.05
+    high_level: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -61,6 +96,33 @@ class CheckVerdict:
     control: str | None = None
     """None, or the role: 'positive', 'aa', 'identity', 'planted'"""
     notes: tuple[str, ...] = ()
+    curve: MarginCurve | None = None
+
+
+@dataclass(frozen=True)
+class ComparisonVerdict:
+    """The clean arm of ``first`` against the clean arm of ``second``, paired by seed. Lead: accuracy of the first minus
+    that of the second, in points.
+
+    BETTER: the lead exceeds the margin. NOT BETTER: the lead is below the margin (``equivalent``: and above minus the
+    margin, too). WORSE: the second leads by more than the margin. INCONCLUSIVE: none of these is shown.
+    """
+
+    first: str
+    second: str
+    verdict: ComparisonAnswer
+    sentence: str
+    cells: tuple[Cell, ...]
+    pooled: Cell | None
+    """the per-seed mean over the sparsities"""
+    equivalent: bool
+    open: bool
+    """more seeds of the two clean arms could still change this verdict"""
+    curve: MarginCurve
+    """BETTER below, NOT BETTER above"""
+    reverse: MarginCurve
+    """the same with the methods exchanged: WORSE at margins below ``reverse.depends_below``"""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,12 +133,13 @@ class MethodVerdict:
     failed_checks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     role: Literal["reference", "positive"] | None = None
-    """'reference' for the random ticket, 'positive' for the positive control: not methods on trial"""
+    """'reference' for the random ticket, 'positive' for the positive control: not methods under test"""
+    curve: MarginCurve | None = None
 
 
 @dataclass(frozen=True)
 class Control:
-    """One control of the study: did the instrument itself work?"""
+    """One control of the study, and whether it shows that the study can be believed."""
 
     role: Literal["positive", "aa", "identity", "planted"]
     method: str
@@ -88,7 +151,7 @@ class Control:
 
 @dataclass(frozen=True)
 class StudyVerdict:
-    """Everything the statistics have to say about a study."""
+    """The verdicts of a study. ``looks``: numbers of seeds at which it is analysed; empty for a fixed design."""
 
     study: str
     margin: float
@@ -104,6 +167,10 @@ class StudyVerdict:
     banner: str | None
     """None, or the sentence that replaces every answer when the controls failed"""
     notes: tuple[str, ...] = ()
+    comparisons: tuple[ComparisonVerdict, ...] = ()
+    design: Literal["fixed", "sequential"] = "fixed"
+    seed_sd: float | None = None
+    """standard deviation of a clean arm between seeds, pooled, in points"""
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,13 +180,9 @@ class StudyVerdict:
         return plain
 
     def __repr__(self) -> str:
-        from prunecheck.statistics.display import as_text
-
         return as_text(self)
 
     def _repr_html_(self) -> str:
-        from prunecheck.statistics.display import as_html
-
         return as_html(self)
 
 
@@ -131,3 +194,49 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     return value
+
+
+def as_text(verdict: StudyVerdict) -> str:
+    """A line for the study, the banner if there is one, then a sentence for each method and comparison."""
+    lines = [_title(verdict)]
+    if verdict.banner:
+        lines.append(verdict.banner)
+    lines += [f"{SYMBOLS[method.verdict]} {method.sentence}" for method in verdict.methods]
+    lines += [f"{SYMBOLS[one.verdict]} {one.sentence}" for one in verdict.comparisons]
+    lines.append(_controls(verdict))
+    return "\n".join(printable(line, 600) for line in lines)
+
+
+def as_html(verdict: StudyVerdict) -> str:
+    """The same with the table methods x checks, for a notebook: no script, no style, every name escaped."""
+    parts = [html.said(_title(verdict), "h4")]
+    if verdict.banner:
+        parts.append(html.said(verdict.banner, "strong"))
+    parts += [html.said(f"{SYMBOLS[method.verdict]} {method.sentence}") for method in verdict.methods]
+    parts += [html.said(f"{SYMBOLS[one.verdict]} {one.sentence}") for one in verdict.comparisons]
+    rows = [
+        (check.method, check.check, f"{SYMBOLS[check.verdict]} {check.verdict.lower()}", _drop(check))
+        for check in verdict.checks
+        if check.control not in INSTRUMENT_CONTROLS
+    ]
+    if rows:
+        heads = ("method", "check", "verdict", "drop in points [90% interval]")
+        parts.append(html.table("Mean drop in accuracy when a check destroys what a method could use", heads, rows))
+    return "".join([*parts, html.said(_controls(verdict))])
+
+
+def _title(verdict: StudyVerdict) -> str:
+    return f"{verdict.study}: margin {verdict.margin:.3g} points"
+
+
+def _controls(verdict: StudyVerdict) -> str:
+    ok = sum(control.status == "ok" for control in verdict.controls)
+    return f"{ok} of {len(verdict.controls)} controls ok." if verdict.controls else "No controls were run."
+
+
+def _drop(check: CheckVerdict) -> str:
+    cell = check.pooled or (check.cells[0] if len(check.cells) == 1 else None)
+    if cell is None or not math.isfinite(cell.mean_drop):
+        return "n/a"
+    bounds = f" [{signed(cell.low)}, {signed(cell.high)}]" if math.isfinite(cell.low) else ""
+    return f"{signed(cell.mean_drop)}{bounds}"

@@ -1,4 +1,4 @@
-"""From cells to checks to methods: who may say DEPENDS, who may say DOES NOT DEPEND, and when to stop adding seeds.
+"""From cells to checks to methods: which p values allow which verdict, and when no more seeds are needed.
 
 Pure functions of p values; the same ones judge a real study and thousands of simulated ones. Axes: (..., sparsities,
 checks) for cells and (..., checks) for checks; NaN = not there.
@@ -13,8 +13,8 @@ from prunecheck.statistics.variance import Array
 
 Flags = NDArray[np.bool_]
 
-HINT = 0.20
-"""A single sparsity whose plain p for "hurts" was this small at any look forbids "on average, nothing is lost"."""
+ONE_SPARSITY = 2.0
+"""In units of the margin: "does not depend" excludes a drop larger than this at every single sparsity."""
 
 
 def holm(p: Array) -> Array:
@@ -43,14 +43,13 @@ def p_check_depends(cells: Array, mean: Array) -> Array:
     return np.minimum(smallest * members(cells), 1.0)
 
 
-def p_check_fails(mean: Array, hints: Array) -> Array:
-    """p that a check does not matter: that of the mean for "below the margin", unless one sparsity hints otherwise.
+def p_check_fails(mean: Array, cells: Array) -> Array:
+    """p that a check does not matter: the mean drop is below the margin, and no sparsity loses two margins.
 
-    *hints*: smallest plain p for "above the margin" of every cell at any look (..., sparsities, checks). At any look,
-    not only at the latest: otherwise a hint could be waited out.
+    Intersection-union test (Berger 1982): all parts must hold, so none needs a correction. *mean*: p for "below the
+    margin" (..., checks); *cells*: p for "below ``ONE_SPARSITY`` margins" (..., sparsities, checks).
     """
-    hint = (np.nan_to_num(hints, nan=1.0) <= HINT).any(axis=-2)
-    return np.where(hint, 1.0, mean)
+    return np.asarray(np.fmax(mean, np.fmax.reduce(cells, axis=-2)))
 
 
 def methods_pass(depends: Array, required: Flags, alpha: float, family: str) -> Flags:
@@ -73,12 +72,15 @@ def checks_failed(fails: Array, required: Flags, alpha: float, family: str) -> F
     return np.asarray(holm(p) <= alpha)
 
 
-def settled(depends: Array, fails: Array, required: Flags, alpha: float, family: str) -> Flags:
+def decided(depends: Array, fails: Array, failed: Flags, required: Flags, alpha: float, family: str) -> Flags:
     """Where more seeds are not needed (..., methods, checks).
 
-    A check that does not matter must get through the first step of Holm, or the method could never fail.
+    A check that does not matter must pass the first step of Holm, or the method could never fail. Once the method has
+    failed by some check (*failed*, same axes), the others only need their own verdict.
     """
     checks = np.maximum(required.sum(axis=-1, keepdims=True), 1)
     methods = np.maximum(required.any(axis=-1).sum(axis=-1), 1)[..., None, None]
-    crowd = methods if family == "study" else 1
-    return np.asarray((depends <= alpha / crowd) | (fails <= alpha / (checks * crowd)))
+    family_size = methods if family == "study" else 1
+    has_failed = (failed & required).any(axis=-1, keepdims=True)
+    level = np.where(has_failed, alpha, alpha / (checks * family_size))
+    return np.asarray((depends <= alpha / np.where(has_failed, 1, family_size)) | (fails <= level))

@@ -1,4 +1,4 @@
-"""What the verdicts say, in plain words."""
+"""The sentences of checks, methods and studies."""
 
 from __future__ import annotations
 
@@ -6,98 +6,164 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prunecheck.statistics.case import Case
+from prunecheck.statistics.analysis import Analysis
 from prunecheck.statistics.controls import Controls
 from prunecheck.statistics.describe import figures, lean, strata
 from prunecheck.statistics.inference import bounds
 from prunecheck.statistics.outcome import Answer, Cell, CheckVerdict, MethodAnswer
-from prunecheck.statistics.procedure import members
-from prunecheck.statistics.roles import role
-from prunecheck.text import percent
+from prunecheck.statistics.procedure import ONE_SPARSITY, members
+from prunecheck.text import percent, signed
 
 
-def check_sentence(case: Case, j: int, answer: Answer, cells: Sequence[Cell], pooled: Cell | None) -> str:
-    """One check of one method. The break-even margin lets readers hold their own margin against the result."""
-    method, check = case.layout.checks[j]
-    part = role(method, check, case.layout.settings)
-    meaning = {"DEPENDS": " (passes)", "DOES NOT DEPEND": " (fails)"}.get(answer, "") if part is None else ""
-    words = [f"{method} x {check}: {answer}{meaning}."]
+def check_sentence(analysis: Analysis, j: int, answer: Answer, cells: Sequence[Cell], pooled: Cell | None) -> str:
+    """One check of one method, with the margins for which the verdict would be the same."""
+    method, check = analysis.layout.checks[j]
+    words = [f"{method} x {check}: {answer}."]
     if pooled is None:
         return " ".join((*words, *(cell.sentence for cell in cells)))
-    over = strata(case.layout.sparsities[k] for k in case.checks.pools[j])
-    shown = figures(pooled)
-    words.append(f"{shown[0].upper()}{shown[1:]}, over {over}, margin {pooled.margin:.2f}.")
+    over = strata(analysis.layout.sparsities[k] for k in analysis.checks.pools[j])
+    text = figures(pooled)
+    words.append(f"{text[0].upper()}{text[1:]}, over {over}, margin {pooled.margin:.2f}.")
+    several = len(analysis.checks.pools[j]) > 1
     if answer == "DOES NOT DEPEND":
-        words.append(f"Holds for any margin above {pooled.high:.2f}.")
+        alpha = analysis.layout.settings.alpha
+        limit = float(analysis.checks.excluded_above(alpha)[j])
+        if several:
+            words.append(f"No single sparsity loses {ONE_SPARSITY:g} margins.")
+        words.append(f"Holds for any margin above {max(limit, 0.0):.2f}.")
         if pooled.high < -pooled.margin:
-            words.append("Corruption even helps.")
+            words.append("The corrupted arm is better by more than the margin.")
+        alone = [strata([cell.sparsity]) for cell in cells if cell.verdict == "DEPENDS"]
+        if alone:
+            words.append(f"At {_and(alone)} alone more than the margin is lost (not corrected for several sparsities).")
     elif answer == "DEPENDS":
-        words.append(_found(case, j))
+        words.append(_found(analysis, j))
     elif answer == "UNINFORMATIVE":
-        words.append("The positive control is not hurt either, so nobody can tell.")
+        words.append(
+            "The positive control is shown to lose less than the margin by this check, too: "
+            "this study cannot tell whether the method depends."
+        )
     else:
-        words.append(_undecided(case, j, pooled))
+        words.append(_undecided(analysis, j, pooled))
     return " ".join(words)
 
 
-def _found(case: Case, j: int) -> str:
-    """Where the drop was found, and up to which margin: the bound of whatever cell or mean is furthest above it."""
-    share = 1 / float(members(case.cells.above)[j])
-    low = np.where(np.isfinite(case.cells.above[:, j]), bounds(case.cells.looks, share)[0][:, j], -np.inf)
-    mean = float(bounds(case.checks.looks, share)[0][j])
+def _found(analysis: Analysis, j: int) -> str:
+    """Where the drop was found, and up to which margin: the bound that is furthest above it."""
+    checks, margin = analysis.checks, analysis.margin.points
+    level = analysis.layout.settings.alpha / float(members(checks.cells.above(margin))[j])
+    low = checks.cells.low(level)[:, j]
+    mean = float(bounds(checks.looks, level)[0][j])
     best = max(mean, float(low.max()))
-    if not best > case.margin.points:
-        at = percent(case.layout.sparsities[int(np.nanargmin(case.cells.above[:, j]))])
+    at = percent(analysis.layout.sparsities[int(low.argmax())])
+    if np.isposinf(best):
         return f"At {at} every corrupted run collapsed and no clean one did."
-    where = "" if best == mean else f" (at {percent(case.layout.sparsities[int(low.argmax())])})"
-    return f"Holds for any margin below {best:.2f}{where}."
+    if best == mean:
+        return f"Holds for any margin below {best:.2f}."
+    return f"Holds for any margin below {best:.2f}: so much is lost at {at} (bound corrected for several sparsities)."
 
 
-def _undecided(case: Case, j: int, pooled: Cell) -> str:
-    if pooled.p_not <= case.layout.settings.alpha:
-        at = percent(case.layout.sparsities[int(np.nanargmin(case.cells.hints[:, j]))])
-        return f"On average below the margin, but {at} hints at harm."
+def _undecided(analysis: Analysis, j: int, pooled: Cell) -> str:
+    """What stands in the way of a verdict."""
+    checks, alpha = analysis.checks, analysis.layout.settings.alpha
+    mean_is_below = pooled.p_not <= alpha
+    below = checks.cells.below(ONE_SPARSITY * pooled.margin)[:, j]
+    if mean_is_below and checks.cells.harmed[:, j].any():
+        return "The mean is below the margin, but more corrupted than clean runs collapsed."
+    if mean_is_below and (np.nan_to_num(below, nan=0.0) > alpha).any():
+        at = percent(analysis.layout.sparsities[int(np.nanargmax(below))])
+        return f"The mean is below the margin, but at {at} a drop of {ONE_SPARSITY:g} margins is not excluded."
+    if mean_is_below and checks.blocked[j]:
+        return f"The mean is below the margin, but {checks.blocked[j]}."
+    if mean_is_below and analysis.guard(j) == "open":
+        return "The drop is below the margin, but the positive control is not shown to be hurt yet (unguarded yet)."
     text = lean(pooled)
-    most = case.layout.looks[-1].n
-    beyond = f", more than the {most} allowed" if pooled.seeds_needed and pooled.seeds_needed > most else ""
-    return f"{text[0].upper()}{text[1:]}{beyond}."
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def method_sentence(
-    method: str, answer: MethodAnswer, failed: Sequence[str], needed: Sequence[str], checks: Sequence[CheckVerdict]
+    method: str,
+    answer: MethodAnswer,
+    failed: Sequence[str],
+    needed: Sequence[str],
+    checks: Sequence[CheckVerdict],
+    level: float,
 ) -> str:
-    """One method over the checks required of it."""
+    """One method over the checks required of it. *level*: at which one check must not depend for the method to fail."""
     depends = [check.check for check in checks if check.verdict == "DEPENDS"]
+    alone = [check.check for check in checks if check.verdict == "DOES NOT DEPEND" and check.check not in failed]
     if not needed:
-        return f"{method}: {answer}. Nothing but controls was run."
+        return f"{method}: {answer}. Only controls were run."
     if answer == "FAILS":
         return f"{method}: FAILS. It does not depend on what {_and(failed)} destroy{'s' * (len(failed) == 1)}."
     if answer == "PASSES":
         return f"{method}: PASSES. It depends on what {_and(needed)} destroy{'s' * (len(needed) == 1)}."
-    rest = [name for name in needed if name not in depends]
-    return f"{method}: {answer}. {len(depends)} of {len(needed)} checks depend; not settled: {_and(rest)}."
+    rest = [name for name in needed if name not in depends and name not in alone]
+    words = [f"{method}: {answer}. {len(depends)} of {len(needed)} checks depend"]
+    words[0] += f"; not decided: {_and(rest)}." if rest else "."
+    if alone:
+        each = " each" if len(alone) > 1 else ""
+        words.append(
+            f"{_and(alone)} alone{each} would not depend, but not after correction for {len(needed)} checks "
+            f"(needs {level:.2%} instead of 5%)."
+        )
+    why = sorted({_reason(check) for check in checks if check.verdict == "UNINFORMATIVE"} - {""})
+    return " ".join((*words, *why))
+
+
+def _reason(check: CheckVerdict) -> str:
+    """Why a check is uninformative."""
+    if any("collapsed" in note for cell in check.cells for note in cell.notes):
+        return "Uninformative: runs collapsed to guessing in both arms, so that no difference could show."
+    if any("refused" in note for cell in check.cells for note in cell.notes):
+        return "Uninformative: the two arms did not keep the same number of weights."
+    if any("control failed" in note for cell in check.cells for note in cell.notes):
+        return "Uninformative: a control of the study failed."
+    return "Uninformative: the positive control loses less than the margin by the same check."
+
+
+def lead_below_margin(lead: Cell) -> str:
+    """Why a method with a small lead fails whatever it uses."""
+    return (
+        f"its lead over a random ticket is {signed(lead.mean_drop)} points, below the margin of {lead.margin:.2f}: a "
+        "check that turns its ticket into a random one cannot cost more, so that failing follows from arithmetic"
+    )
 
 
 def banner(controls: Controls) -> str | None:
-    """What replaces every answer in the strata where a control failed; None where none did."""
+    """What replaces every answer at the sparsities where a control failed; None where none did."""
     if not controls.invalid:
         return None
     return "STUDY INVALID. " + " ".join(sentence for _, sentence in sorted(controls.invalid.items()))
 
 
-def study_notes(case: Case) -> tuple[str, ...]:
+def study_notes(analysis: Analysis) -> tuple[str, ...]:
     """What holds for all verdicts of the study."""
-    settings, looks = case.layout.settings, case.layout.looks
-    seeds = "/".join(str(look.n) for look in looks)
+    settings = analysis.layout.settings
     notes = [
-        f"If the true drop were exactly the margin, at most {settings.alpha:.0%} of such verdicts would be wrong "
-        f"in either direction.",
-        f"Looked at {seeds} seeds; error rates hold per {settings.family}.",
+        f"If the true mean drop were exactly the margin, a study like this one would say DEPENDS in at most "
+        f"{settings.alpha:.0%} of repetitions, and DOES NOT DEPEND in at most {settings.alpha:.0%}.",
+        _design(analysis),
+        f"PASSES and FAILS keep their error rate for each {settings.family}; the verdict of a check is for that check.",
     ]
-    notes += [f"(unguarded) {record.sentence}" for record in case.controls.records if record.status == "missing"]
+    notes += [f"(unguarded) {record.sentence}" for record in analysis.controls.records if record.status == "missing"]
     if settings.chance == 0:
         notes.append("Chance accuracy was not given: only runs near 0% count as collapsed.")
     return tuple(notes)
+
+
+def _design(analysis: Analysis) -> str:
+    """The design of the study in words."""
+    analyses = analysis.layout.analyses
+    if analysis.layout.settings.design == "fixed":
+        return f"Analysed once; the number of seeds (at most {analyses[-1]}) is taken as chosen beforehand."
+    first, last = analyses[0], analyses[-1]
+    every = analyses == tuple(range(first, last + 1)) and len(analyses) > 2
+    at = f"every number of seeds from {first} to {last}" if every else f"{_and([str(n) for n in analyses])} seeds"
+    return (
+        f"Analysed at {at}; error rates and intervals hold over all analyses together. Where a study stops early, its "
+        "mean is on average further from the margin than the true drop."
+    )
 
 
 def _and(names: Sequence[str]) -> str:
