@@ -1,4 +1,4 @@
-"""The Python front door: the same words as at the desk. Import its names from ``prunecheck``."""
+"""The Python interface, with the names of the commands. Import it from ``prunecheck``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def plan(study: Source, overrides: Iterable[str] = ()) -> Plan:
-    """What a study will do: its steps, which of them are shared, its arms. Trains nothing, needs no torch."""
+    """The plan of a study: its steps, which of them are shared, its arms. Trains nothing, needs no torch."""
     from prunecheck.study import load_study, make_plan
 
     return make_plan(load_study(study, overrides))
@@ -42,13 +42,13 @@ def run(
     command: str = "",
     tracker: str | None = None,
 ) -> Results:
-    """Run a study (a file, a mapping or a Study) and return its results; resumes whatever was interrupted.
+    """Run a study (a file, a mapping or a Study) and return its results; resumes interrupted steps.
 
     ``store``: where artefacts are kept (default: $PRUNECHECK_HOME or the user's cache). ``folder``: where results go
     (default: ``runs/<name>``). ``workers``: processes of one thread each (default: one per core). ``tracker``:
-    ``tensorboard``, ``wandb``, ``mlflow`` or ``trackio`` gets every training that is finished now, and the verdicts.
-    Raises StudyError before anything is trained or written, StepError when steps failed, StoreError when the disk
-    refuses.
+    ``tensorboard``, ``wandb``, ``mlflow`` or ``trackio`` receives every training of this run, and the verdicts.
+    Raises StudyError before anything is trained or written, StepError if steps failed, StoreError if the disk
+    fails.
     """
     import warnings
 
@@ -72,7 +72,7 @@ def run(
 def report(
     study: Source, *, overrides: Iterable[str] = (), store: str | Path | None = None, folder: str | Path | None = None
 ) -> Results:
-    """The results of a study from what is in the store; trains nothing."""
+    """The results of a study so far, from the store; trains nothing."""
     from prunecheck.runner.study_run import report_study
     from prunecheck.study import load_study
 
@@ -83,8 +83,8 @@ def report(
 def status(
     study: Source, *, overrides: Iterable[str] = (), store: str | Path | None = None, folder: str | Path | None = None
 ) -> Status:
-    """How far a study is: steps done, running, failed and to do, time left, verdicts as far as they stand. Looks at the
-    store and the results only; trains and writes nothing, needs no torch. ``print`` it, or see its fields."""
+    """The progress of a study: steps done, running, failed and to do, time left, verdicts so far. Reads the store and
+    the results only; trains and writes nothing, needs no torch. ``print`` it, or use its fields."""
     from prunecheck.runner.status import study_status
     from prunecheck.study import load_study
 
@@ -111,9 +111,9 @@ def mask(
     preset: str | None = None,
     task: str = "classification",
 ) -> dict[str, Tensor]:
-    """The mask of any method that needs no training, on any module, dtype and device; the model is left untouched.
+    """The mask of any method that needs no training, on any module, dtype and device; the model is not changed.
 
-    ``data``: one batch ``(inputs, targets)`` or several, ready to be fed to the model; None for methods that use none.
+    ``data``: one batch ``(inputs, targets)`` or several, ready for the model; None for methods that use no data.
     ``allocate``: how many weights each layer keeps, in place of the method's own allocation.
     Returns ``{parameter name: bool tensor}`` on the model's device, True = keep, exactly ``round(n * (1 - sparsity))``
     True values unless a preset counts otherwise. Raises StudyError for unknown names and methods that need training,
@@ -137,7 +137,7 @@ def mask(
     needs = {"batches", "loss", "input_shape"} & set(plugin.asks)
     batches = _batches(data)
     if needs and not batches:
-        what = "scores on data" if needs != {"input_shape"} else "must know the shape of an input"
+        what = "scores on data" if needs != {"input_shape"} else "needs the shape of an input"
         raise StudyError(f"{plugin.name!r} {what}: give it (inputs, targets).")
     layers, allocation = layers_of(model), ALLOCATIONS.get(allocate or plugin.allocate)
     if "given" in allocation.asks:
@@ -173,10 +173,10 @@ def random_ticket(model: nn.Module, sparsity: float | str, seed: int = 0) -> dic
 
 
 def read_masks(source: Masks, model: nn.Module | None = None) -> dict[str, Tensor]:
-    """Masks ``{parameter name: bool tensor}`` from whatever form they have: bool tensors, a state dict or module of
+    """Masks ``{parameter name: bool tensor}`` from any form: bool tensors, a state dict or module of
     ``torch.nn.utils.prune`` or of parametrisations, plain zeros, a .safetensors, .npz or .pt file.
 
-    ``model``: the unpruned network, to whose layers they are matched. Raises StudyError. See ``prunecheck.interop``.
+    ``model``: the unpruned network that the masks are for. Raises StudyError. See ``prunecheck.interop``.
     """
     from prunecheck import interop
 
@@ -184,8 +184,8 @@ def read_masks(source: Masks, model: nn.Module | None = None) -> dict[str, Tenso
 
 
 def audit(source: Masks, model: nn.Module | None = None, *, inputs: tuple[int, ...] | None = None) -> Audit:
-    """What can be said of masks before anything is trained: layer counts beside smart ratio and ERK, collapse,
-    connectivity, what a rearrangement can change. ``inputs``: the shape of one input. Raises StudyError."""
+    """An audit of masks before any training: layer counts beside smart ratio and ERK, collapse, connectivity, and how
+    much a rearrangement changes. ``inputs``: the shape of one input. Raises StudyError."""
     from prunecheck import interop
 
     return interop.audit(source, model, inputs=inputs)
@@ -246,7 +246,7 @@ def usable_cores() -> int:
 
 
 def workspace_of(study: Study, store: str | Path | None, folder: str | Path | None) -> Workspace:
-    """Where a study lives when nobody says otherwise."""
+    """The default store and results folder of a study."""
     from prunecheck.runner.workspace import Workspace, default_store
     from prunecheck.store import Store
 
