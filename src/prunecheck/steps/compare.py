@@ -1,4 +1,4 @@
-"""The mask tier: how far is the corrupted mask from the clean one, and from what chance alone would give?"""
+"""Step `compare` (the mask tier): overlap of the corrupted mask with the clean one, beside the overlap by chance."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
 
 def overlap(clean: tensors.Tree, corrupted: tensors.Tree) -> dict[str, Any]:
     """``iou``: kept in both / kept in either. ``chance_iou``: the same for two masks with these layer counts and
-    independent, uniform positions (expected intersection k1 * k2 / n a layer). ``counts_correlation``: of the layers'
-    kept shares (None where one of them does not vary)."""
+    independent, uniform positions (expected intersection k1 * k2 / n per layer). ``counts_correlation``: of the layers'
+    kept shares (None if one of them does not vary)."""
     a, b = counts_of(clean), counts_of(corrupted)
     both = intersection(clean, corrupted)
     by_chance = sum(a[name] * b[name] / mask.numel() for name, mask in clean.items())

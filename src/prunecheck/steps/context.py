@@ -1,4 +1,4 @@
-"""What a step may reach: the store, the data, fresh models. Caches only what is costly to make and never changes."""
+"""The surroundings of a step: the store, the data, fresh models. Caches what is costly to create and never changes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Params = Mapping[str, Any]
 @dataclass
 class Context:
     """``root``: where the data set's files are; ``folder``: where the file of an external network is looked for first.
-    Neither is part of a key: the fingerprints of what is found there are."""
+    Neither is part of a key, but the fingerprints of their files are."""
 
     store: Store
     root: str | None = None
@@ -42,7 +42,7 @@ class Context:
         return _images(data.DataSpec(root=self.root, **described), params["data"].get("fingerprint"))
 
     def training_set(self, params: Params) -> tuple[Tensor, Tensor]:
-        """(inputs uint8 [N, C, H, W], targets int64 [N]), corrupted where the step says so."""
+        """(inputs uint8 [N, C, H, W], targets int64 [N]), corrupted if the step says so."""
         images = self.images(params)
         clean = torch.from_numpy(images.train_inputs), torch.from_numpy(images.train_targets)
         corruption = params.get("corruption")
@@ -56,7 +56,7 @@ class Context:
         return inputs, targets
 
     def feeds(self, params: Params, pad: int) -> tuple[Feed, Feed]:
-        """Training feed (corrupted where the step says so) and clean test feed on the step's device."""
+        """Training feed (corrupted if the step says so) and clean test feed on the step's device."""
         images = self.images(params)
         device = params["device"]
         inputs, targets = self.training_set(params)
@@ -68,14 +68,14 @@ class Context:
 
     def build(self, params: Params, shape: tuple[int, int, int] | None = None) -> nn.Module:
         """A fresh network of the step, its weights drawn from torch's global generator. ``shape``: (classes, channels,
-        side), by default those of the step's data set. Raises ModelError where its code is not that of the step."""
+        side), by default those of the step's data set. Raises ModelError if its code is not that of the step."""
         if shape is None:
             images = self.images(params)
             shape = images.num_classes, images.train_inputs.shape[1], images.train_inputs.shape[-1]
         return models.build(params["model"], *shape, folder=self.folder, code=params.get("model_code"))
 
     def skeleton(self, params: Params, shape: tuple[int, int, int] | None = None) -> nn.Module:
-        """The network of a step, for its layers and operations: its weights mean nothing."""
+        """The network of a step, for its layers and operations only, not its weights."""
         with torch_stream(0, "skeleton"):
             return self.build(params, shape)
 
@@ -95,14 +95,14 @@ class Context:
         return tree.from_bytes(self.store.read(key, f"{file}.safetensors"))
 
     def result(self, key: str) -> dict[str, Any]:
-        """The plain facts of an earlier step."""
+        """The results of an earlier step."""
         facts: dict[str, Any] = json.loads(self.store.read(key, "result.json"))
         return facts
 
 
 @lru_cache(maxsize=1)
 def _images(spec: data.DataSpec, fingerprint: str | None) -> data.ImageData:
-    """Raises DataError if what was read is not what the fingerprint, a part of the step's key, was made from."""
+    """Raises DataError if the data are not those of the fingerprint in the step's key."""
     images = data.load(spec)
     if fingerprint is not None and data.fingerprint(spec) != fingerprint:
         raise DataError(f"data {spec.name!r}: its files changed after the study was planned. Run the study again.")
@@ -119,9 +119,9 @@ def scoring_batches(context: Context, params: Params) -> list[Batch]:
 
 
 def weights_and_model(context: Context, params: Params, inputs: Mapping[str, str]) -> nn.Module:
-    """The network a method prunes: initial, or as an earlier step left it; pruned weights of an earlier round are 0.
+    """The network a method prunes: initial, or trained by an earlier step; pruned weights of an earlier round are 0.
 
-    Raises ModelError where that training diverged.
+    Raises ModelError if that training diverged.
     """
     model = context.model(params)
     if "weights" in inputs:
@@ -136,7 +136,7 @@ def task_of(params: Params) -> Task:
 
 
 def as_json(facts: Mapping[str, Any]) -> bytes:
-    """Stable bytes of plain facts; numbers that are not finite are refused."""
+    """JSON with stable bytes; non-finite numbers are refused."""
     return json.dumps(facts, sort_keys=True, indent=1, allow_nan=False, default=_plain).encode()
 
 

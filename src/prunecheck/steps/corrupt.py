@@ -1,4 +1,4 @@
-"""Touch a ticket once: scores, masks or start weights."""
+"""Step `corrupt`: applies a check to scores, masks or starting weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prunecheck.study.step import Step
 
 
 def run(step: Step, context: Context) -> dict[str, bytes]:
-    """Artefact: the joint's corrupted value (``scores``, ``masks``, or for weights the whole ``start`` state) and
+    """Artefact: the corrupted value (``scores``, ``masks``, or for weights the whole ``start`` state) and
     ``result.json``."""
     params = step.params
     check = CHECKS.get(params["check"]["name"])

@@ -1,4 +1,4 @@
-"""Which weights stay."""
+"""Step `mask`: the kept weights."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
 
 
 def mask_results(masks: Mapping[str, Tensor], model: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
-    """What is known of a mask before training. ``image``: (channels, height, width) of an input.
+    """Properties of a mask before training. ``image``: (channels, height, width) of an input.
 
     ``layers``: (name, kind, shape, kept) in module order; ``kept`` of ``weights``; ``empty_layers`` (collapse);
     ``dead_units`` (outputs of a layer with no connected weight); ``effective_kept``: weights on a path from input to

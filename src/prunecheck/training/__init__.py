@@ -1,1 +1,1 @@
-"""The loop on one screen, its recipes, its data feed and its judge. No pruning decision is taken here."""
+"""The training loop, recipes, data feed, evaluation and backends. Takes masks; decides nothing about pruning."""

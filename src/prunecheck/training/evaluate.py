@@ -1,4 +1,4 @@
-"""The judge of a network: mean credit over the test set, every sample once, in evaluation mode."""
+"""Test-set evaluation: mean per-sample metric, every sample once, in evaluation mode."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from prunecheck.training.feed import Feed
 
 @torch.inference_mode()
 def evaluate(model: nn.Module, feed: Feed, task: Task, precision: str = "float32") -> float:
-    """Mean credit (top-1 accuracy as a fraction) of *model* on *feed*; the model's mode is restored."""
+    """Mean metric (top-1 accuracy as a fraction) of *model* on *feed*; the model's mode is restored."""
     was_training = model.training
     model.eval()
-    credit = 0
+    correct = 0
     for inputs, targets in feed.plain():
         with computing_in(precision, inputs):
             outputs = model(inputs)
-        credit += int(task.metric(outputs.float(), targets))
+        correct += int(task.metric(outputs.float(), targets))
     model.train(was_training)
-    return credit / feed.samples
+    return correct / feed.samples
 
 
 def computing_in(precision: str, inputs: Tensor) -> AbstractContextManager[object]:
-    """The forward pass's arithmetic: ``float32`` as it stands, ``bfloat16`` through torch's autocast."""
+    """The forward pass's arithmetic: ``float32`` unchanged, ``bfloat16`` through torch's autocast."""
     if precision == "float32":
         return nullcontext()
     return torch.autocast(inputs.device.type, dtype=getattr(torch, precision))

@@ -23,7 +23,7 @@ from prunecheck.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Epoch:
-    """What is recorded of every epoch. Accuracies are fractions; ``train`` values are running means of the epoch."""
+    """The record of an epoch. Accuracies are fractions; ``train`` values are running means of the epoch."""
 
     epoch: int
     train_loss: float
@@ -36,7 +36,7 @@ class Epoch:
 
 @dataclass
 class TrainingState:
-    """A training between two epochs: what a checkpoint must hold."""
+    """The state of a training between two epochs: the content of a checkpoint."""
 
     model: nn.Module
     optimiser: torch.optim.SGD
@@ -71,7 +71,7 @@ def train(
     precision: str = "float32",
     after_epoch: Callable[[TrainingState], None] = lambda _: None,
 ) -> bool:
-    """Train epochs ``first <= epoch < last`` of the recipe's schedule in place, from where *state* stands; True if
+    """Train epochs ``first <= epoch < last`` of the recipe's schedule in place, from *state* on; True if
     every loss and weight stayed finite. A training that diverges stops at the end of that epoch.
 
     *phase* names the random stream of order and augmentation. ``masks``: True = keep. ``precision``: ``bfloat16`` for
@@ -83,7 +83,7 @@ def train(
     steps, device = recipe.steps_per_epoch(train_feed.samples), train_feed.targets.device
     for epoch in range(first + len(state.history), last):
         model.train()
-        # summed on the device: reading a number off a GPU at every step would make it wait
+        # summed on the device: reading a number from a GPU at every step would stall it
         loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
         with torch_stream(seed, phase, "layers", epoch):
             for step, (inputs, targets) in enumerate(train_feed.epoch(recipe, seed, phase, epoch)):
@@ -99,7 +99,7 @@ def train(
                 loss_sum += loss.detach() * len(targets)
                 correct += task.metric(outputs.detach(), targets)
         train_loss, train_accuracy = float(loss_sum) / train_feed.samples, int(correct) / train_feed.samples
-        # the weights too: what the last step of an epoch broke shows in no loss of that epoch
+        # the weights too: an error in the last step of an epoch is in no loss of that epoch
         finite = math.isfinite(train_loss) and all_finite(model)
         if not finite:
             held.apply()  # 0 times an infinite gradient is NaN, and pruned weights are 0 in every artefact
@@ -117,7 +117,7 @@ def all_finite(model: nn.Module) -> bool:
 
 
 class HeldMasks:
-    """Keeps pruned weights at 0: one fused multiplication of the gradients a step."""
+    """Keeps pruned weights at 0: one fused multiplication of the gradients per step."""
 
     def __init__(self, model: nn.Module, masks: Mapping[str, Tensor]) -> None:
         self._weights = [model.get_parameter(name) for name in masks]

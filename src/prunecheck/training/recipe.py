@@ -1,4 +1,4 @@
-"""Training recipes: how long, how fast, how augmented. Torch-free, so that a plan can speak of them.
+"""Training recipes: schedule, optimiser and augmentation. Without torch, because plans use them.
 
 ``cifar`` and ``tiny_imagenet`` are the settings of the official code of Su et al. 2020 (SGD, momentum 0.9, 0.1 times
 0.1 at 1/2 and 3/4, weight decay 1e-4 on every parameter, batch 64, pad-4 crop and flip); ``short`` trains a small
@@ -66,5 +66,5 @@ RECIPES: dict[str, Recipe] = {
 
 
 def usual_recipe(data: str) -> str:
-    """The recipe a data set is trained with when the study names none."""
+    """The default recipe of a data set."""
     return {"cifar10": "cifar", "cifar100": "cifar", "tiny_imagenet": "tiny_imagenet"}.get(data, "short")
