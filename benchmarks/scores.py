@@ -14,7 +14,7 @@ from benchmarks.turns import Regime, made_up, network
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-NETWORKS = (Regime("resnet32", 32, 100, 1, 60), Regime("vgg19", 32, 100, 1, 75))
+NETWORKS = (Regime("resnet32", 32, 100, 1, 60), Regime("vgg19_bn", 32, 100, 1, 75))
 QUICK = (Regime("convnet_w32", 8, 20, 1, 0),)
 SYNFLOW_ROUNDS = 3
 

@@ -81,7 +81,9 @@ def _more(kind: str, name: str) -> dict[str, str]:
     if kind == "models":
         return {"also": ", ".join(code(alias) for alias, meant in ALIASES.items() if meant == name)}
     assert kind in ("presets", "studies"), f"nothing is known of the columns of {kind}"
-    return {"left whole": PRESETS[name].whole} if kind == "presets" else {}
+    whole = PRESETS[name].whole if kind == "presets" else {}
+    named = ", ".join(f"{layers} ({method})" if method != "*" else layers for method, layers in whole.items())
+    return {"left whole": named or "none"} if kind == "presets" else {}
 
 
 def _recipes() -> str:

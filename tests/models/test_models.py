@@ -101,7 +101,11 @@ def test_every_alias_leads_to_a_model_and_hides_none() -> None:
     assert not set(ALIASES) & set(MODELS)
     assert canonical("cifar_resnet_20") == "resnet20_w16"
     assert canonical("resnet32_w32") == "resnet32"
-    assert canonical("vgg19") == "vgg19_bn"
+    assert canonical("vgg19") == "vgg19"
+    with pytest.raises(
+        ModelError, match=r"model 'vgg19': only VGGs with batch norm are here. The paper's is 'vgg19_bn'."
+    ):
+        summary("vgg19")
     assert prunable(build("cifar_resnet_20", num_classes=10)) == prunable(build("resnet20_w16", num_classes=10))
 
 
@@ -117,7 +121,7 @@ def test_listing_names_and_summaries() -> None:
 
 def test_listing_does_not_load_torch() -> None:
     program = (
-        "import sys; from prunecheck import models; models.names(); models.summary('vgg19'); "
+        "import sys; from prunecheck import models; models.names(); models.summary('vgg19_bn'); "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -3,10 +3,13 @@ theirs that counts, on the scores 1..n and on ties; ``torch`` is what torch.nn.u
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from prunecheck.errors import StudyError
+from prunecheck.pruning import ALLOCATIONS
 from prunecheck.pruning.counts import kept_total
 from prunecheck.pruning.layers import Layer
 from prunecheck.pruning.masks import global_counts, keep_top, threshold
@@ -19,8 +22,9 @@ from prunecheck.pruning.presets import (
     preset_named,
     rule_for,
     scoring_for,
+    whole_for,
 )
-from prunecheck.pruning.select import left_whole
+from prunecheck.pruning.select import left_whole, select
 
 
 def one_to(n: int) -> list[float]:
@@ -107,10 +111,13 @@ def test_every_field_of_a_preset_shows_in_the_difference_to_none() -> None:
     assert {"smart ratio", "random labels", "grasp: draws anew", "grasp: scores on"} <= changed["official"]
     assert {"snip: draws anew", "snip: keeps"} <= changed["snip"]
     assert {"snip: normalises by", "other methods: normalises by"} <= changed["synflow"]
-    assert {"left whole", "sparsity is of"} <= changed["shrinkbench"]
-    assert {"left whole"} <= changed["open_lth"]
+    assert {"other methods: leaves whole", "sparsity is of"} <= changed["shrinkbench"]
+    assert {"other methods: leaves whole"} <= changed["open_lth"]
+    assert {"lr_rewinding: leaves whole", "imp: leaves whole"} <= changed["official"]
     assert "sparsity is of" not in changed["open_lth"]
-    assert all(f"{other}" not in changed["torch"] for other in ("left whole", "smart ratio", "random labels"))
+    assert all(
+        f"{other}" not in changed["torch"] for other in ("other methods: leaves whole", "smart ratio", "random labels")
+    )
 
 
 def test_the_difference_is_antisymmetric_and_empty_to_itself() -> None:
@@ -142,7 +149,7 @@ def test_which_layers_a_code_leaves_whole() -> None:
         Layer("b", "linear", (4, 4)),
         Layer("c", "linear", (4, 4)),
     ]
-    spared = {(n, f): left_whole(PRESETS[n], layers, f) for n in PRESETS for f in ("vgg", "resnet")}
+    spared = {(n, f): left_whole(whole_for(n, "snip"), layers, f) for n in PRESETS for f in ("vgg", "resnet")}
     assert {key: whole for key, whole in spared.items() if whole} == {
         ("open_lth", "vgg"): {"c"},
         ("shrinkbench", "vgg"): {"c"},
@@ -150,3 +157,18 @@ def test_which_layers_a_code_leaves_whole() -> None:
         ("rewinding", "vgg"): {"b", "c"},
         ("rewinding", "resnet"): {"b", "c"},
     }
+
+
+@pytest.mark.parametrize("method", ["lr_rewinding", "weight_rewinding", "imp"])
+def test_official_magnitude_pruning_of_trained_networks_keeps_the_classifier_whole(method: str) -> None:
+    """LT_prune.py of the official code: the sparsity counts all layers, only convolutions are ranked."""
+    layers = (Layer("a", "conv", (8, 4, 3, 3)), Layer("b", "conv", (8, 8, 3, 3)), Layer("c", "linear", (10, 8)))
+    scores = {layer.name: torch.rand(layer.shape, generator=torch.manual_seed(0)) for layer in layers}
+    allocation = ALLOCATIONS.get("global")
+    how: dict[str, Any] = {"family": "resnet", "options": {}, "preset": "official"}
+    found = select(allocation, layers, scores, 0.8, method=method, **how).masks
+    n, every = sum(layer.size for layer in layers), torch.cat([scores["a"].flatten(), scores["b"].flatten()])
+    cut = every.sort().values[int(n * 0.8)]  # LT_prune.py: thre = y[int(total * percent)], keep weight > thre
+    assert bool(found["c"].all())
+    assert all(torch.equal(found[name], scores[name] > cut) for name in ("a", "b"))
+    assert not bool(select(allocation, layers, scores, 0.8, method="snip", **how).masks["c"].all())

@@ -21,7 +21,7 @@ from prunecheck.study.arms import resolved_methods
 from prunecheck.study.toml import to_toml
 from tests.resources.offered import PUBLISHED, SHAPES, TWINS, on_trust, shipped
 
-PARTS = r"-(vgg19|resnet32|resnet50)(-(cifar10|cifar100|tiny))?$|-cpu$"
+PARTS = r"-(vgg[0-9]+|resnet[0-9]+)(-(cifar10|cifar100|tiny))?$|-cpu$"
 
 
 @pytest.fixture(autouse=True)

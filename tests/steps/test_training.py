@@ -90,9 +90,9 @@ def epochs_trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     real = Feed.epoch
     seen: list[int] = []
 
-    def epoch(self: Feed, recipe: Any, seed: int, phase: str, epoch: int) -> Any:
+    def epoch(self: Feed, recipe: Any, seed: int, phase: str, epoch: int, **order: bool) -> Any:
         seen.append(epoch)
-        return real(self, recipe, seed, phase, epoch)
+        return real(self, recipe, seed, phase, epoch, **order)
 
     monkeypatch.setattr(Feed, "epoch", epoch)
     return seen
@@ -151,8 +151,8 @@ def after_a_batch(patch: pytest.MonkeyPatch, at: int, act: Callable[[], object])
     """Do something in the middle of an epoch."""
     real = Feed.epoch
 
-    def epoch(self: Feed, recipe: Any, seed: int, phase: str, epoch: int) -> Any:
-        for n, batch in enumerate(real(self, recipe, seed, phase, epoch)):
+    def epoch(self: Feed, recipe: Any, seed: int, phase: str, epoch: int, **order: bool) -> Any:
+        for n, batch in enumerate(real(self, recipe, seed, phase, epoch, **order)):
             if n == 1 and epoch == at:
                 act()
             yield batch

@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+import torch
+
 from prunecheck.statistics.rows import CLEAN
+from prunecheck.training.feed import Feed
+from prunecheck.training.recipe import Recipe
 from tests.runner import tiny
 from tests.study.studies import plan
 from tests.study.test_plan import arm, of_kind, upstream
@@ -58,3 +63,35 @@ def test_a_tiny_iterative_study_runs_under_a_check_of_data_of_masks_and_of_weigh
             assert len({row["weights_sha256"] for row in arms}) == len(arms), "every check changed something"
     kept = {(m, s): rows[m, CLEAN, s]["kept"] for m in ("lottery_imp", "lrr_imp") for s in (0.36, 0.5)}
     assert kept["lottery_imp", 0.5] < kept["lottery_imp", 0.36]
+
+
+def test_each_round_has_its_own_order_and_augmentation(tmp_path: Path) -> None:
+    """A second round that sees the batches of the first is no longer training: Frankle & Carbin train on."""
+    found = plan(methods=[IMP], sparsities=[0.5], seeds=1)
+    between = [step for step in of_kind(found, "train") if "round" in step.params]
+    assert {step.params["round"] for step in between} == {1, 2, 3}
+    seen: list[tuple[str, list[int]]] = []
+    original = Feed.epoch
+
+    def watched(self: Feed, recipe: Recipe, seed: int, phase: str, epoch: int, **order: bool) -> Any:
+        batches = list(original(self, recipe, seed, phase, epoch, **order))
+        if self.samples > 30:
+            seen.append((phase, torch.cat([targets for _, targets in batches]).tolist()))
+        return iter(batches)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Feed, "epoch", watched)
+        tiny.run(
+            tmp_path,
+            methods=[IMP],
+            checks=["layerwise_rearrange"],
+            sparsities=[0.5],
+            seeds=1,
+            controls=[],
+            training={"epochs": 1, "rewind_epoch": 0, "batch_size": 30},
+        )
+    orders = {phase: [targets for name, targets in seen if name == phase] for phase, _ in seen}
+    assert set(orders) == {"pretrain", "round 1", "round 2", "round 3", "ticket"}
+    firsts = [tuple(found[0]) for found in orders.values()]
+    assert len(set(firsts)) == len(firsts), "no two rounds see the same batches"
+    assert orders["ticket"][0] == orders["ticket"][1], "the clean and the corrupted ticket do"

@@ -67,6 +67,8 @@ def build(
 
 def _entry(name: str) -> ModelEntry:
     entry = MODELS.get(canonical(name))
+    if entry is None and f"{name}_bn" in MODELS:  # the official code has both, so the name alone decides too much
+        raise ModelError(f"model {name!r}: only VGGs with batch norm are here. The paper's is {f'{name}_bn'!r}.")
     if entry is None:
         raise ModelError(unknown("model", name, [*MODELS, *ALIASES]))
     return entry

@@ -121,7 +121,6 @@ MODELS: dict[str, ModelEntry] = {
 ALIASES: dict[str, str] = {
     **{f"resnet{depth}_w32": f"resnet{depth}" for depth, width in RESNET_MFLOPS if width == 32},
     **{f"cifar_resnet_{depth}": f"resnet{depth}_w16" for depth, width in RESNET_MFLOPS if width == 16},
-    **{f"vgg{depth}": f"vgg{depth}_bn" for depth in VGG_MFLOPS},
     **{f"cifar_vgg_{depth}": f"vgg{depth}_bn" for depth in VGG_MFLOPS},
     "mnist_lenet_300_100": "lenet_300_100",
 }

@@ -44,10 +44,13 @@ class Scoring:
     halves: bool = False
 
 
+Whole = Literal["none", "linear", "classifier", "classifier of VGG"]
+
+
 @dataclass(frozen=True)
 class Preset:
-    """One published code. ``rules`` and ``scoring``: by method name, ``*`` for any other. ``whole``: layers a global
-    threshold leaves alone whatever the method says, and ``counts_whole``: whether the sparsity counts them.
+    """One published code. ``rules``, ``scoring`` and ``whole``: by method name, ``*`` for any other. ``whole``: layers
+    that a global threshold leaves alone, and ``counts_whole``: whether the sparsity counts them.
     ``official_smart_ratio``: float32 ratios with a floor at every step and the early stop of the overflow walk.
     ``labels_seed``: the numpy seed that every run's random labels share."""
 
@@ -55,7 +58,7 @@ class Preset:
     source: str
     rules: Mapping[str, Rule]
     scoring: Mapping[str, Scoring] = field(default_factory=dict)
-    whole: Literal["none", "linear", "classifier", "classifier of VGG"] = "none"
+    whole: Mapping[str, Whole] = field(default_factory=dict)
     counts_whole: bool = True
     official_smart_ratio: bool = False
     labels_seed: int | None = None
@@ -96,6 +99,8 @@ PRESETS: dict[str, Preset] = {
             "github.com/JingtongSu/sanity-checking-pruning (Su et al. 2020)",
             {"snip": _SNIP, "grasp": _GRASP, "lottery_ticket": _MAGNITUDE, "*": _MAGNITUDE},
             scoring={"grasp": _GRASP_COPY},
+            # LT_prune.py, the only code there that prunes trained networks, ranks convolutions alone
+            whole=dict.fromkeys(("weight_rewinding", "lr_rewinding", "imp"), "linear"),
             official_smart_ratio=True,
             labels_seed=12345,
         ),
@@ -116,20 +121,20 @@ PRESETS: dict[str, Preset] = {
             "open_lth",
             "github.com/facebookresearch/open_lth (Frankle)",
             {"*": _OPEN_LTH},
-            whole="classifier of VGG",
+            whole={"*": "classifier of VGG"},
         ),
         Preset(
             "shrinkbench",
             "github.com/JJGO/shrinkbench (Blalock et al. 2020)",
             {"*": _QUANTILE},
-            whole="classifier",
+            whole={"*": "classifier"},
             counts_whole=False,
         ),
         Preset(
             "rewinding",
             "github.com/lottery-ticket/rewinding-iclr20-public (Renda et al. 2020)",
             {"*": _QUANTILE},
-            whole="linear",
+            whole={"*": "linear"},
             counts_whole=False,
         ),
         Preset("torch", "torch.nn.utils.prune (global_unstructured)", {"*": _TORCH}),
@@ -160,12 +165,20 @@ def scoring_for(preset: str | None, method: str) -> Scoring:
     return scoring.get(method, scoring.get("*", Scoring()))
 
 
+def whole_for(preset: str | None, method: str) -> Whole:
+    """Which layers *method* leaves whole under *preset*, beyond those its own allocation does."""
+    if preset is None:
+        return "none"
+    whole = preset_named(preset).whole
+    return whole.get(method, whole.get("*", "none"))
+
+
 def facts(name: str) -> dict[str, str]:
     """Every choice of a preset (``none``: of prunecheck without one) as words, field by field; the same fields for
     every preset. Raises StudyError."""
     preset = Preset(NONE, "prunecheck", {"*": EXACT}) if name == NONE else preset_named(name)
     table: dict[str, str] = {}
-    named = {method for other in PRESETS.values() for method in (*other.rules, *other.scoring)}
+    named = {method for other in PRESETS.values() for method in (*other.rules, *other.scoring, *other.whole)}
     for method in [*sorted(named - {"*"}), "*"]:
         rule = preset.rules.get(method, preset.rules.get("*", EXACT))
         scoring = preset.scoring.get(method, preset.scoring.get("*", Scoring()))
@@ -173,8 +186,8 @@ def facts(name: str) -> dict[str, str]:
         table[f"{who}: keeps"] = rule.formula
         table[f"{who}: normalises by"] = f"{scoring.normalisation} statistics"
         table[f"{who}: draws anew"] = " and ".join(scoring.redraw) or "nothing"
+        table[f"{who}: leaves whole"] = preset.whole.get(method, preset.whole.get("*", "none"))
         table[f"{who}: scores on"] = "each half of a batch" if scoring.halves else "whole batches"
-    table["left whole"] = preset.whole
     table["sparsity is of"] = "all layers" if preset.counts_whole else "the other layers"
     table["smart ratio"] = "the official float32 floors" if preset.official_smart_ratio else "exact"
     table["random labels"] = f"numpy seed {preset.labels_seed} for every run" if preset.labels_seed else "per seed"

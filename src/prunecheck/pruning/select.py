@@ -14,7 +14,7 @@ from prunecheck.pruning.allocations.smart_ratio import official_counts
 from prunecheck.pruning.counts import Counts, check_counts
 from prunecheck.pruning.layers import Layer, total
 from prunecheck.pruning.masks import Masks, Selection, global_counts, global_cut, keep_top, threshold
-from prunecheck.pruning.presets import Preset, Rule, preset_named, rule_for
+from prunecheck.pruning.presets import Rule, Whole, preset_named, rule_for, whole_for
 from prunecheck.pruning.validation import ask
 
 
@@ -76,7 +76,7 @@ def select(
         )
         return keep_top(scores, counts)
     ranked = [layer for layer in layers if layer.kind in allocation.pool]
-    alone = left_whole(preset_named(preset), ranked, family)
+    alone = left_whole(whole_for(preset, method), ranked, family)
     pool = {layer.name: scores[layer.name] for layer in ranked if layer.name not in alone}
     counted = layers if preset_named(preset).counts_whole else tuple(la for la in layers if la.name in pool)
     masks, tied = _above(pool, rule, total(counted), sparsity)
@@ -96,10 +96,10 @@ def _above(pool: Mapping[str, Tensor], rule: Rule, n: int, sparsity: float) -> t
     return threshold(pool, global_cut(pool, size - rank), strict=rule.strict), 0
 
 
-def left_whole(preset: Preset, ranked: Sequence[Layer], family: str) -> set[str]:
-    """The layers among *ranked* that a published code leaves alone whatever the method says."""
+def left_whole(whole: Whole, ranked: Sequence[Layer], family: str) -> set[str]:
+    """The layers among *ranked* that a published code does not prune."""
     linear = [layer.name for layer in ranked if layer.kind == "linear"]
-    if preset.whole == "linear":
+    if whole == "linear":
         return set(linear)
-    classifier = preset.whole == "classifier" or (preset.whole == "classifier of VGG" and family == "vgg")
+    classifier = whole == "classifier" or (whole == "classifier of VGG" and family == "vgg")
     return set(linear[-1:]) if classifier else set()

@@ -23,7 +23,7 @@ from prunecheck.statistics.rows import CLEAN
 from prunecheck.store import Store
 from prunecheck.study.plan import Arm, Plan
 from prunecheck.study.step import canonical, numerics
-from prunecheck.study.study import CheckChoice, MethodChoice, Study
+from prunecheck.study.study import AllocateChoice, CheckChoice, MethodChoice, Study
 
 Row = dict[str, Any]
 NEARLY_A_NO_OP = 0.9
@@ -199,4 +199,7 @@ def published_for(study: Study) -> tuple[PublishedNumber, ...]:
 
 def _is_altered(choice: MethodChoice | CheckChoice) -> bool:
     """Whether it differs from the published method or check of that name. A label of its own keeps it apart."""
+    if isinstance(choice, MethodChoice) and choice.allocate == AllocateChoice(name="global_conv"):
+        # whether the published magnitude pruning ranked the classifier too is stated in each number's setup, if known
+        choice = choice.model_copy(update={"allocate": None})
     return not choice.label and choice != type(choice)(name=choice.name)

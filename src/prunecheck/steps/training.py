@@ -66,7 +66,9 @@ def train(step: Step, context: Context) -> dict[str, bytes]:
     if "start" in step.inputs:
         model.load_state_dict(context.tree(step.inputs["start"], params["file"]))
     masks = context.tree(step.inputs["masks"], "masks")
-    result, _ = _train(step, context, model, masks, Span(recipe, "ticket", params["first"], recipe.epochs))
+    # trainings between two rounds must not see the batches of the round before again
+    phase = f"round {params['round']}" if "round" in params else "ticket"
+    result, _ = _train(step, context, model, masks, Span(recipe, phase, params["first"], recipe.epochs))
     return {"final.safetensors": tree.to_bytes(model.state_dict()), "result.json": as_json(result)}
 
 
@@ -93,6 +95,7 @@ def _train(
             masks=chosen.masks,
             seed=params["seed"],
             phase=span.phase,
+            shuffle=params.get("shuffle", True),
             first=span.first,
             last=span.last,
             precision=params.get("precision", "float32"),

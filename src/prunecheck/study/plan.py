@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from prunecheck import data, html, models
-from prunecheck.pruning.presets import Scoring, scoring_for
+from prunecheck.pruning.presets import Scoring, preset_named, scoring_for
 from prunecheck.statistics.rows import CLEAN, DENSE
 from prunecheck.study.arms import ResolvedCheck, ResolvedMethod, control_arms, resolved_checks, resolved_methods
 from prunecheck.study.backend import backend_of
@@ -209,7 +209,7 @@ class _Planner:
         params = {**self.base, **self.precision, "recipe": described(recipe), "seed": seed, "until": last}
         title = f"pretrain · seed {seed}"
         if corruption is not None:
-            params["corruption"] = corruption.params
+            params |= corrupted_training(corruption)
             title = f"pretrain · {corruption.label} · seed {seed}"
         return self.add(Step("pretrain", params, {}, title, f"train/{self.cost}", self.images(0, last)))
 
@@ -243,7 +243,7 @@ class _Planner:
             if n > 1 and trained:
                 begin = self.start(case, source)
                 what = f"{case.what} · round {n - 1}"
-                source = self.train(case, targets[n - 2], mask, begin, what, case.corruption)
+                source = self.train(case, targets[n - 2], mask, begin, what, case.corruption, between=n - 1)
             mask = self.mask(case, target, source, mask, last=n == len(targets))
         return source, mask
 
@@ -278,6 +278,8 @@ class _Planner:
         }
         if self.study.preset is not None:
             params["preset"] = self.study.preset
+            if (whole := preset_named(self.study.preset).whole.get(plugin.name)) is not None:
+                params["whole"] = whole  # masks made before the preset named this method ranked these layers too
         if plugin.gives == "masks":
             params |= {**self.base, "seed": case.seed, "label": method.label, "scoring": self.scoring}
             if case.corruption is not None:
@@ -332,10 +334,12 @@ class _Planner:
         begin: tuple[str, str],
         what: str,
         corruption: ResolvedCheck | None = None,
+        between: int = 0,
     ) -> str:
-        """The training of a ticket or, between rounds, of the weights that the next round prunes.
+        """The training of a ticket or, after round *between*, of the weights that the next round prunes.
 
         ``sparsity``: that of *mask*; ``corruption``: a check of the data, which affects only what a method prunes.
+        Each round has order and augmentation of its own, as if training had gone on for that long.
         """
         recipe = case.method.recipe
         first = case.method.rewind_epoch if case.method.plugin.retrain == "rest" else 0
@@ -347,7 +351,9 @@ class _Planner:
             params["backend"] = backend
             cost_class += f"/{backend.partition('/')[0]} {percent(sparsity)}"
         if corruption is not None:
-            params["corruption"] = corruption.params
+            params |= corrupted_training(corruption)
+        if between:
+            params["round"] = between
         inputs = {"masks": mask} | ({"start": begin[0]} if begin[0] else {})
         return self.add(Step("train", params, inputs, f"train · {what}", cost_class, self.images(first, recipe.epochs)))
 
@@ -359,6 +365,12 @@ class _Planner:
             _, clean = self.rounds(replace(case, check=None))
         inputs = {"clean": clean, "corrupted": corrupted}
         return self.add(Step("compare", {}, inputs, f"compare · {case.what}", f"compare/{self.cost}"))
+
+
+def corrupted_training(corruption: ResolvedCheck) -> dict[str, Any]:
+    """Parameters of a training on corrupted data. Only the published half of the data also fixes their order."""
+    fixed = corruption.plugin.name == "half_dataset" and corruption.options.get("shuffle") is False
+    return {"corruption": corruption.params} | ({"shuffle": False} if fixed else {})
 
 
 @lru_cache

@@ -54,10 +54,13 @@ class Feed:
         images = pixels.reshape(len(samples), self.height, self.width, self.channels).permute(0, 3, 1, 2)
         return images, self.targets.index_select(0, samples)
 
-    def epoch(self, recipe: Recipe, seed: int, phase: str, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The shuffled, augmented batches of one epoch."""
+    def epoch(
+        self, recipe: Recipe, seed: int, phase: str, epoch: int, *, shuffle: bool = True
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The augmented batches of one epoch; without *shuffle* in the order in which the images are stored."""
         device = self.targets.device
-        order = torch.from_numpy(stream(seed, phase, "order", epoch).permutation(self.samples)).to(device)
+        drawn = stream(seed, phase, "order", epoch).permutation(self.samples) if shuffle else np.arange(self.samples)
+        order = torch.from_numpy(drawn).to(device)
         augment = stream(seed, phase, "augment", epoch)
         down, right = (
             torch.from_numpy(augment.integers(0, 2 * self.pad + 1, self.samples)).to(device) for _ in range(2)

@@ -66,6 +66,7 @@ def train(
     masks: Mapping[str, Tensor] | None,
     seed: int,
     phase: str,
+    shuffle: bool = True,
     first: int,
     last: int,
     precision: str = "float32",
@@ -74,8 +75,9 @@ def train(
     """Train epochs ``first <= epoch < last`` of the recipe's schedule in place, from *state* on; True if
     every loss and weight stayed finite. A training that diverges stops at the end of that epoch.
 
-    *phase* names the random stream of order and augmentation. ``masks``: True = keep. ``precision``: ``bfloat16`` for
-    products in bfloat16 (torch.autocast); weights, momentum and loss stay float32.
+    *phase* names the random stream of order and augmentation; without *shuffle* the order is that of the data.
+    ``masks``: True = keep. ``precision``: ``bfloat16`` for products in bfloat16 (torch.autocast); weights, momentum and
+    loss stay float32.
     """
     model, optimiser = state.model, state.optimiser
     held = HeldMasks(model, masks or {})
@@ -86,7 +88,7 @@ def train(
         # summed on the device: reading a number from a GPU at every step would stall it
         loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
         with torch_stream(seed, phase, "layers", epoch):
-            for step, (inputs, targets) in enumerate(train_feed.epoch(recipe, seed, phase, epoch)):
+            for step, (inputs, targets) in enumerate(train_feed.epoch(recipe, seed, phase, epoch, shuffle=shuffle)):
                 optimiser.param_groups[0]["lr"] = recipe.lr_at(epoch, step, steps)
                 optimiser.zero_grad(set_to_none=True)
                 with computing_in(precision, inputs):

@@ -41,6 +41,7 @@ DECAYS: dict[str, Callable[[int, int], int]] = {
     "uniform": lambda _length, _i: 1,
 }
 """unscaled share of the layer with index i = l - 1, before the division for VGG networks"""
+FORMS = ("resnet", "vgg")
 UNDIVIDED = ("ascending", "uniform")
 """what a division by l^2 would turn into something else than its name says"""
 
@@ -60,11 +61,28 @@ def _form(decay: str | None) -> Callable[[int, int], int]:
     return DECAYS[decay or "quadratic"]
 
 
+def _family(form: str | None, family: str) -> str:
+    if form is not None and form not in FORMS:
+        raise InfeasibleError("smart_ratio: form = " + unknown("form", str(form), FORMS))
+    return form or family
+
+
 @allocation(paper=PAPER, aliases=("smart-ratio",))
 def smart_ratio(
-    layers: tuple[Layer, ...], sparsity: float, family: str, linear: float = 0.3, decay: str | None = None
+    layers: tuple[Layer, ...],
+    sparsity: float,
+    family: str,
+    linear: float = 0.3,
+    decay: str | None = None,
+    form: str | None = None,
 ) -> Counts:
-    """Quadratic decay with depth, the classifier at a fixed 0.3: the random ticket's layer ratios."""
+    """Quadratic decay with depth, the classifier at a fixed 0.3: the random ticket's layer ratios.
+
+    ``form``: ``resnet`` (the decay as it is) or ``vgg`` (divided by l^2). By default ``vgg`` for networks whose name
+    begins with vgg and ``resnet`` for all others; the official code takes its VGG form for whatever is no ResNet.
+    ``linear``: the fixed fraction of the classifier that is kept, in [0, 1].
+    """
+    family = _family(form, family)
     if not 0 <= linear <= 1:
         raise InfeasibleError(f"smart_ratio: linear = {linear:g} must lie in [0, 1].")
     weights, last = total(layers), layers[-1]
@@ -99,14 +117,26 @@ def pass_overflow_on(wanted: list[float], sizes: list[int]) -> list[float]:
 
 
 def official_counts(
-    layers: tuple[Layer, ...], sparsity: float, family: str, linear: float = 0.3, decay: str | None = None
+    layers: tuple[Layer, ...],
+    sparsity: float,
+    family: str,
+    linear: float = 0.3,
+    decay: str | None = None,
+    form: str | None = None,
 ) -> Counts:
     """The kept counts of the official code, bit for bit: float32 ratios, a floor at every term, every linear layer at
     ``linear``, and an overflow walk that stops at the first layer with nothing to carry (so later overflow is lost).
 
-    Raises InfeasibleError where the official code crashes on a negative count.
+    Raises InfeasibleError where the official code crashes: on a negative count, and without convolutions.
     """
     import numpy as np
+
+    family = _family(form, family)
+    if not any(layer.kind == "conv" for layer in layers):
+        raise InfeasibleError(
+            "smart_ratio as the official code computes it needs a convolution: it divides by their weights. "
+            "Leave out the preset."
+        )
 
     f32 = np.float32
     shares = [_form(decay)(len(layers), i) for i in range(len(layers))]

@@ -94,22 +94,36 @@ def corrupted_data(
     aliases=("half",),
 )
 def half_dataset(
-    batches: tuple[Tensor, Tensor], rng: Rng, which: str = "random", matched_steps: bool = True
+    batches: tuple[Tensor, Tensor],
+    rng: Rng,
+    which: str = "random",
+    matched_steps: bool = True,
+    batch: int | None = None,
+    shuffle: bool | None = None,  # noqa: ARG001  (the plan reads it: the order is that of trainings on the half)
 ) -> tuple[Tensor, Tensor]:
     """Prune (and pretrain) on half of the training set, at an unchanged number of steps.
 
     The default answers one question, whether the other half mattered: a random half, balanced over the classes, each
-    image used twice in an epoch so that the number of steps stays what it was. The official code changes three things
-    at once (always the *first* half, never shuffled, half as many steps); ``which = "first", matched_steps = false``
-    gives its first and third.
+    image used twice in an epoch so that the number of steps stays what it was.
+
+    The official code (baseline.py, ``--max_batch_idx 390``) changes three things at once: the *first* half, never
+    shuffled, in half as many steps, of whole batches only. ``which = "first", matched_steps = false, batch = 64,
+    shuffle = false`` is that: 24,960 images of CIFAR-10. ``batch``: leave out what does not fill a batch of this size.
+    ``shuffle = false``: trainings on the half see the images in their stored order in every epoch.
     """
     import torch
 
     if which not in ("random", "first"):
         raise PluginError(f"half_dataset: which = {which!r} must be 'random' or 'first'.")
+    if batch is not None and (which != "first" or matched_steps or batch < 1):
+        raise PluginError('half_dataset: batch needs which = "first", matched_steps = false and a positive number.')
     inputs, targets = batches
     if which == "first":
         chosen = torch.arange((len(targets) + 1) // 2)
+        if batch is not None:
+            chosen = chosen[: len(chosen) // batch * batch]
+            if not len(chosen):
+                raise PluginError(f"half_dataset: batch = {batch} is more than half of the {len(targets)} images.")
     else:
         order = torch.from_numpy(rng.permutation(len(targets)))
         by_class = order[torch.argsort(targets[order], stable=True)]
