@@ -97,6 +97,15 @@ def test_the_paragraph_states_the_study_and_cites_only_known_papers() -> None:
     assert cited <= set(re.findall(r"@\w+\{(\w+),", bibtex(sample.data())))
 
 
+def test_paragraph_on_a_table_claims_nothing_about_its_training() -> None:
+    """How the runs of a table were made is not known."""
+    ours = methods_paragraph(sample.data())
+    table = methods_paragraph(replace(sample.data(), study_toml=""))
+    assert "share initialisation" in ours
+    assert "initialisation" not in table
+    assert "runs of a seed are compared in pairs" in table
+
+
 def test_references_are_those_of_the_methods_used() -> None:
     keys = re.findall(r"@\w+\{(\w+),", bibtex(sample.data()))
     assert keys == sorted(keys)

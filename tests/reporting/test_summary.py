@@ -49,7 +49,7 @@ def test_the_order_of_rows_changes_nothing() -> None:
     assert arms(replace(full, rows=tuple(reversed(full.rows)))) == arms(full)
 
 
-def test_yardsticks_come_after_the_methods_on_trial() -> None:
+def test_yardsticks_come_after_the_methods_methods_under_test() -> None:
     full = sample.data()
     methods = tuple(replace(m, role="reference" if m.method == "random_ticket" else None) for m in full.verdict.methods)
     judged = replace(full, verdict=replace(full.verdict, methods=methods))
@@ -65,7 +65,7 @@ def test_seeds_sort_as_numbers() -> None:
 def test_facts_are_counted_from_the_rows() -> None:
     full = sample.data()
     said = dict(facts(full, order(full)))
-    assert said["trained arms"] == "450"
+    assert said["trained networks"] == "450"
     assert said["seeds"] == "5"
     assert said["dense accuracy"] == "94.1%"
 

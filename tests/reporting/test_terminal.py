@@ -51,7 +51,7 @@ def test_colour_is_an_extra() -> None:
 
 def test_only_controls_that_are_not_ok_are_spelled_out() -> None:
     text = shown(sample.verdict())
-    assert "2 of 4 controls ok." in text
+    assert "2 of 3 controls ok. Not run: planted effect." in text
     assert "control weak: The same arm twice" in text
     assert "LR rewinding loses" not in text
 
@@ -69,3 +69,17 @@ def test_names_cannot_steer_the_terminal(payload: str) -> None:
 
 def test_markup_in_a_name_is_printed_as_it_stands() -> None:
     assert "[bold red]snip" in shown(sample.hostile("[bold red]").verdict)
+
+
+def test_first_line_names_what_was_trained() -> None:
+    console = Console(file=io.StringIO(), width=100)
+    print_verdict(sample.verdict(), console, "resnet32 on cifar10, 160 epochs")
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert text.startswith("cifar10-resnet32: resnet32 on cifar10, 160 epochs; margin 0.84 points\n")
+
+
+def test_uninformative_is_explained_where_it_occurs() -> None:
+    verdict = sample.verdict()
+    assert "could not show a difference" not in shown(verdict)
+    first = replace(verdict.checks[0], verdict="UNINFORMATIVE")
+    assert "could not show a difference" in shown(replace(verdict, checks=(first, *verdict.checks[1:])))

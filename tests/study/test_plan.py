@@ -276,7 +276,7 @@ def test_the_planted_control_is_four_doses() -> None:
         assert one.steps[mask].params["check"]["options"] == {"share": share}
 
 
-def test_a_control_that_is_on_trial_anyway_costs_nothing() -> None:
+def test_a_control_that_is_methods_under_test_anyway_costs_nothing() -> None:
     ours = {"methods": ["lr_rewinding", "random_ticket"], "checks": ["layerwise_rearrange", "random_labels"]}
     without, with_them = plan(**ours), plan(**ours, controls=["aa", "positive"])
     assert without.steps.keys() == with_them.steps.keys()

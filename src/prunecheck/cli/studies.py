@@ -214,7 +214,7 @@ def _show(results: Results, junit: Path | None, options: Options, strict: bool =
             }
         )
     else:
-        print_verdict(results.verdict, console.out())
+        print_verdict(results.verdict, console.out(), results.data.trained)
         print()
         print(
             f"trainings: {results.plan.trainings} in all, {results.trained} run now, {results.shared} saved by sharing"

@@ -88,5 +88,9 @@ class ReportData:
     command: str = ""
     collapse_line: float | None = None
     """the accuracy (fraction) at or below which the verdict took a run for collapsed; None where nobody can tell"""
+    trained: str = ""
+    """what was trained, in a few words: network, data set, epochs"""
+    check_words: Mapping[str, str] = field(default_factory=dict)
+    """check -> what it does to an arm, in one sentence"""
     unfinished: str = ""
     """one sentence where the study is not finished yet: what is missing, and that the verdicts may still change"""

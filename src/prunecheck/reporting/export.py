@@ -12,7 +12,7 @@ from prunecheck.errors import StudyError
 from prunecheck.reporting import views
 from prunecheck.reporting.data import ReportData, Row
 from prunecheck.reporting.summary import Arm, arms, is_number, natural, order
-from prunecheck.reporting.text import effect, headline
+from prunecheck.reporting.text import check_effect, effect, headline
 from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, CheckVerdict, StudyVerdict
 from prunecheck.text import percent, printable, printable_line, printable_lines
 
@@ -78,7 +78,7 @@ def verdict_table(verdict: StudyVerdict) -> list[list[str]]:
     for method in methods:
         cells = [found.get((method, check)) for check in checks]
         table.append(
-            [printable(method), *[f"{c.verdict.lower()}  {effect(headline(c))}".rstrip() if c else "" for c in cells]]
+            [printable(method), *[f"{c.verdict.lower()}  {check_effect(c)}".rstrip() if c else "" for c in cells]]
         )
     return table
 

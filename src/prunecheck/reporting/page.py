@@ -16,7 +16,7 @@ from prunecheck.reporting.export import csv_columns, results_csv
 from prunecheck.reporting.markdown import markdown
 from prunecheck.reporting.strips import ruler
 from prunecheck.reporting.summary import arms, order
-from prunecheck.reporting.text import MEANINGS, STYLES, minus
+from prunecheck.reporting.text import MEANINGS, STYLES, minus, remarks
 from prunecheck.statistics.outcome import SYMBOLS
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import printable, printable_lines
@@ -71,7 +71,7 @@ def policy(style: str, script: str) -> str:
 
 def _content(data: ReportData) -> dict[str, object]:
     verdict, known, lines = data.verdict, order(data), arms(data)
-    checks = views.check_views(verdict, known)
+    checks = views.check_views(verdict, known, data.check_words)
     return {
         "report": data,
         "verdict": verdict,
@@ -120,7 +120,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters |= {"name": printable, "svg": _markup, "minus": minus}
+    environment.filters |= {"name": printable, "svg": _markup, "minus": minus, "remarks": remarks}
     environment.filters |= {"symbol": SYMBOLS.__getitem__, "css": STYLES.__getitem__, "label": _label}
     return environment
 

@@ -19,7 +19,7 @@ from prunecheck.reporting.export import (
 )
 from prunecheck.reporting.markdown import markdown_tables
 from prunecheck.reporting.summary import order
-from prunecheck.reporting.views import matrix_checks, seeds_told
+from prunecheck.reporting.views import matrix_checks, seed_counts
 from prunecheck.statistics.outcome import StudyVerdict
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import counted, listing, percent, printable
@@ -85,19 +85,28 @@ def methods_paragraph(data: ReportData) -> str:
     checks = listing([tex(printable(c).replace("_", " ")) for c in matrix_checks(verdict, known)])
     looks = f" after {listing([str(look) for look in verdict.looks])} seeds" if verdict.looks else ""
     rule = f" {tex(verdict.margin_rule.strip().rstrip('.'))}." if verdict.margin_rule.strip() else ""
-    number = seeds_told(data)
+    number = seed_counts(data)
     alpha = f"{100 * verdict.alpha:g}\\%"
     return (
         f"We sanity-checked {methods} following \\citet{{su2020sanity}}, with the checks {checks}, at "
         f"{sparsities} sparsity and with {number} {'seed' if number == '1' else 'seeds'}. "
-        "Clean and corrupted arms of a seed share initialisation, data order and augmentation and are compared in "
-        "pairs by their test accuracy after the last epoch on "
+        f"{_pairs(data)} by their test accuracy after the last epoch on "
         f"{counted(verdict.n_test, 'sample')}. A drop counts if it exceeds a margin of "
         f"{verdict.margin:.3g} points.{rule} Every comparison is decided by two one-sided "
         f"tests at the margin \\citep{{schuirmann1987comparison,goeman2010three}} at {alpha} each{looks}, with "
         "variances moderated across the comparisons of one sparsity \\citep{smyth2004linear} and Holm's correction "
         f"over the checks of a method \\citep{{holm1979simple}}. Controls: {_controls(verdict)}.\n"
     )
+
+
+def _pairs(data: ReportData) -> str:
+    """What is known of the arms of a seed: everything in a study of ours, nothing but the seed in another table."""
+    if data.study_toml:
+        return (
+            "Clean and corrupted arms of a seed share initialisation, data order and augmentation and are compared in "
+            "pairs"
+        )
+    return "Clean and corrupted runs of a seed are compared in pairs"
 
 
 def _controls(verdict: StudyVerdict) -> str:

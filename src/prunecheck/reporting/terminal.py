@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prunecheck.reporting.export import verdict_table
-from prunecheck.reporting.text import ASCII_SYMBOLS, STYLES
+from prunecheck.reporting.text import ASCII_SYMBOLS, MEANINGS, STYLES
 from prunecheck.reporting.views import answers, controls_sentence
 from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict
 from prunecheck.text import printable, printable_line
@@ -17,40 +17,46 @@ STATUS = {"ok": "PASSES", "failed": "FAILS", "weak": "INCONCLUSIVE", "missing": 
 WIDTH = 100
 
 
-def print_verdict(verdict: StudyVerdict, console: Console) -> None:
-    """Banner, one sentence a method, the table methods x checks, controls that are not ok.
+def print_verdict(verdict: StudyVerdict, console: Console, trained: str = "") -> None:
+    """Banner, one sentence per method, the table methods x checks, controls that are not ok.
+
+    *trained*: network, data set and epochs, for the first line.
 
     A *console* that is no terminal is widened to 100 columns, so that logs hold whole lines.
     """
     if not console.is_terminal:
         console.width = max(console.width, WIDTH)
     width = console.width
-    _print(console, Text(f"{printable(verdict.study)}: margin {verdict.margin:.3g} points", style="bold"), width)
+    what = f"{printable_line(trained)}; " if trained else ""
+    title = f"{printable(verdict.study)}: {what}margin {verdict.margin:.3g} points"
+    _print(console, Text(title, style="bold"), width)
     if verdict.banner:
         _print(console, Text("A control failed. " + printable_line(verdict.banner), style="bold red"), width)
-    for method, said in answers(verdict):
-        sentence = Text.assemble(
+    for method, sentence in answers(verdict):
+        answer = Text.assemble(
             (
                 f"{_symbol(console, method.verdict)} {printable(method.method)}: {method.verdict.lower()}. ",
                 _style(method.verdict),
             ),
-            printable_line(said),
+            printable_line(sentence),
         )
-        _print(console, sentence, width)
+        _print(console, answer, width)
     if verdict.checks:
         console.print()
         console.print(_table(verdict, console, width), width=width)
         _print(console, Text("Mean drop in points [90% interval].", style="dim"), width)
+        if any(c.verdict == "UNINFORMATIVE" for c in verdict.checks):
+            _print(console, Text(f"Uninformative: {MEANINGS['UNINFORMATIVE']}.", style="dim"), width)
     _print(console, Text(controls_sentence(verdict)), width)
     for control in [c for c in verdict.controls if c.status != "ok"]:
         mark = _symbol(console, STATUS[control.status])
         _print(console, Text(f"{mark} control {control.status}: {printable_line(control.sentence)}"), width)
-    for note in verdict.notes:
+    for note in [note for note in verdict.notes if not note.startswith("(unguarded)")]:  # said by its control
         _print(console, Text(printable_line(note), style="dim"), width)
 
 
 def _table(verdict: StudyVerdict, console: Console, width: int) -> Table:
-    """Methods x checks where that fits, else one line a method and check."""
+    """Methods x checks where that fits, else one line per method and check."""
     matrix = verdict_table(verdict)
     needed = sum(max(len(row[i]) for row in matrix) + 4 for i in range(len(matrix[0])))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 
 from prunecheck.statistics.outcome import Cell, CheckVerdict
 from prunecheck.text import percent, signed
@@ -29,8 +30,8 @@ STYLES = {
 MEANINGS = {
     "DEPENDS": "the drop exceeds the margin: what the check destroys matters",
     "DOES NOT DEPEND": "the drop is below the margin: what the check destroys does not matter",
-    "INCONCLUSIVE": "the seeds so far cannot tell",
-    "UNINFORMATIVE": "this comparison could not have shown a difference",
+    "INCONCLUSIVE": "the data do not decide between the two yet",
+    "UNINFORMATIVE": "this comparison could not show a difference: runs collapsed to guessing, or a control failed",
 }
 
 
@@ -61,10 +62,11 @@ def probability(value: float) -> str:
 
 
 def share(value: float | None, places: int = 1) -> str:
-    """``0.941 -> '94.1%'``."""
+    """``0.941 -> '94.1%'``; never ``-0%``."""
     if value is None or not math.isfinite(value):
         return "n/a"
-    return f"{100 * value:.{places}f}%"
+    text = f"{100 * value:.{places}f}"
+    return f"{text.lstrip('-') if not text.strip('-0.') else text}%"
 
 
 def fraction(value: float) -> str:
@@ -85,6 +87,22 @@ def sparsity_name(value: float) -> str:
 def bare(sentence: str, opening: str) -> str:
     """*sentence* without the words that stand beside it already."""
     return sentence.removeprefix(opening)
+
+
+def check_effect(check: CheckVerdict) -> str:
+    """The effect of the cell that represents a check; where collapsed runs leave it without an interval, it says so."""
+    cell = headline(check)
+    text = effect(cell)
+    if cell is not None and not math.isfinite(cell.low) and any("collapsed" in note for note in cell.notes):
+        return f"{text} (runs collapsed)".lstrip()
+    return text
+
+
+def remarks(notes: Iterable[str], sentence: str = "") -> str:
+    """Notes as sentences, each once, without those that *sentence* contains already."""
+    texts = dict.fromkeys(note.strip().rstrip(".") for note in notes)
+    kept = [text for text in texts if text and text.lower() not in sentence.lower()]
+    return " ".join(f"{text[0].upper()}{text[1:]}." for text in kept)
 
 
 def headline(check: CheckVerdict) -> Cell | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prunecheck.reporting.data import REFERENCES, LayerTable, ReportData
@@ -11,9 +11,19 @@ from prunecheck.reporting.figures import clean_layer_tables
 from prunecheck.reporting.scales import Effects, effects_axis
 from prunecheck.reporting.strips import by_seed, strip
 from prunecheck.reporting.summary import Arm, Order, is_number, seeds
-from prunecheck.reporting.text import bare, effect, fraction, headline, probability, share, sparsity_name, whole
+from prunecheck.reporting.text import (
+    bare,
+    effect,
+    fraction,
+    headline,
+    probability,
+    remarks,
+    share,
+    sparsity_name,
+    whole,
+)
 from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, Cell, CheckVerdict, MethodVerdict, StudyVerdict
-from prunecheck.text import counted, decimal, listing, percent
+from prunecheck.text import counted, decimal, listing, percent, printable
 
 RAW_ROWS = 500
 TABLE_ROWS = 400
@@ -36,6 +46,7 @@ class CellView:
     effect: str
     numbers: tuple[tuple[str, str], ...]
     seeds: str
+    remarks: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,8 @@ class CheckView:
     effect: str
     drawing: str
     cells: tuple[CellView, ...]
+    words: str
+    remarks: str
 
 
 @dataclass(frozen=True)
@@ -67,34 +80,36 @@ class Table:
 
 
 def question(data: ReportData, known: Order) -> str:
-    """What was asked: the study's own sentence, or the one every such study asks."""
+    """The question of the study file, or a general one."""
     if data.question.strip():
         return data.question
-    tried = on_trial(data.verdict)
-    methods, checks = counted(len(tried), "pruning method"), counted(len(matrix_checks(data.verdict, known)), "check")
-    return f"Which of {methods} lose accuracy when {checks} destroy what they could have used?"
+    tried, checks = methods_under_test(data.verdict), matrix_checks(data.verdict, known)
+    subject = f"Does {printable(tried[0].method)}" if len(tried) == 1 else f"Do {counted(len(tried), 'pruning method')}"
+    what = f"{printable(checks[0])} destroys" if len(checks) == 1 else f"{counted(len(checks), 'check')} destroy"
+    return f"{subject} depend on what {what}?"
 
 
-def on_trial(verdict: StudyVerdict) -> list[MethodVerdict]:
-    """The methods that are judged; the yardsticks only where there is nothing else."""
+def methods_under_test(verdict: StudyVerdict) -> list[MethodVerdict]:
+    """The methods that are judged; reference methods and controls only where there is nothing else."""
     return [m for m in verdict.methods if m.role is None] or list(verdict.methods)
 
 
 def facts(data: ReportData, known: Order) -> list[tuple[str, str]]:
-    """The frame of the study in a handful of numbers."""
+    """The study in a few words and numbers; what was trained comes first."""
     verdict = data.verdict
-    said = [("margin", f"{verdict.margin:.3g} points"), ("seeds", seeds_told(data))]
-    said.append(("sparsities", ", ".join(percent(s) for s in known.sparsities[:6]) or "n/a"))
-    said.append(("trained arms", whole(len(data.rows))))
-    said.append(("test samples", whole(verdict.n_test)))
+    found = [("trained", data.trained)] if data.trained else []
+    found.append(("sparsities", ", ".join(percent(s) for s in known.sparsities[:6]) or "n/a"))
+    found.append(("seeds", seed_counts(data)))
+    found.append(("margin", f"{verdict.margin:.3g} points"))
     if verdict.dense_accuracy is not None:
-        said.append(("dense accuracy", share(verdict.dense_accuracy)))
-    said.append(("error rate", f"{100 * verdict.alpha:g}% a side"))
-    return said
+        found.append(("dense accuracy", share(verdict.dense_accuracy)))
+    found.append(("test examples", whole(verdict.n_test)))
+    found.append(("trained networks", whole(len(data.rows))))
+    return found
 
 
-def seeds_told(data: ReportData) -> str:
-    """``5``, or ``3 to 10`` where they were added as they were needed."""
+def seed_counts(data: ReportData) -> str:
+    """``5``, or ``3 to 10`` where the number of seeds differs between comparisons."""
     pairs = {cell.n for c in data.verdict.checks if c.control not in INSTRUMENT_CONTROLS for cell in c.cells}
     if len(pairs) > 1:
         return f"{whole(min(pairs))} to {whole(max(pairs))}"
@@ -102,7 +117,7 @@ def seeds_told(data: ReportData) -> str:
 
 
 def command(data: ReportData) -> str:
-    """What to type to have the study again: the command that ran it, or the plain one where its study file is known."""
+    """The command that reproduces the study: the one that ran it, or the plain one where its study file is known."""
     return data.command or ("prunecheck run study.toml" if data.study_toml else "")
 
 
@@ -115,7 +130,7 @@ def procedure(verdict: StudyVerdict) -> str:
 
 
 def answers(verdict: StudyVerdict) -> list[tuple[MethodVerdict, str]]:
-    """Methods on trial first, then the yardsticks; each with its sentence, less the words the page says anyway."""
+    """Methods under test first, then reference methods; each with its sentence, less the verdict shown beside it."""
     ordered = sorted(verdict.methods, key=lambda m: m.role is not None)
     return [(m, bare(m.sentence, f"{m.method}: {m.verdict}. ")) for m in ordered]
 
@@ -123,7 +138,7 @@ def answers(verdict: StudyVerdict) -> list[tuple[MethodVerdict, str]]:
 def tally(verdict: StudyVerdict) -> str:
     """One sentence over all methods, for the description of the page."""
     parts = []
-    tried = on_trial(verdict)
+    tried = methods_under_test(verdict)
     for answer, verb in (
         ("PASSES", "pass"),
         ("FAILS", "fail"),
@@ -137,11 +152,13 @@ def tally(verdict: StudyVerdict) -> str:
 
 
 def controls_sentence(verdict: StudyVerdict) -> str:
-    """How many controls did what they should."""
-    ok = sum(c.status == "ok" for c in verdict.controls)
-    if not verdict.controls:
-        return "No controls were run: answers of “does not depend” are unguarded."
-    return f"{whole(ok)} of {counted(len(verdict.controls), 'control')} ok."
+    """How many of the controls that were run are ok, and which were not run."""
+    run = [c for c in verdict.controls if c.status != "missing"]
+    missing = dict.fromkeys(CONTROL_NAMES[c.role] for c in verdict.controls if c.status == "missing")
+    if not run:
+        return "No controls were run: an answer of “does not depend” is unguarded."
+    ok = f"{whole(sum(c.status == 'ok' for c in run))} of {counted(len(run), 'control')} ok."
+    return f"{ok} Not run: {listing(list(missing))}." if missing else ok
 
 
 def axis(verdict: StudyVerdict) -> Effects:
@@ -153,14 +170,14 @@ def axis(verdict: StudyVerdict) -> Effects:
     return effects_axis(verdict.margin, values)
 
 
-def check_views(verdict: StudyVerdict, known: Order) -> dict[tuple[str, str], CheckView]:
+def check_views(verdict: StudyVerdict, known: Order, words: Mapping[str, str]) -> dict[tuple[str, str], CheckView]:
     """(method, check) -> its view, in the report's order. Anchors are numbers, never names."""
     scale = axis(verdict)
     ordered = sorted(verdict.checks, key=lambda c: known.place(c.method, c.check, 0.0))
-    return {(c.method, c.check): _check_view(i, c, scale) for i, c in enumerate(ordered)}
+    return {(c.method, c.check): _check_view(i, c, scale, words.get(c.check, "")) for i, c in enumerate(ordered)}
 
 
-def _check_view(i: int, check: CheckVerdict, scale: Effects) -> CheckView:
+def _check_view(i: int, check: CheckVerdict, scale: Effects, words: str) -> CheckView:
     head = headline(check)
     cells = [_cell_view(cell, scale) for cell in check.cells]
     if check.pooled is not None and len(check.cells) > 1:
@@ -168,7 +185,15 @@ def _check_view(i: int, check: CheckVerdict, scale: Effects) -> CheckView:
     role = CONTROL_NAMES[check.control] if check.control else ""
     sentence = bare(check.sentence, f"{check.method} x {check.check}: ")
     return CheckView(
-        f"check-{i}", check, role, sentence, effect(head), strip(head, scale) if head else "", tuple(cells)
+        f"check-{i}",
+        check,
+        role,
+        sentence,
+        effect(head),
+        strip(head, scale) if head else "",
+        tuple(cells),
+        words,
+        remarks(check.notes, sentence),
     )
 
 
@@ -184,7 +209,8 @@ def _cell_view(cell: Cell, scale: Effects, label: str = "") -> CellView:
         ("seeds needed", "n/a" if cell.seeds_needed is None else whole(cell.seeds_needed)),
     )
     where = label or sparsity_name(cell.sparsity)
-    return CellView(where, cell, strip(cell, scale), effect(cell), numbers, by_seed(cell, LISTED_SEEDS))
+    seeds = by_seed(cell, LISTED_SEEDS)
+    return CellView(where, cell, strip(cell, scale), effect(cell), numbers, seeds, remarks(cell.notes, cell.sentence))
 
 
 def matrix_checks(verdict: StudyVerdict, known: Order) -> list[str]:

@@ -24,6 +24,7 @@ from prunecheck.store import Store
 from prunecheck.study.plan import Arm, Plan
 from prunecheck.study.step import canonical, numerics
 from prunecheck.study.study import AllocateChoice, CheckChoice, MethodChoice, Study
+from prunecheck.text import counted
 
 Row = dict[str, Any]
 NEARLY_A_NO_OP = 0.9
@@ -181,6 +182,17 @@ def provenance_of(study: Study, plan: Plan) -> dict[str, str]:
         "data fingerprint": fingerprint[:16],
         "plan": every[:16],
     }
+
+
+def trained_in_words(study: Study) -> str:
+    """``convnet on digits (500 training images, 8 x 8 pixels), 6 epochs``."""
+    data, changes = study.data, []
+    if data.train_size is not None:
+        changes.append(counted(data.train_size, "training image"))
+    if data.size is not None:
+        changes.append(f"{data.size} x {data.size} pixels")
+    where = f"{data.name} ({', '.join(changes)})" if changes else data.name
+    return f"{study.model} on {where}, {counted(study.recipe.epochs, 'epoch')}"
 
 
 def published_for(study: Study) -> tuple[PublishedNumber, ...]:

@@ -42,6 +42,7 @@ from prunecheck.runner.report_data import (
     present,
     provenance_of,
     published_for,
+    trained_in_words,
 )
 from prunecheck.runner.results import Results
 from prunecheck.runner.step_results import StepResults
@@ -238,6 +239,8 @@ def _report_data(
         rows=analysis.rows,
         verdict=verdict,
         question=study.question,
+        trained=trained_in_words(study),
+        check_words={check.label: check.plugin.summary for check in resolved_checks(study)},
         study_toml=to_toml(study),
         layers=layer_tables(study, arms, results),
         curves=curves(arms, results),

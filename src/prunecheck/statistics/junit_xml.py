@@ -13,7 +13,7 @@ def junit(verdict: StudyVerdict) -> str:
     is an error. Controls are tests of a suite of their own."""
     root = Xml.Element("testsuites", name=_safe(verdict.study))
     for method in verdict.methods:
-        checks = [check for check in verdict.checks if check.method == method.method and _on_trial(check)]
+        checks = [check for check in verdict.checks if check.method == method.method and _methods_under_test(check)]
         suite = Xml.SubElement(root, "testsuite", name=_safe(method.method))
         for check in checks:
             case = _case(suite, f"{method.method} x {check.check}", method.method, check.sentence)
@@ -35,7 +35,7 @@ def junit(verdict: StudyVerdict) -> str:
     return Xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _on_trial(check: CheckVerdict) -> bool:
+def _methods_under_test(check: CheckVerdict) -> bool:
     return check.control in (None, "positive")
 
 
