@@ -160,7 +160,7 @@ THIRD, SECOND = binary10()["data_batch_3.bin"], python10()["data_batch_2"]
         (PY, "data_batch_2", b"cos\nsystem\n(U\x02lstR.", "refused, nothing of it was run"),
     ],
 )
-def test_damage_is_named(tmp_path: Path, folder: str, name: str, content: bytes | None, message: str) -> None:
+def test_damaged_file_is_named(tmp_path: Path, folder: str, name: str, content: bytes | None, message: str) -> None:
     broken(tmp_path, folder, name, content)
     with pytest.raises(DataError, match=message):
         load(DataSpec("cifar10", root=str(tmp_path)))

@@ -139,7 +139,7 @@ def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         ([f"{c}{c}{c}" for c in "qvwxyz"], "holds qqq, vvv, www, xxx, yyy …."),
     ],
 )
-def test_the_nearest_right_thing_is_named(tmp_path: Path, present: list[str], message: str) -> None:
+def test_missing_root_suggests_the_nearest_folder(tmp_path: Path, present: list[str], message: str) -> None:
     for name in present:
         (tmp_path / name).mkdir()
     error = missing(DataSpec("cifar10", root=str(tmp_path)), ["cifar-10-batches-py", "cifar10"])

@@ -173,7 +173,7 @@ def damaged(root: Path, kind: str) -> None:
         ("too few", "class 'eel' has 1 images: too few"),
     ],
 )
-def test_damage_is_named(tmp_path: Path, kind: str, message: str) -> None:
+def test_damaged_file_is_named(tmp_path: Path, kind: str, message: str) -> None:
     damaged(tmp_path / "root", kind)
     with pytest.raises(DataError, match=message):
         load(spec(tmp_path / "root", size=6))

@@ -40,7 +40,7 @@ def test_torchvision_layout_and_plain_folders(tmp_path: Path, name: str, folder:
     assert data.class_names[9] == ("9" if name == "mnist" else "Ankle boot")
 
 
-def test_one_is_never_taken_for_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mnist_and_fashion_mnist_are_not_confused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both have the same file names: files directly in the shared data folder belong to neither."""
     write_mnist(tmp_path / "shared", 40, 20)
     monkeypatch.setenv("PRUNECHECK_DATA", str(tmp_path / "shared"))

@@ -97,7 +97,7 @@ def test_channel_statistics_are_the_plain_ones() -> None:
     assert std == pytest.approx(values.std(axis=1))
 
 
-def test_listing_needs_no_torch() -> None:
+def test_listing_does_not_import_torch() -> None:
     program = (
         "import sys; from prunecheck import data; data.names(); [data.describe(data.DataSpec(n)) for n in ('digits', "
         "'cifar10')]; sys.exit('torch' in sys.modules)"

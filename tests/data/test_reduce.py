@@ -76,7 +76,7 @@ def test_halves_are_rounded_up() -> None:
     assert shrink(np.array([[[[255, 255], [255, 254]]]], dtype=np.uint8), 1).item() == 255
 
 
-def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reduction_does_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = images(10, 1, 6)
     whole = shrink(pixels, 4)
     monkeypatch.setattr(module, "CHUNK", 3)

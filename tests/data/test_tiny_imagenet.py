@@ -69,7 +69,7 @@ def test_folder_and_zip_are_described_and_subset_alike(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("zipped", [True, False])
-def test_damage_is_named(tmp_path: Path, changed: dict[str, bytes | None], message: str, zipped: bool) -> None:
+def test_damaged_file_is_named(tmp_path: Path, changed: dict[str, bytes | None], message: str, zipped: bool) -> None:
     members = {k: v for k, v in (tiny_members() | changed).items() if v is not None}
     if zipped:
         write_zip(tmp_path / "tiny-imagenet-200.zip", members)
@@ -88,7 +88,7 @@ def test_a_torn_zip_and_a_zip_of_something_else(tmp_path: Path) -> None:
         check(DataSpec("tiny_imagenet", root=str(tmp_path)))
 
 
-def test_nothing_there(tmp_path: Path) -> None:
+def test_missing_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected .*tiny-imagenet-200 \(or tiny-imagenet-200\.zip\)"):
         check(DataSpec("tiny_imagenet", root=str(tmp_path)))
 

@@ -50,7 +50,7 @@ def test_a_class_may_be_absent_from_test() -> None:
     assert bundle(test_targets=np.zeros(4, dtype=np.int64)).num_classes == 2
 
 
-def test_shared_images_counts_twins_in_test() -> None:
+def test_shared_images_counts_train_images_in_test() -> None:
     train = images(5, side=4)
     test = np.concatenate([images(2, side=4, seed=1), train[[3, 3]]])
     assert shared_images(train, test) == 2

@@ -63,7 +63,7 @@ def test_seeds_draw_anew_and_the_same_call_writes_the_same(tmp_path: Path) -> No
         assert other.read_bytes() == (tmp_path / "b" / other.name).read_bytes()
 
 
-def test_filled_in_it_is_judged(tmp_path: Path) -> None:
+def test_filled_in_table_gives_a_verdict(tmp_path: Path) -> None:
     table = write(tmp_path, ["layerwise_rearrange"], seeds=(0, 1, 2, 3, 4))
     with pytest.raises(StudyError, match=r"arms.csv, line 2: accuracy is empty"):
         prunecheck.verdict(table)
@@ -120,7 +120,7 @@ def test_checks_that_need_more_than_a_mask(checks: list[str], message: str, tmp_
     assert not (tmp_path / "arms").exists()
 
 
-def test_other_complaints(tmp_path: Path) -> None:
+def test_invalid_arguments_of_write_arms(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="cannot name a method"):
         write_arms(masks(), Net, tmp_path, checks=["layerwise_rearrange"], seeds=[0], name="=cmd()")
     with pytest.raises(StudyError, match=r"starting weights hold no first.weight of shape \(8, 3, 3, 3\)"):
@@ -129,7 +129,7 @@ def test_other_complaints(tmp_path: Path) -> None:
         write_arms(masks(), Net, tmp_path, checks=["layerwise_rearrange"], seeds=[])
 
 
-def test_what_only_a_study_can_offer(tmp_path: Path) -> None:
+def test_checks_that_need_a_study_are_refused(tmp_path: Path) -> None:
     @check(at="masks")
     def knows_classes(masks: dict[str, torch.Tensor], classes: int) -> dict[str, torch.Tensor]:
         return {name: mask.roll(classes) for name, mask in masks.items()}

@@ -78,7 +78,7 @@ def test_effective_sparsity_and_dead_units_by_hand() -> None:
     assert audit(chosen, model).dead_units is None
 
 
-def test_collapse_is_named() -> None:
+def test_audit_reports_collapse() -> None:
     chosen, model = by_hand()
     chosen["second.weight"][:] = False
     found = audit(chosen, model, inputs=(3, 6, 6))
@@ -90,7 +90,7 @@ def test_collapse_is_named() -> None:
     ]
 
 
-def test_a_mask_that_no_rearrangement_can_hurt_is_named() -> None:
+def test_audit_reports_masks_that_rearrangement_hardly_changes() -> None:
     found = audit(masks(share=0.9), net())
     assert found.stays > 0.5
     assert "that check changes little of this mask" in " ".join(found.notes)
@@ -116,12 +116,12 @@ def test_a_module_needs_no_model_and_one_of_torch_prune_no_copy() -> None:
     assert alone == replace(whole, effective_sparsity=None, dead_units=None)
 
 
-def test_it_is_plain_json() -> None:
+def test_audit_to_dict_is_json() -> None:
     found = audit(masks(), net(), inputs=(3, 6, 6)).to_dict()
     assert json.loads(json.dumps(found, allow_nan=False))["layers"][0]["name"] == "first.weight"
 
 
-def test_what_cannot_be_audited() -> None:
+def test_invalid_audits_are_refused() -> None:
     with pytest.raises(StudyError, match="an audit needs the model"):
         audit(masks())
     with pytest.raises(StudyError, match=r"keep 544 of 544 weights: there is nothing to audit"):

@@ -52,7 +52,7 @@ FORMS = ["masks.safetensors", "weights.safetensors", "masks.npz", "weights.npz",
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_format_comes_back(form: str, tmp_path: Path) -> None:
+def test_every_file_format_round_trips(form: str, tmp_path: Path) -> None:
     assert same(read_masks(write(tmp_path / form, form), net()), masks())
     assert same(read_masks(str(tmp_path / form), net()), masks())
 
@@ -77,7 +77,7 @@ def hostile_npz(path: Path, trace: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.pt", "a.pth", "a.bin", "a.ckpt", "a.safetensors", "a.npz"])
 @pytest.mark.parametrize("attack", [hostile_pickle, hostile_zip, hostile_legacy, hostile_npz])
-def test_no_file_runs_code(name: str, attack: Any, tmp_path: Path) -> None:
+def test_malicious_files_run_no_code(name: str, attack: Any, tmp_path: Path) -> None:
     trace = tmp_path / "it ran"
     attack(tmp_path / name, trace)
     with pytest.raises(StudyError, match=f"{name} "):
@@ -85,7 +85,7 @@ def test_no_file_runs_code(name: str, attack: Any, tmp_path: Path) -> None:
     assert not trace.exists()
 
 
-def test_the_canary_sings_where_one_is_careless(tmp_path: Path) -> None:
+def test_malicious_files_run_code_in_an_unsafe_reader(tmp_path: Path) -> None:
     hostile_pickle(tmp_path / "a.pt", tmp_path / "it ran")
     pickle.loads((tmp_path / "a.pt").read_bytes())
     assert (tmp_path / "it ran").exists()
@@ -129,7 +129,7 @@ TORN = {
 
 @pytest.mark.parametrize("name", TORN)
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pt"])
-def test_a_torn_file_is_a_sentence(name: str, suffix: str, tmp_path: Path) -> None:
+def test_incomplete_file_is_refused_in_one_sentence(name: str, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
     path.write_bytes(TORN[name])
     with pytest.raises(StudyError, match=rf"a\{suffix} (is not|holds)"):

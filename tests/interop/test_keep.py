@@ -59,7 +59,7 @@ def test_pruned_weights_are_zero_after_every_step(name: str, warm: bool) -> None
     assert kept_have_moved(model, start)
 
 
-def test_without_it_they_come_back() -> None:
+def test_pruned_weights_change_without_keep() -> None:
     model = with_zeros(masks())
     step(model, OPTIMISERS["sgd"](model.parameters()))
     assert not pruned_are_zero(model)
@@ -112,7 +112,7 @@ def test_frozen_layers_and_replaced_weights() -> None:
         assert pruned_are_zero(model)
 
 
-def test_removed_it_lets_go_and_leaves_no_hook() -> None:
+def test_remove_deletes_all_hooks() -> None:
     model, hooks = net(), len(_global_optimizer_post_hooks)
     held = keep(model, masks())
     assert len(_global_optimizer_post_hooks) == hooks + 1
@@ -124,7 +124,7 @@ def test_removed_it_lets_go_and_leaves_no_hook() -> None:
     assert not pruned_are_zero(model)
 
 
-def test_it_does_not_keep_the_model_alive() -> None:
+def test_handle_does_not_keep_the_model_alive() -> None:
     model, hooks = net(), len(_global_optimizer_post_hooks)
     gone = weakref.ref(model)
     keep(model, masks())  # the handle is not needed for the masks to stay

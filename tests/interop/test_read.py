@@ -22,7 +22,7 @@ def test_every_form_gives_the_masks_back(form: str, with_model: bool, as_state: 
     assert same(read_masks(source, net() if with_model else None), wanted)
 
 
-def test_bool_tensors_arrays_and_the_front_door() -> None:
+def test_bool_tensors_and_arrays_through_the_public_function() -> None:
     wanted = masks()
     assert same(prunecheck.read_masks(wanted), wanted)
     assert same(read_masks({name: mask.numpy() for name, mask in wanted.items()}, net()), wanted)
@@ -35,7 +35,7 @@ def test_the_masks_come_in_the_models_order() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model."])
-def test_what_wrappers_put_before_a_name_is_taken_off(prefix: str) -> None:
+def test_wrapper_prefixes_of_names_are_removed(prefix: str) -> None:
     wrapped = {prefix + name: tensor for name, tensor in with_zeros(masks()).state_dict().items()}
     assert same(read_masks(wrapped, net()), masks())
 
@@ -103,7 +103,7 @@ def test_a_few_zeros_are_taken_with_a_warning() -> None:
 
 
 @pytest.mark.parametrize(("source", "message"), [({}, "there is none"), ({"a": [1, 0]}, "a is list, not a tensor")])
-def test_what_is_no_mask_at_all(source: dict[str, object], message: str) -> None:
+def test_other_values_than_masks_are_refused(source: dict[str, object], message: str) -> None:
     with pytest.raises(StudyError, match=message):
         read_masks(source)  # type: ignore[arg-type]
 

@@ -66,7 +66,7 @@ def as_masks(model: nn.Module, sparsity: float) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("function", [in_place, made_permanent, on_a_copy, as_masks])
-def test_whatever_it_hands_back_is_read_and_the_users_model_stays(function: Callable[..., Any]) -> None:
+def test_every_return_value_of_a_pruner_is_read_and_the_model_is_unchanged(function: Callable[..., Any]) -> None:
     prunecheck.method(gives="masks")(function)
     model = net()
     before = copy.deepcopy(model.state_dict())
@@ -87,7 +87,7 @@ def test_every_form_of_a_module(form: str) -> None:
     assert same(prunecheck.mask("gives_form", net(), None, 1 - share), masks())
 
 
-def test_a_model_changed_in_silence_is_refused() -> None:
+def test_pruner_that_changes_the_model_without_returning_it_is_refused() -> None:
     @prunecheck.method(gives="masks")
     def careless(model: Net, sparsity: float) -> dict[str, Tensor]:
         return prunecheck.read_masks(made_permanent(model, sparsity))
@@ -96,7 +96,7 @@ def test_a_model_changed_in_silence_is_refused() -> None:
         prunecheck.mask("careless", net(), None, 0.7)
 
 
-def test_it_is_held_to_the_total() -> None:
+def test_pruner_must_meet_the_total() -> None:
     @prunecheck.method(gives="masks")
     def generous(model: Net, sparsity: float) -> nn.Module:
         return on_a_copy(model, sparsity - 0.1)
@@ -107,7 +107,7 @@ def test_it_is_held_to_the_total() -> None:
         prunecheck.mask("generous", net(), None, 0.7)
 
 
-def test_with_an_allocation_of_its_own_it_is_held_to_every_layer() -> None:
+def test_pruner_with_an_allocation_must_meet_layer_counts() -> None:
     @prunecheck.method(gives="masks", allocate="uniform")
     def elsewhere(model: Net, sparsity: float) -> nn.Module:
         return on_a_copy(model, sparsity)

@@ -20,7 +20,7 @@ def test_saved_masks_are_bool_and_equal_masks_give_equal_bytes(tmp_path: Path) -
     assert sorted(p.name for p in tmp_path.iterdir()) == ["again.safetensors", "t.safetensors"]
 
 
-def test_what_is_not_written(tmp_path: Path) -> None:
+def test_invalid_masks_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"t.pt: masks are written to \.safetensors files"):
         save_masks(masks(), tmp_path / "t.pt")
     with pytest.raises(StudyError, match=r"first.weight is torch.float32; a mask is bool"):

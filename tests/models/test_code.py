@@ -36,7 +36,7 @@ def test_networks_of_the_package_have_no_code(name: str) -> None:
     assert models.code_of(name) is None
 
 
-def test_code_of_a_file_is_blind_to_comments_and_layout(tmp_path: Path) -> None:
+def test_code_of_a_file_ignores_comments_and_layout(tmp_path: Path) -> None:
     path = tmp_path / "net.py"
     path.write_text(NET)
     first = models.code_of("net.py:make")

@@ -71,12 +71,12 @@ def test_a_factory_in_a_module() -> None:
         ("broken", "'broken' failed: RuntimeError: no luck today"),
     ],
 )
-def test_a_bad_factory_is_named(file: Path, attribute: str, message: str) -> None:
+def test_bad_factory_is_refused_by_name(file: Path, attribute: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         build(f"{file}:{attribute}", num_classes=10)
 
 
-def test_a_file_that_is_missing_or_breaks_is_named(tmp_path: Path) -> None:
+def test_missing_or_broken_model_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"absent\.py does not exist"):
         build(f"{tmp_path / 'absent.py'}:net", num_classes=10)
     (tmp_path / "bad.py").write_text("1 / 0")
@@ -124,7 +124,7 @@ def test_optional_packages_are_asked_for_untrained_models(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("package", ["torchvision", "timm"])
-def test_an_unknown_model_of_a_package_gets_the_nearest_name(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_library_model_suggests_the_nearest_name(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch)
     with pytest.raises(ModelError, match=f"not a model of {package}. Did you mean 'resnet18'"):
         build(f"{package}:resnet81", num_classes=10)

@@ -48,7 +48,7 @@ def all_parameters(model: nn.Module) -> int:
         ("convnet_w32", 10, 4, 94_304, 94_762),
     ],
 )
-def test_weight_counts_are_the_published_ones(
+def test_weight_counts_equal_published_counts(
     name: str, num_classes: int, layers: int, weights: int, parameters: int
 ) -> None:
     model = build(name, num_classes=num_classes)
@@ -73,7 +73,7 @@ def test_listed_cost_is_the_measured_cost(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "size"), [("vgg11_bn", 32), ("vgg11_bn", 64), ("resnet8", 64), ("resnet8", 16)])
-def test_output_is_one_logit_a_class(name: str, size: int) -> None:
+def test_output_is_one_logit_per_class(name: str, size: int) -> None:
     model = build(name, num_classes=7, image_size=size)
     assert model(torch.randn(2, 3, size, size)).shape == (2, 7)
 
@@ -87,7 +87,7 @@ def test_small_nets_take_every_small_image(size: int, channels: int) -> None:
         assert model(images).shape == (2, 5)
 
 
-def test_the_seed_of_the_caller_decides_the_weights() -> None:
+def test_initial_weights_depend_on_the_callers_seed() -> None:
     def first_weights(seed: int) -> torch.Tensor:
         torch.manual_seed(seed)
         return next(build("convnet", num_classes=10).parameters()).detach()
@@ -96,7 +96,7 @@ def test_the_seed_of_the_caller_decides_the_weights() -> None:
     assert not torch.equal(first_weights(3), first_weights(4))
 
 
-def test_every_alias_leads_to_a_model_and_hides_none() -> None:
+def test_aliases_resolve_to_models_and_shadow_none() -> None:
     assert set(ALIASES.values()) <= set(MODELS)
     assert not set(ALIASES) & set(MODELS)
     assert canonical("cifar_resnet_20") == "resnet20_w16"
@@ -128,7 +128,7 @@ def test_listing_does_not_load_torch() -> None:
 
 
 @pytest.mark.parametrize("ask", [lambda name: build(name, num_classes=10), summary])
-def test_a_misspelt_model_gets_the_nearest_name(ask: Callable[[str], object]) -> None:
+def test_misspelt_model_suggests_the_nearest_name(ask: Callable[[str], object]) -> None:
     with pytest.raises(ModelError, match=r"'resnet23' is not a model\. Did you mean 'resnet"):
         ask("resnet23")
 

@@ -38,7 +38,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     return made
 
 
-def test_it_trains_what_the_dense_backend_trains(whole: Lab, tmp_path: Path) -> None:
+def test_sparse_backend_trains_the_same_network_as_dense(whole: Lab, tmp_path: Path) -> None:
     dense = room(tmp_path, "dense")
     step, twin = ticket(dense), whole.step(whole.arm("random_ticket").train)
     perform(step, dense.context)
@@ -58,7 +58,7 @@ def test_it_trains_what_the_dense_backend_trains(whole: Lab, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("epochs", [1, 2])
-def test_cut_short_it_ends_with_the_same_bytes(
+def test_interrupted_sparse_training_ends_with_the_same_bytes(
     epochs: int, whole: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_run, "CHECKPOINT_SECONDS", -1.0)
@@ -72,7 +72,7 @@ def test_cut_short_it_ends_with_the_same_bytes(
     assert files_of(again, step) == files_of(whole, step)
 
 
-def test_where_nothing_is_won_the_dense_path_is_taken_and_said(tmp_path: Path) -> None:
+def test_dense_path_is_recorded_where_sparse_is_not_faster(tmp_path: Path) -> None:
     full = room(tmp_path, "sparse", sparsity=0.1)
     step = ticket(full)
     perform(step, full.context)

@@ -144,7 +144,7 @@ def test_checks_of_the_data(function: Callable[..., Any], message: str, tmp_path
 
 
 @pytest.mark.parametrize("dose", [None, 0.5])
-def test_a_partial_dose_is_guarded_like_a_whole_one(dose: float | None, tmp_path: Path) -> None:
+def test_partial_corruption_is_validated_like_a_full_one(dose: float | None, tmp_path: Path) -> None:
     check(at="scores", name="mine")(lambda scores: {name: -score for name, score in list(scores.items())[1:]})
     chosen = {"name": "mine"} | ({"dose": dose} if dose else {})
     said = refused(tmp_path, "corrupt", checks=[chosen], methods=["magnitude_init"])

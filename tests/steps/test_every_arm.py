@@ -64,7 +64,7 @@ def test_an_arm_keeps_its_counts_and_its_zeros(method: str, check: str, everythi
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)
-def test_identity_is_equal_to_the_last_bit(method: str, everything: Lab) -> None:
+def test_identity_arm_is_bit_identical(method: str, everything: Lab) -> None:
     """It is trained again under a key of its own: equal bytes are a result, not a copy."""
     clean, twin = everything.arm(method), everything.arm(method, "identity")
     assert clean.train != twin.train
@@ -100,7 +100,7 @@ def test_pretraining_sees_the_corrupted_data(method: str, check: str, everything
     assert everything.bytes(clean) != everything.bytes(corrupted)
 
 
-def test_something_is_shared(everything: Lab) -> None:
+def test_arms_share_steps(everything: Lab) -> None:
     """One clean pretraining for all methods, one score for all that rank by magnitude at the same time."""
     assert len([step for step in everything.kinds("pretrain") if "corruption" not in step.params]) == 1
     assert everything.plan.trainings < everything.plan.trainings_requested

@@ -114,7 +114,9 @@ def test_a_ticket_cut_short_ends_with_the_same_bytes(
     assert files_of(room, step) == files_of(whole, step)
 
 
-def test_cut_short_again_and_again(whole: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeatedly_interrupted_training_ends_with_the_same_bytes(
+    whole: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     room = long_lab(tmp_path)
     step = pretraining(room)
     for _ in range(EPOCHS - 1):
@@ -212,7 +214,7 @@ def test_the_rewind_weights_are_those_of_a_training_that_stopped_there(whole: La
     assert room.bytes(stopped.key) != whole.bytes(step.key, "final.safetensors")
 
 
-def test_a_training_that_diverges_is_marked_and_measured_all_the_same(tmp_path: Path) -> None:
+def test_diverged_training_is_marked_and_evaluated(tmp_path: Path) -> None:
     room = long_lab(tmp_path, training=LONG | {"lr": 1e30}, methods=["weight_rewinding", "random_ticket"])
     dense, ticket = pretraining(room), room.step(room.arm("random_ticket").train)
     for step in (dense, ticket):
@@ -231,7 +233,7 @@ def test_a_training_that_diverges_is_marked_and_measured_all_the_same(tmp_path: 
     assert any(not bool(torch.isfinite(value).all()) for value in final.values())
 
 
-def test_the_facts_of_a_training(whole: Lab) -> None:
+def test_results_of_a_training(whole: Lab) -> None:
     facts = whole.facts(whole.arm("weight_rewinding").train)
     history = facts["history"]
     assert [epoch["epoch"] for epoch in history] == [2, 3]

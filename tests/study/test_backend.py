@@ -41,7 +41,7 @@ def test_auto_takes_the_sparse_backend_for_large_networks_at_high_sparsity() -> 
 
 
 @pytest.mark.skipif(not HAVE, reason="numba is not installed")
-def test_asked_for_it_trains_every_ticket_and_nothing_else() -> None:
+def test_backend_sparse_trains_every_ticket_and_no_dense_network() -> None:
     chosen = plan(backend="sparse", sparsities=[0.2])
     assert backends(chosen) == {f"sparse/{sparse.version()}"}
     dense = keys(plan(backend="dense", sparsities=[0.2]))
@@ -49,7 +49,7 @@ def test_asked_for_it_trains_every_ticket_and_nothing_else() -> None:
 
 
 @pytest.mark.skipif(not HAVE, reason="numba is not installed")
-def test_a_round_is_judged_by_its_own_sparsity() -> None:
+def test_backend_of_a_round_depends_on_its_sparsity() -> None:
     rounds = plan(**LARGE | {"data": {"name": "mnist5k", "size": 16}}, methods=["imp"], sparsities=[0.9])
     found = backends(rounds)
     assert found == {None, f"auto/{sparse.version()}"}
@@ -63,13 +63,13 @@ def test_dense_keys_do_not_depend_on_numba() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"device": "cuda"}, {"precision": "bfloat16"}])
-def test_sparse_says_what_it_cannot_do(changes: dict[str, Any]) -> None:
+def test_backend_sparse_is_refused_with_the_reason(changes: dict[str, Any]) -> None:
     with pytest.raises(StudyError, match='backend = "sparse" is unavailable: '):
         load_study({**BASE, "backend": "sparse", **changes})
 
 
 @pytest.mark.usefixtures("without_numba")
-def test_sparse_without_numba_says_how_to_get_it() -> None:
+def test_backend_sparse_without_numba_names_the_extra() -> None:
     with pytest.raises(StudyError, match=r"prunecheck\[sparse\]"):
         load_study({**BASE, "backend": "sparse"})
 

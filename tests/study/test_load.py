@@ -41,7 +41,7 @@ def complaint(path: Path, *overrides: str) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_a_bad_study_is_refused_in_a_sentence_that_names_the_place(case: dict[str, Any], tmp_path: Path) -> None:
+def test_bad_study_is_refused_with_the_place(case: dict[str, Any], tmp_path: Path) -> None:
     if "plugin" in case:
         write(tmp_path, case["plugin"][1], case["plugin"][0])
     message = complaint(write(tmp_path, text_of(case)))
@@ -49,7 +49,7 @@ def test_a_bad_study_is_refused_in_a_sentence_that_names_the_place(case: dict[st
         assert fragment in message, message
 
 
-def test_the_study_that_all_of_them_spoil_is_good(tmp_path: Path) -> None:
+def test_unspoilt_study_is_valid(tmp_path: Path) -> None:
     assert load_study(write(tmp_path, BASE_TOML)).seeds == 2
     assert len(CASES) >= 100
     assert len({case["name"] for case in CASES}) == len(CASES)
@@ -67,7 +67,7 @@ def test_the_study_that_all_of_them_spoil_is_good(tmp_path: Path) -> None:
     ],
     ids=["no text", "UTF-16", "a picture", "zeros", "one byte too long", "2 MB"],
 )
-def test_content_that_is_no_study(tmp_path: Path, content: bytes, says: str) -> None:
+def test_other_content_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "study.toml"
     path.write_bytes(content)
     assert says in complaint(path)
@@ -88,14 +88,14 @@ def test_a_folder_is_no_study(tmp_path: Path) -> None:
     assert "directory" in complaint(folder)
 
 
-def test_a_missing_file_and_the_nearest_one(tmp_path: Path) -> None:
+def test_missing_study_file_suggests_the_nearest(tmp_path: Path) -> None:
     write(tmp_path, BASE_TOML, "resnet.toml")
     assert "resnet.toml" in complaint(tmp_path / "resnt.toml")
     assert "Did you mean" not in complaint(tmp_path / "zzz.toml")
     assert "Did you mean" not in complaint(tmp_path / "no folder" / "resnet.toml")
 
 
-def test_a_file_name_that_no_system_has() -> None:
+def test_impossible_file_name_is_refused() -> None:
     for name in ("a\0b.toml", "x" * 5000 + ".toml"):
         with pytest.raises(StudyError, match=r"cannot be"):
             load_study(name)
@@ -129,7 +129,7 @@ def test_plugins_are_found_beside_the_study_file_and_may_be_named_in_it(
     assert study.plugin_files == (tmp_path / "p.py",)
 
 
-def test_a_missing_unreadable_folder_of_data_is_a_complaint_too(tmp_path: Path) -> None:
+def test_missing_or_unreadable_data_folder_is_refused(tmp_path: Path) -> None:
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     for root in ("loop", "study.toml"):
@@ -166,7 +166,7 @@ def test_overrides_are_toml_values_and_bare_words_are_text(tmp_path: Path) -> No
     assert study.methods[1].options == {"temperature": 1.0}
 
 
-def test_a_later_override_wins_and_the_file_stays(tmp_path: Path) -> None:
+def test_later_override_wins_and_the_file_is_unchanged(tmp_path: Path) -> None:
     path = write(tmp_path, BASE_TOML)
     assert load_study(path, ["seeds=4", "seeds=5"]).seeds == 5
     assert path.read_text() == BASE_TOML
@@ -215,7 +215,7 @@ def test_a_bad_override_is_refused(tmp_path: Path, override: str, says: str) -> 
 # what else a study may be
 
 
-def test_a_study_is_its_own_source(tmp_path: Path) -> None:
+def test_load_study_accepts_a_study(tmp_path: Path) -> None:
     study = load_study(write(tmp_path, study_text("[training]\nepochs = 3"), "mine.toml"))
     assert study.name == "mine"
     assert load_study(study) == study
@@ -321,13 +321,13 @@ quick = settings(max_examples=200, deadline=None, suppress_health_check=list(Hea
 
 @quick
 @given(mangled())
-def test_a_mangled_study_is_loaded_or_refused_and_nothing_else(document: dict[str, Any]) -> None:
+def test_mutated_study_is_loaded_or_refused(document: dict[str, Any]) -> None:
     loads_or_complains(document)
 
 
 @quick
 @given(st.data())
-def test_bytes_thrown_at_a_study_file_are_refused_and_nothing_else(
+def test_arbitrary_bytes_as_study_file_are_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     text = bytearray(BASE_TOML.encode())
@@ -344,5 +344,5 @@ def test_bytes_thrown_at_a_study_file_are_refused_and_nothing_else(
 @pytest.mark.slow
 @settings(quick, max_examples=5000)
 @given(mangled())
-def test_many_mangled_studies(document: dict[str, Any]) -> None:
+def test_many_mutated_studies(document: dict[str, Any]) -> None:
     loads_or_complains(document)

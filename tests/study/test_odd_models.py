@@ -96,7 +96,7 @@ def test_shared_grouped_and_depthwise_weights(name: str, weights: int, tmp_path:
     assert identity[0]["weights_sha256"] == clean[0]["weights_sha256"]
 
 
-def test_a_shared_weight_stays_shared_and_its_mask_holds_in_every_place(tmp_path: Path) -> None:
+def test_shared_weight_stays_shared_and_masked_everywhere(tmp_path: Path) -> None:
     from safetensors.torch import load
 
     results = tiny.run(tmp_path, model=nets(tmp_path, "Tied"), sparsities=[0.5], methods=["snip"])

@@ -41,7 +41,7 @@ def corrupted(steps: Iterable[Step]) -> list[str]:
 # what is shared
 
 
-def test_one_pretraining_a_seed_serves_every_method_sparsity_and_check_behind_it() -> None:
+def test_one_pretraining_per_seed_serves_all_later_steps() -> None:
     many = plan(methods=REWINDERS, sparsities=[0.5, 0.9, 0.98], checks=MASK_CHECKS, seeds=3)
     pretrainings = of_kind(many, "pretrain")
     assert sorted(found.params["seed"] for found in pretrainings) == [0, 1, 2]
@@ -51,7 +51,7 @@ def test_one_pretraining_a_seed_serves_every_method_sparsity_and_check_behind_it
         assert dense & upstream(many, found.train)
 
 
-def test_a_data_check_costs_one_more_pretraining_a_seed() -> None:
+def test_data_check_adds_one_pretraining_per_seed() -> None:
     many = plan(methods=REWINDERS, sparsities=[0.5, 0.9], checks=["random_labels", "half_dataset"], seeds=2)
     assert len(of_kind(many, "pretrain")) == 2 * (1 + 2)
 
@@ -64,7 +64,7 @@ def test_one_score_serves_every_sparsity() -> None:
         assert len({a.mask for a in many.arms if a.check == CLEAN and a.mask}) == 3
 
 
-def test_what_was_asked_for_more_than_once_is_counted() -> None:
+def test_repeated_requests_of_a_step_are_counted() -> None:
     many = plan(methods=REWINDERS, sparsities=[0.5, 0.9], seeds=2)
     assert many.trainings == len(of_kind(many, "pretrain")) + len(of_kind(many, "train"))
     assert many.trainings_requested > many.trainings
@@ -151,7 +151,7 @@ def test_every_mask_that_a_check_changes_is_compared_with_the_clean_one_of_its_s
         assert both.steps[found.compare].inputs == {"clean": clean.mask, "corrupted": found.mask}
 
 
-def test_seeds_never_mix() -> None:
+def test_steps_of_different_seeds_are_separate() -> None:
     many = plan(methods=[*REWINDERS, "snip", "random_ticket"], checks=[*DATA_CHECKS, *MASK_CHECKS], seeds=[3, 5])
     for found in many.arms:
         seeds = {one.params["seed"] for one in steps_behind(many, found.train) if "seed" in one.params}
@@ -231,7 +231,7 @@ def test_rounds_of_one_share_serve_every_sparsity() -> None:
     assert sorted(masks) == [0.2, 0.36, 0.488, 0.5, 0.5904, 0.6]  # 0.2, 0.36 and 0.488 once
 
 
-def test_a_data_check_of_a_method_of_rounds_corrupts_every_training_but_the_last() -> None:
+def test_data_check_of_an_iterative_method_corrupts_all_trainings_but_the_last() -> None:
     method = {"name": "weight_rewinding", "rounds": 3}
     one = plan(methods=[method], checks=["random_labels"], seeds=1)
     found = arm(one, "weight_rewinding", "random_labels")
@@ -239,7 +239,7 @@ def test_a_data_check_of_a_method_of_rounds_corrupts_every_training_but_the_last
     assert "corruption" not in one.steps[found.train].params
 
 
-def test_a_mask_check_of_a_method_of_rounds_touches_the_last_one_only() -> None:
+def test_mask_check_of_an_iterative_method_applies_to_the_last_round() -> None:
     one = plan(methods=[{"name": "weight_rewinding", "rounds": 3}], checks=["layerwise_rearrange"], seeds=1)
     found = arm(one, "weight_rewinding", "layerwise_rearrange")
     extra = upstream(one, found.train) - upstream(one, arm(one, "weight_rewinding").train)
@@ -266,7 +266,7 @@ def test_the_positive_control_puts_lr_rewinding_through_every_check() -> None:
     assert {a.check for a in one.arms if a.method == "lr_rewinding"} == {CLEAN, "random_labels", "layerwise_rearrange"}
 
 
-def test_the_planted_control_is_four_doses() -> None:
+def test_planted_control_has_four_fractions() -> None:
     one = plan(methods=["snip"], controls=["planted"], seeds=1)
     doses = {"planted_0.1": 0.1, "planted_0.25": 0.25, "planted_0.5": 0.5, "planted_1": 1.0}
     assert {a.check for a in one.arms if a.method == "lr_rewinding"} == {CLEAN, *doses}
@@ -286,7 +286,7 @@ def test_a_control_that_is_methods_under_test_anyway_costs_nothing() -> None:
 # more seeds, doses, longer tickets, masks only
 
 
-def test_more_seeds_for_one_pair_bring_its_clean_arm_along_and_nothing_else() -> None:
+def test_more_seeds_for_one_pair_add_its_clean_arm_only() -> None:
     study = load_study({**BASE, "methods": ["snip", "grasp"]})
     usual, more = make_plan(study), make_plan(study, {("snip", "random_labels"): range(4)})
     assert usual.steps.keys() < more.steps.keys()
@@ -294,7 +294,7 @@ def test_more_seeds_for_one_pair_bring_its_clean_arm_along_and_nothing_else() ->
     assert added == {("snip", check, seed) for check in (CLEAN, "random_labels") for seed in (2, 3)}
 
 
-def test_a_dose_is_a_check_of_its_own_under_its_own_label() -> None:
+def test_partial_check_has_its_own_label() -> None:
     both = plan(methods=["snip"], checks=["random_labels", {"name": "random_labels", "dose": 0.25}], seeds=1)
     scores = of_kind(both, "score")
     assert sorted(one.params.get("corruption", {}).get("label", "") for one in scores) == [
@@ -322,7 +322,7 @@ def test_masks_only_leaves_out_every_training() -> None:
     assert masks.steps.keys() < make_plan(study).steps.keys()
 
 
-def test_what_is_shared_is_made_once_however_often_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shared_steps_are_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     original = Step.__post_init__
 
@@ -339,7 +339,7 @@ def test_what_is_shared_is_made_once_however_often_it_is_asked_for(monkeypatch: 
     assert len(recipes) == 1
 
 
-def test_a_plan_shows_how_much_it_is() -> None:
+def test_plan_repr_shows_its_size() -> None:
     found = plan(methods=["snip"], checks=["layerwise_rearrange"])
     assert repr(found).startswith(f"Plan: {found.trainings} trainings for {len(found.arms)} arms (")
     assert f'<th scope="row">score</th><td>{len(of_kind(found, "score"))}</td>' in found._repr_html_()

@@ -107,7 +107,7 @@ def test_titles_and_estimates_are_no_part_of_a_key() -> None:
     assert plain.key != Step("score", {"a": 1}, {"scores": "0" * 64}).key
 
 
-def test_a_step_survives_json() -> None:
+def test_step_json_round_trip() -> None:
     for found in plan().steps.values():
         assert Step(**json.loads(json.dumps(found.to_dict()))).key == found.key
 

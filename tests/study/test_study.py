@@ -43,7 +43,7 @@ def test_the_rewind_epoch_keeps_its_share_of_a_changed_schedule(changes: dict[st
         assert getattr(recipe, field) == value
 
 
-def test_zero_false_and_empty_are_changes_too() -> None:
+def test_zero_false_and_empty_values_override_the_recipe() -> None:
     recipe = TrainingChoice(recipe="cifar", weight_decay=0.0, pad=0, flip=False, drops=()).recipe_for("digits")
     assert (recipe.weight_decay, recipe.pad, recipe.flip, recipe.drops) == (0.0, 0, False, ())
 
@@ -66,7 +66,7 @@ def test_sparsities_are_numbers_however_they_were_written() -> None:
     assert load_study({**BASE, "sparsities": ["98%", 0.9, "99.8%"]}).sparsities == (0.98, 0.9, 0.998)
 
 
-def test_a_checked_study_does_not_change() -> None:
+def test_validated_study_is_immutable() -> None:
     study = load_study(BASE)
     with pytest.raises(ValidationError):
         study.seeds = 5  # type: ignore[misc]

@@ -67,14 +67,14 @@ def test_the_studies_that_are_shipped_can_be_written(path: Path, tmp_path: Path)
     assert_says_the_same(load_study(path), tmp_path)
 
 
-def test_the_recipe_is_spelled_out_so_that_it_holds_whatever_the_defaults_become() -> None:
+def test_written_study_contains_the_whole_recipe() -> None:
     study = load_study({**BASE, "training": {"epochs": 12}})
     training = tomllib.loads(to_toml(study))["training"]
     assert training == {**study.recipe.to_dict(), "drops": list(study.recipe.drops)}
     assert training["rewind_epoch"] == 4
 
 
-def test_what_says_nothing_is_not_written() -> None:
+def test_empty_fields_are_not_written() -> None:
     fields = tomllib.loads(to_toml(load_study(BASE)))
     assert fields["methods"] == BASE["methods"]
     assert fields["checks"] == BASE["checks"]
@@ -85,7 +85,7 @@ def test_what_says_nothing_is_not_written() -> None:
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @example(question="\x00\x1f\x7f\x80\u2028\\\"'\r\n\t", lr=1e-5)
 @given(question=st.text(st.characters(exclude_categories=["Cs"])), lr=st.floats(1e-300, 1e300))
-def test_any_text_and_number_survive(question: str, lr: float) -> None:
+def test_text_and_numbers_round_trip(question: str, lr: float) -> None:
     study = load_study({**BASE, "question": question, "training": {"lr": lr}})
     fields = tomllib.loads(to_toml(study))
     assert fields["question"] == question

@@ -24,7 +24,7 @@ def test_accuracy_is_that_of_every_sample_once() -> None:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_model_is_left_as_it_was(training: bool) -> None:
+def test_evaluation_restores_the_model(training: bool) -> None:
     model = network().train(training)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     evaluate(model, feed(), TASK)

@@ -31,7 +31,7 @@ def naive(inputs: np.ndarray, sample: int, pad: int, down: int, right: int, flip
 
 @pytest.mark.parametrize("pad", [0, 1, 4])
 @pytest.mark.parametrize("flip", [False, True])
-def test_an_epoch_is_that_of_a_naive_twin(pad: int, flip: bool) -> None:
+def test_epoch_equals_naive_implementation(pad: int, flip: bool) -> None:
     """With every draw taken from the same streams, in the same order."""
     inputs, targets = images()
     recipe = Recipe(batch_size=5, pad=pad, flip=flip)

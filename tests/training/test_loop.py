@@ -83,7 +83,7 @@ def assert_close(a: nn.Module, b: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_the_loop_equals_a_naive_twin(first: int) -> None:
+def test_loop_equals_naive_implementation(first: int) -> None:
     masks = masks_for(network())
     run, finite = trained(network(), masks, first=first)
     assert finite
@@ -94,7 +94,7 @@ def test_without_masks_it_is_ordinary_training() -> None:
     assert_close(trained(network())[0].model, twin(network(), {}, RECIPE))
 
 
-def test_the_same_bits_every_time_and_others_for_another_seed() -> None:
+def test_training_is_reproducible_and_depends_on_the_seed() -> None:
     masks = masks_for(network())
     a, b, other = (trained(network(), masks, seed=seed)[0] for seed in (0, 0, 1))
     assert tensors.fingerprint(a.model.state_dict()) == tensors.fingerprint(b.model.state_dict())
@@ -149,7 +149,7 @@ def test_a_kept_weight_that_passes_through_0_stays_kept() -> None:
     assert bool((weight[~masks["8.weight"]] == 0).all())
 
 
-def test_a_layer_without_a_gradient_is_no_trouble() -> None:
+def test_layer_without_gradient_trains() -> None:
     class Idle(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -216,7 +216,7 @@ def test_a_last_step_that_ruins_the_weights_counts_as_divergence() -> None:
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])
-def test_a_run_can_be_taken_up_after_any_epoch(epochs: int) -> None:
+def test_training_can_be_resumed_after_any_epoch(epochs: int) -> None:
     masks = masks_for(network())
     whole, _ = trained(network(), masks)
 
@@ -251,7 +251,7 @@ def test_dropout_follows_the_streams_too() -> None:
     assert tensors.fingerprint(a.model.state_dict()) == tensors.fingerprint(b.model.state_dict())
 
 
-def test_held_masks_take_the_strides_of_the_weights() -> None:
+def test_masks_have_the_strides_of_the_weights() -> None:
     model = network()
     held = HeldMasks(model, masks_for(model))
     conv = model.get_parameter("3.weight")

@@ -40,7 +40,7 @@ def test_exactly_enough_is_enough() -> None:
     assert sorted(np.concatenate(draws).tolist()) == list(range(18))
 
 
-def test_one_too_few_is_named() -> None:
+def test_too_few_samples_of_a_class_are_refused() -> None:
     with pytest.raises(DataError, match=r"scoring needs 6 samples of every class, class 1 has 5\. Lower scoring\.samp"):
         balanced_samples(labels(6, 5, 6), 3, 2, stream(0, "s"))
 
@@ -70,7 +70,7 @@ def test_a_scoring_copy_leaves_the_model_alone() -> None:
     assert twin.training
 
 
-def test_a_scoring_copy_normalises_by_the_batch_and_remembers_nothing() -> None:
+def test_scoring_copy_uses_batch_statistics_without_running_ones() -> None:
     model = network()
     inputs = next(feed().plain())[0]
     for _ in range(5):
@@ -158,7 +158,7 @@ def test_first_and_second_derivatives_agree_with_differences() -> None:
     assert float(second) == pytest.approx((slopes[0] - slopes[1]) / (2 * h), rel=1e-3)
 
 
-def test_torch_func_can_derive_it() -> None:
+def test_loss_works_with_torch_func() -> None:
     loss, weights, _ = loss_and_weights()
     slope = torch.func.grad(loss)(weights)
     leaves = {name: weight.clone().requires_grad_() for name, weight in weights.items()}

@@ -61,7 +61,7 @@ def error(found: Tensor, exact: Tensor) -> float:
 
 @pytest.mark.parametrize("extra", [0, 1])
 @pytest.mark.parametrize("case", CASES)
-def test_as_near_to_float64_as_torch(case: tuple, extra: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_against_float64_is_that_of_torch(case: tuple, extra: int, monkeypatch: pytest.MonkeyPatch) -> None:
     if extra:  # as layers whose input leaves the cache are computed: in several passes
         monkeypatch.setattr(conv_module, "CACHE", 100)
         monkeypatch.setattr(conv_module, "LEAST", 1)
@@ -110,7 +110,7 @@ def test_without_survivors_the_bias_is_left() -> None:
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_what_is_not_finite_is_seen(bad: float) -> None:
+def test_non_finite_values_are_propagated(bad: float) -> None:
     pool = Pool()
     mask = np.ones((1, 1, 3, 3), bool)
     conv = sparse_conv(mask, Window((3, 3), padding=(1, 1)), 1)

@@ -102,7 +102,7 @@ def masks_of(net: Plain, kept: float = 0.05) -> dict[str, Tensor]:
         (Plain, doubled, "float64 on cpu"),
     ],
 )
-def test_the_reason_is_said(make: type[Plain], spoil: Callable[[Plain], None], reason: str) -> None:
+def test_reason_for_the_dense_path_is_recorded(make: type[Plain], spoil: Callable[[Plain], None], reason: str) -> None:
     net = make()
     spoil(net)
     dtype = net.conv.weight.dtype
@@ -180,7 +180,7 @@ def test_a_numba_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
         sparse.sparse_network(net, masks_of(net), torch.zeros(2, 3, 6, 6))
 
 
-def test_the_room_is_light() -> None:
+def test_sparse_package_imports_neither_torch_nor_numba() -> None:
     program = (
         "import sys, prunecheck.training.sparse as s; s.unavailable(); print(s.version(), 'torch' in sys.modules, "
         "'numba' in sys.modules)"

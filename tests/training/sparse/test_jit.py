@@ -12,7 +12,7 @@ import numba
 from prunecheck.training.sparse.jit import compiled
 
 
-def test_without_a_place_for_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compilation_without_a_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = numba.njit
 
     def refusing(*functions: object, **options: object) -> object:

@@ -148,7 +148,7 @@ def test_the_gradient_of_the_input() -> None:
     torch.testing.assert_close(slopes[1], slopes[0], rtol=1e-3, atol=1e-3 * float(slopes[0].abs().max()))
 
 
-def test_not_a_number_is_not_hidden() -> None:
+def test_nan_is_propagated() -> None:
     _, _, ours, inputs, targets = pair("resnet8")
     inputs[3, 0, 2, 2] = math.nan
     loss = F.cross_entropy(ours.train()(inputs), targets)
@@ -157,7 +157,7 @@ def test_not_a_number_is_not_hidden() -> None:
     assert all(not torch.isfinite(p.grad).all() for p in ours.parameters() if p.numel() > 1000)
 
 
-def test_the_original_is_left_alone_and_the_mode_kept() -> None:
+def test_original_network_and_mode_are_unchanged() -> None:
     net, masks, _, inputs, _ = pair("resnet8")
     before = copy.deepcopy(net.state_dict())
     net.eval()
@@ -174,6 +174,6 @@ def test_every_pruned_layer_is_described() -> None:
     assert {how for _, how, _ in ours.describe()} <= {"sparse", "dense"}
 
 
-def test_few_pruned_weights_are_not_worth_it() -> None:
+def test_low_sparsity_uses_the_dense_path() -> None:
     with pytest.raises(Dense, match="too many weights survive"):
         pair("resnet8", 0.3)
