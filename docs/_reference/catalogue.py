@@ -9,14 +9,14 @@ from typing import Any, get_args
 
 from docs._reference.markdown import Undocumented, code, said, sections, table
 
-from prunecheck.cli import catalogue as desk
+from prunecheck.cli import catalogue as cli_catalogue
 from prunecheck.data import DATASETS
 from prunecheck.models import ALIASES
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
 from prunecheck.pruning.presets import PRESETS
 from prunecheck.training.recipe import RECIPES, Recipe
 
-KINDS: tuple[str, ...] = get_args(desk.Kind)
+KINDS: tuple[str, ...] = get_args(cli_catalogue.Kind)
 PAGES = {
     "methods": "methods.md",
     "allocations": "methods.md",
@@ -34,7 +34,7 @@ def writer(kind: str) -> Callable[[], str]:
 
 def markdown(kind: str) -> str:
     """Raises Undocumented for an entry without a summary, a section, or a word about one of its options."""
-    entries = [(name, said(summary, f"{kind}: {name!r}")) for name, summary in desk._entries(kind)]  # type: ignore[arg-type]
+    entries = [(name, said(summary, f"{kind}: {name!r}")) for name, summary in cli_catalogue._entries(kind)]  # type: ignore[arg-type]
     if kind == "recipes":
         return _recipes()
     written = sections(PAGES[kind]) if kind in PAGES else {}

@@ -9,17 +9,17 @@ from prunecheck.pruning.plugins import ALLOCATION_OFFERS, AT_POINT, CHECK_OFFERS
 
 def markdown() -> str:
     """A table of offers for each kind of plug-in."""
-    methods = table(("parameter", "what comes"), _rows(METHOD_OFFERS))
-    allocations = table(("parameter", "what comes"), _rows(ALLOCATION_OFFERS))
+    methods = table(("parameter", "value"), _rows(METHOD_OFFERS))
+    allocations = table(("parameter", "value"), _rows(ALLOCATION_OFFERS))
     rows = [
         (
             code(name),
             said(words, f"offer {name!r}"),
-            ", ".join(joint for joint, names in AT_POINT.items() if name in names),
+            ", ".join(point for point, names in AT_POINT.items() if name in names),
         )
         for name, words in CHECK_OFFERS.items()
     ]
-    checks = table(("parameter", "what comes", "offered at"), rows)
+    checks = table(("parameter", "value", "offered at"), rows)
     return "\n\n".join(["### To a method", methods, "### To an allocation", allocations, "### To a check", checks])
 
 
