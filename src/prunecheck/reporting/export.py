@@ -13,7 +13,7 @@ from prunecheck.reporting import views
 from prunecheck.reporting.data import ReportData, Row
 from prunecheck.reporting.summary import Arm, arms, is_number, natural, order
 from prunecheck.reporting.text import check_effect, effect, headline
-from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, CheckVerdict, StudyVerdict
+from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, CheckVerdict, StudyVerdict, interval_name
 from prunecheck.text import percent, printable, printable_line, printable_lines
 
 FIRST_COLUMNS = (
@@ -169,7 +169,7 @@ def latex_verdicts(data: ReportData) -> str:
         rows.append(cells)
     sparsities = ", ".join(percent(s) for s in order(data).sparsities)
     caption = (
-        f"{tex(printable(data.name))}: mean drop in accuracy (points) and 90\\% interval at "
+        f"{tex(printable(data.name))}: mean drop in accuracy (points) and {tex(interval_name(verdict))} at "
         f"{tex(sparsities)} sparsity; margin {verdict.margin:.3g}. $\\bullet$ depends, $\\circ$ does not depend, "
         "? inconclusive, -- uninformative."
     )

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from prunecheck.reporting import sections, views
 from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import verdict_table
+from prunecheck.reporting.margins import margin_groups, margin_ticks_sentence
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import whole
-from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict
+from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, interval_name
 from prunecheck.text import printable, printable_line
 
 
@@ -26,11 +27,23 @@ def markdown(data: ReportData) -> str:
     answers = [
         f"- **{_md(printable(m.method))}: {m.verdict.lower()}.** {_md(said)}" for m, said in views.answers(verdict)
     ]
+    answers += [
+        f"- **{_md(printable(one.first))} against {_md(printable(one.second))}: {one.verdict.lower()}.** {_md(text)}"
+        for one, text in views.leads(verdict)
+    ]
     parts += ["## The answer", "\n".join(answers), _md(views.procedure(verdict))]
     parts += [_md(note) for note in verdict.notes]
     if verdict.checks:
-        parts += ["## Verdicts", _md_table(_marked(verdict)), "Mean drop in points and its 90% interval."]
+        parts += ["## Verdicts", _md_table(_marked(verdict)), f"Mean drop in points and its {interval_name(verdict)}."]
         parts.append("\n".join(f"- {_md(c.sentence)}" for c in verdict.checks))
+    groups = margin_groups(verdict)
+    if groups:
+        curves = [
+            f"- {_md(printable(group.method))}, {_md(printable(line.label))}: {_md(line.text)}."
+            for group in groups
+            for line in group.lines
+        ]
+        parts += ["## The verdict at other margins", _md(margin_ticks_sentence(verdict)), "\n".join(curves)]
     controls = [f"- {c.status}: {_md(c.sentence)}" for c in verdict.controls]
     parts += ["## Controls", _md(views.controls_sentence(verdict)), "\n".join(controls)]
     lines = arms(data)
@@ -51,7 +64,7 @@ def markdown(data: ReportData) -> str:
 
 def markdown_tables(data: ReportData) -> str:
     """The verdicts, the accuracies and the published numbers, each as a table: for a README or a pull request."""
-    parts = [_md_table(_marked(data.verdict)), "Mean drop in points and its 90% interval."]
+    parts = [_md_table(_marked(data.verdict)), f"Mean drop in points and its {interval_name(data.verdict)}."]
     lines, held = arms(data), sections.published_table(data, order(data))
     if lines:
         parts += _shown(views.accuracy_table(lines))

@@ -10,14 +10,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunecheck.reporting import charts, figures, sections, views
+from prunecheck.reporting import charts, figures, margins, sections, views
 from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import csv_columns, results_csv
 from prunecheck.reporting.markdown import markdown
 from prunecheck.reporting.strips import ruler
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import MEANINGS, STYLES, minus, remarks
-from prunecheck.statistics.outcome import SYMBOLS
+from prunecheck.statistics.outcome import SYMBOLS, interval_name
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import printable, printable_lines
 
@@ -80,6 +80,11 @@ def _content(data: ReportData) -> dict[str, object]:
         "procedure": views.procedure(verdict),
         "tally": views.tally(verdict),
         "answers": views.answers(verdict),
+        "interval": interval_name(verdict),
+        "leads": views.leads(verdict),
+        "margins": margins.margin_groups(verdict),
+        "margin_ruler": margins.margin_ruler(margins.margin_axis(verdict)),
+        "margin_ticks": margins.margin_ticks_sentence(verdict),
         "judgement": {m.method: m.verdict for m in verdict.methods},
         "columns": views.matrix_checks(verdict, known),
         "methods": views.matrix_methods(verdict, known),
@@ -120,7 +125,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters |= {"name": printable, "svg": _markup, "minus": minus, "remarks": remarks}
+    environment.filters |= {
+        "name": printable,
+        "svg": _markup,
+        "minus": minus,
+        "remarks": remarks,
+        "lead": margins.lead_sentence,
+    }
     environment.filters |= {"symbol": SYMBOLS.__getitem__, "css": STYLES.__getitem__, "label": _label}
     return environment
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -83,7 +83,9 @@ def methods_paragraph(data: ReportData) -> str:
     judged = {c.method for c in verdict.checks} | {m.method for m in verdict.methods}
     methods = listing([_cited(m) for m in known.methods if m in judged])
     checks = listing([tex(printable(c).replace("_", " ")) for c in matrix_checks(verdict, known)])
-    looks = f" after {listing([str(look) for look in verdict.looks])} seeds" if verdict.looks else ""
+    looks = ""
+    if verdict.looks:
+        looks = f" after {_counts(verdict.looks)} seeds, with bounds that hold over all interim analyses together"
     rule = f" {tex(verdict.margin_rule.strip().rstrip('.'))}." if verdict.margin_rule.strip() else ""
     number = seed_counts(data)
     alpha = f"{100 * verdict.alpha:g}\\%"
@@ -95,8 +97,21 @@ def methods_paragraph(data: ReportData) -> str:
         f"{verdict.margin:.3g} points.{rule} Every comparison is decided by two one-sided "
         f"tests at the margin \\citep{{schuirmann1987comparison,goeman2010three}} at {alpha} each{looks}, with "
         "variances moderated across the comparisons of one sparsity \\citep{smyth2004linear} and Holm's correction "
-        f"over the checks of a method \\citep{{holm1979simple}}. Controls: {_controls(verdict)}.\n"
+        f"over the checks of a method \\citep{{holm1979simple}}.{_comparisons(verdict)} "
+        f"Controls: {_controls(verdict)}.\n"
     )
+
+
+def _counts(looks: Sequence[int]) -> str:
+    """``3, 5 and 7``, or ``every number from 3 to 10``."""
+    if len(looks) > 2 and tuple(looks) == tuple(range(looks[0], looks[-1] + 1)):
+        return f"every number from {looks[0]} to {looks[-1]}"
+    return listing([str(look) for look in looks])
+
+
+def _comparisons(verdict: StudyVerdict) -> str:
+    pairs = [f"{tex(printable(one.first))} and {tex(printable(one.second))}" for one in verdict.comparisons]
+    return f" The clean arms of {listing(pairs)} are compared by the same tests." if pairs else ""
 
 
 def _pairs(data: ReportData) -> str:

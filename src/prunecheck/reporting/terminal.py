@@ -8,8 +8,8 @@ from rich.text import Text
 
 from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.text import ASCII_SYMBOLS, MEANINGS, STYLES
-from prunecheck.reporting.views import answers, controls_sentence
-from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict
+from prunecheck.reporting.views import answers, controls_sentence, leads
+from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, interval_name
 from prunecheck.text import printable, printable_line
 
 COLOURS = {"depends": "blue", "not": "dark_orange3", "open": "default", "mute": "dim"}
@@ -41,10 +41,14 @@ def print_verdict(verdict: StudyVerdict, console: Console, trained: str = "") ->
             printable_line(sentence),
         )
         _print(console, answer, width)
+    for comparison, sentence in leads(verdict):
+        pair = f"{printable(comparison.first)} against {printable(comparison.second)}"
+        judged = f"{_symbol(console, comparison.verdict)} {pair}: {comparison.verdict.lower()}. "
+        _print(console, Text.assemble((judged, _style(comparison.verdict)), printable_line(sentence)), width)
     if verdict.checks:
         console.print()
         console.print(_table(verdict, console, width), width=width)
-        _print(console, Text("Mean drop in points [90% interval].", style="dim"), width)
+        _print(console, Text(f"Mean drop in points [{interval_name(verdict)}].", style="dim"), width)
         if any(c.verdict == "UNINFORMATIVE" for c in verdict.checks):
             _print(console, Text(f"Uninformative: {MEANINGS['UNINFORMATIVE']}.", style="dim"), width)
     _print(console, Text(controls_sentence(verdict)), width)

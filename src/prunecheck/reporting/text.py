@@ -16,6 +16,9 @@ ASCII_SYMBOLS = {
     "UNINFORMATIVE": "-",
     "PASSES": "+",
     "FAILS": "x",
+    "BETTER": "^",
+    "NOT BETTER": "=",
+    "WORSE": "v",
 }
 STYLES = {
     "DEPENDS": "depends",
@@ -24,6 +27,9 @@ STYLES = {
     "UNINFORMATIVE": "mute",
     "PASSES": "depends",
     "FAILS": "not",
+    "BETTER": "depends",
+    "NOT BETTER": "not",
+    "WORSE": "not",
 }
 """answer -> the CSS class that colours it; the word and the symbol always stand beside the colour"""
 

@@ -22,7 +22,14 @@ from prunecheck.reporting.text import (
     sparsity_name,
     whole,
 )
-from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, Cell, CheckVerdict, MethodVerdict, StudyVerdict
+from prunecheck.statistics.outcome import (
+    INSTRUMENT_CONTROLS,
+    Cell,
+    CheckVerdict,
+    ComparisonVerdict,
+    MethodVerdict,
+    StudyVerdict,
+)
 from prunecheck.text import counted, decimal, listing, percent, printable
 
 RAW_ROWS = 500
@@ -133,6 +140,13 @@ def answers(verdict: StudyVerdict) -> list[tuple[MethodVerdict, str]]:
     """Methods under test first, then reference methods; each with its sentence, less the verdict shown beside it."""
     ordered = sorted(verdict.methods, key=lambda m: m.role is not None)
     return [(m, bare(m.sentence, f"{m.method}: {m.verdict}. ")) for m in ordered]
+
+
+def leads(verdict: StudyVerdict) -> list[tuple[ComparisonVerdict, str]]:
+    """Every comparison of two methods with its sentence, less the words that stand beside it already."""
+    return [
+        (one, bare(one.sentence, f"{one.first} against {one.second}: {one.verdict}. ")) for one in verdict.comparisons
+    ]
 
 
 def tally(verdict: StudyVerdict) -> str:

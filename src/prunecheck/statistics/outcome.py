@@ -220,9 +220,17 @@ def as_html(verdict: StudyVerdict) -> str:
         if check.control not in INSTRUMENT_CONTROLS
     ]
     if rows:
-        heads = ("method", "check", "verdict", "drop in points [90% interval]")
+        heads = ("method", "check", "verdict", f"drop in points [{interval_name(verdict)}]")
         parts.append(html.table("Mean drop in accuracy when a check destroys what a method could use", heads, rows))
     return "".join([*parts, html.said(_controls(verdict))])
+
+
+def interval_name(verdict: StudyVerdict) -> str:
+    """``90% interval``; ``90% to 93.3% interval`` where the verdicts use bounds of several levels."""
+    cells = [check.pooled or (check.cells[0] if len(check.cells) == 1 else None) for check in verdict.checks]
+    found = [cell for cell in cells if cell is not None and math.isfinite(cell.low)]
+    levels = sorted({round(100 * (1 - cell.low_level - cell.high_level), 1) for cell in found}) or [90.0]
+    return f"{levels[0]:g}% interval" if len(levels) == 1 else f"{levels[0]:g}% to {levels[-1]:g}% interval"
 
 
 def _title(verdict: StudyVerdict) -> str:
