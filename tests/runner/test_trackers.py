@@ -98,7 +98,7 @@ def test_a_tracker_that_fails_is_left_alone_and_said_once(tmp_path: Path, patien
     results, log = run(tmp_path, lambda store: Tracking(store, shop, said.append))
     assert len(results.rows) > 4
     assert not log.alive
-    assert said == ["The tracker failed (ConnectionError: the server is away); the study goes on without it."]
+    assert said == ["The tracker failed (ConnectionError: the server is away); the study continues without it."]
     assert len(shop.runs) == patience
 
 

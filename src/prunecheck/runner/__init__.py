@@ -1,1 +1,1 @@
-"""The hands: drive a plan through an executor, look at the verdict, go on where it is open, write the results."""
+"""Runs studies: executes a plan, makes interim analyses, adds seeds where a verdict is open, writes the results."""

@@ -1,7 +1,7 @@
-"""What is not known to work is tried once before the first training: plug-ins of the user's own, and options of ours.
+"""Dry run: user plug-ins and non-default options are called once before the first training.
 
-A method prunes the freshly initialised network on a few images of noise, a check at scores, masks or weights touches a
-random ticket, a check at batches corrupts the training set itself. The guards are those of the run.
+A method prunes the freshly initialised network on a few images of noise, a check of scores, masks or weights corrupts a
+random ticket, a check of batches corrupts the training set. The validation is that of the run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from prunecheck.data import ImageData
 
 CLASSES, OF_EACH = 10, 2
-"""how many classes, and images of each, a method is tried on"""
+"""number of classes, and of images of each, that a method is tested on"""
 NEAR = 8
 """scoring batches that take more than 1/8 of the rarest class are counted again after every corruption of the data"""
 
@@ -143,7 +143,7 @@ def _image_shape(study: Study) -> tuple[int, int, int, int]:
 
 @contextmanager
 def _located(field: str, *plugins: Method | Allocation | Check) -> Iterator[None]:
-    """Whatever is raised within says which field it belongs to, and which line of the plug-in raised it."""
+    """Errors within name the field, and the line of the plug-in that raised them."""
     try:
         yield
     except PrunecheckError as error:
@@ -155,7 +155,7 @@ def _located(field: str, *plugins: Method | Allocation | Check) -> Iterator[None
 
 
 def _line_in(error: BaseException, function: Callable[..., Any]) -> str:
-    """``" (plug.py, line 7)"``, the innermost line of the function's own file; empty where none took part."""
+    """``" (plug.py, line 7)"``, the innermost line of the function's own file; empty if there is none."""
     path = inspect.unwrap(function).__code__.co_filename
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     return f" ({printable(path.rpartition('/')[2])}, line {lines[-1]})" if lines else ""

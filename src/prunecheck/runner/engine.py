@@ -19,7 +19,7 @@ DIED_TWICE = "its worker process died twice (killed, or out of memory)"
 
 @dataclass(frozen=True)
 class Failure:
-    """``damaged``: an input was damaged; it was set aside, so that it can be made again."""
+    """``damaged``: an input was damaged; it was moved to quarantine and can be computed again."""
 
     step: Step
     reason: str
@@ -28,7 +28,7 @@ class Failure:
 
 @dataclass
 class Outcome:
-    """What became of the steps that were needed. ``seconds``: of all steps together; ``memory``: the most bytes that
+    """The outcome of the steps that were needed. ``seconds``: of all steps together; ``memory``: the most bytes that
     any process of the run has held."""
 
     done: list[Step] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Outcome:
     memory: int = 0
 
     def then(self, later: Outcome) -> Outcome:
-        """Both outcomes as one; what failed first was tried again with all the others."""
+        """Both outcomes as one; failures of the first were tried again in the second."""
         seconds, memory = self.seconds + later.seconds, max(self.memory, later.memory)
         return Outcome(self.done + later.done, later.failures, seconds, memory)
 
@@ -51,7 +51,7 @@ def unwatched(_step: Step, _seconds: float) -> None:
 
 
 def needed(steps: Mapping[str, Step], targets: set[str], store: Store) -> dict[str, Step]:
-    """The steps that must run so that every target exists: nothing upstream of what is already there."""
+    """The steps that must run so that every target exists: nothing upstream of existing artefacts."""
     wanted: set[str] = set()
     todo = list(targets)
     while todo:
@@ -71,10 +71,10 @@ def execute(
     """Run *steps* (inputs that are not among them must be in the store) in *workers* processes, or in this one.
     ``seconds(step)`` estimates how long a step takes.
 
-    A step that fails is given up with all that depend on it; the others go on. If a worker dies, its step is tried once
+    A failed step is given up with all that depend on it; the others continue. If a worker dies, its step is tried once
     more with no other beside it. Raises StoreError where the disk fails, StepError where workers cannot start.
-    KeyboardInterrupt and Interrupted pass through once running steps were told to stop: trainings write a checkpoint,
-    and everything committed stays.
+    KeyboardInterrupt and Interrupted are raised again after the running steps were stopped: trainings write a
+    checkpoint, and everything committed stays.
     """
     run = _Run(Queue(steps, seconds), watch)
     with signals.sigterm_interrupts():

@@ -36,7 +36,7 @@ class Estimate:
 
 
 def mflops_of(step: Step) -> float | None:
-    """Millions of operations of one forward pass of one image of a training; None for networks that are not ours."""
+    """Millions of operations of one forward pass of one image of a training; None for external networks."""
     model, _, side = step.cost_class.split("/")[1].partition("@")
     entry = MODELS.get(model)
     return None if entry is None else entry.mflops_at(int(side))

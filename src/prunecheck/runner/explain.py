@@ -1,4 +1,4 @@
-"""Why a step will run, or need not: one plain sentence."""
+"""Why a step will run, or need not, in one sentence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prunecheck.text import printable
 
 
 def why(step: Step, steps: Mapping[str, Step], workspace: Workspace) -> str:
-    """What becomes of *step*, one of *steps* of a study, at the next run, and the reason."""
+    """What the next run does with *step*, one of *steps* of a study, and why."""
     who = f"{step.kind} {step.key[:16]} ({step.title})"
     if workspace.store.has(step.key):
         return printable(f"{who} is in the store and will not run again.", 400)
@@ -31,7 +31,7 @@ def why(step: Step, steps: Mapping[str, Step], workspace: Workspace) -> str:
 
 
 def _history(step: Step, steps: Mapping[str, Step], workspace: Workspace) -> str:
-    """What is known of it from the last run of the study."""
+    """What the records of the last run say about it."""
     last = read_plan(workspace.folder)
     if last is None:
         return "it was never run"

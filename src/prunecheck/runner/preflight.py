@@ -1,5 +1,4 @@
-"""Everything that can go wrong before the first training, tried in a second: the network, the allocations,
-the data, the plug-ins."""
+"""Checks before the first training, in about a second: the network, the allocations, the data, the plug-ins."""
 
 from __future__ import annotations
 
@@ -56,8 +55,8 @@ def preflight(study: Study) -> int:
 
 
 def _feasible(method: ResolvedMethod, layers: tuple[Layer, ...], sparsity: float, study: Study) -> None:
-    """Raises InfeasibleError where no mask of this sparsity can exist, as far as that is known without scores, and
-    PluginError where the user's own allocation fails."""
+    """Raises InfeasibleError if no mask of this sparsity can exist, as far as that is known without scores, and
+    PluginError if the user's own allocation fails."""
     where = f"{method.label} at {percent(sparsity)} on {study.model}"
     try:
         _allocated(method, layers, sparsity, study)
@@ -109,25 +108,25 @@ def _enough_samples(study: Study, images: ImageData) -> None:
 
 
 def sound_network(study: Study, shape: DataShape) -> nn.Module:
-    """The study's network, on the CPU. Raises ModelError naming what it cannot do."""
+    """The study's network, on the CPU. Raises ModelError naming the problem."""
     size = study.data.size or shape.size
     who = f"model = {printable(study.model)!r}"
     with torch_stream(0, "preflight"):
         model = models.build(study.model, shape.num_classes, shape.channels, size, folder=study.folder)
     with torch_stream(0, "preflight"):
-        twin = models.build(study.model, shape.num_classes, shape.channels, size, folder=study.folder)
+        second = models.build(study.model, shape.num_classes, shape.channels, size, folder=study.folder)
     _sound_layers(who, model)
-    _same_weights(who, model, twin)
+    _same_weights(who, model, second)
     with torch_stream(0, "preflight"):
-        _answers(who, twin, (shape.channels, size, size), shape.num_classes, study.data.name)
+        _answers(who, second, (shape.channels, size, size), shape.num_classes, study.data.name)
     return model
 
 
-def _same_weights(who: str, model: nn.Module, twin: nn.Module) -> None:
-    """Raises ModelError where a network built twice from one seed is not the same network."""
+def _same_weights(who: str, model: nn.Module, second: nn.Module) -> None:
+    """Raises ModelError if a network built twice from one seed is not the same network."""
     import torch
 
-    one, other = model.state_dict(), twin.state_dict()
+    one, other = model.state_dict(), second.state_dict()
     if list(one) != list(other):
         raise ModelError(
             f"{who}: built twice it has other parameters. A factory must build the same network each time."
@@ -138,7 +137,7 @@ def _same_weights(who: str, model: nn.Module, twin: nn.Module) -> None:
                 f"{who}: built twice from one seed it has other values in {name}. Its initialiser must draw from "
                 "torch's, numpy's or random's global generator, without seeding it."
             )
-    if twin is model or any(a is b for a, b in zip(model.parameters(), twin.parameters(), strict=True)):
+    if second is model or any(a is b for a, b in zip(model.parameters(), second.parameters(), strict=True)):
         raise ModelError(f"{who}: its factory returns the same object twice. It must build a new network each time.")
 
 
@@ -199,14 +198,14 @@ def _kind(outputs: Tensor) -> str:
 
 
 RESERVE = 100_000_000
-"""bytes for checkpoints, results and everybody else on the disk"""
+"""bytes for checkpoints, results and other users of the disk"""
 NETWORKS = {"pretrain": 2.0, "train": 1.0, "score": 1.0, "corrupt": 1.0, "mask": 0.25, "compare": 0.0}
 """how many times the bytes of the network a step stores: a pretraining its rewind weights too, a mask one byte for
 four"""
 
 
 def enough_space(steps: Iterable[Step], model_bytes: int, store: Store) -> None:
-    """Raises StoreError where *steps* would not fit onto the disk of *store*."""
+    """Raises StoreError if *steps* would not fit onto the disk of *store*."""
     networks = sum(NETWORKS[step.kind] for step in steps)
     if not networks:
         return

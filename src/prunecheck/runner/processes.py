@@ -1,6 +1,6 @@
-"""Worker processes as the run sees them. What multiprocessing does not document is used in this file alone.
+"""Worker processes. Undocumented parts of multiprocessing are used in this file only.
 
-Each worker has a pipe of its own and shares no lock with the others, so that one that is killed at any moment disturbs
+Each worker has its own pipe and shares no lock with the others, so that killing one at any moment disturbs
 none of them. (A ProcessPoolExecutor ends all its workers with the first, and waits for ever for one that holds the lock
 of the common queue; on Python 3.12 and 3.13 it also waits for ever for its own thread.)
 """
@@ -43,7 +43,7 @@ LOST = 255
 
 
 class Worker:
-    """One process. ``step``: what it does at present; ``ready``: whether it has said that it can do steps."""
+    """One process. ``step``: its current step; ``ready``: whether it has reported that it can run steps."""
 
     def __init__(self, config: WorkerConfig) -> None:
         context = _context()
@@ -69,7 +69,7 @@ class Worker:
             return None
 
     def bury(self) -> None:
-        """End what is left of a process that is of no more use."""
+        """End a process that is no longer needed, with all its children."""
         self.connection.close()
         if self.process.exitcode is None:
             self.process.kill()
@@ -183,7 +183,7 @@ def _context() -> BaseContext:
     """Fork from a server that imported torch once and never ran an operation; spawn where there is no such thing.
 
     The first optimiser a process makes imports ``torch._dynamo``, which takes longer than torch itself: once, here.
-    The server, and all it forks, never see Ctrl-C: it is for this process alone.
+    The server, and all it forks, never see Ctrl-C: only this process handles it.
     """
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")

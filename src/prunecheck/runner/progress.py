@@ -29,7 +29,7 @@ class Progress:
     console: Console | None = None
 
     def note(self, text: str) -> None:
-        """One remark, on a line of its own."""
+        """One remark, on a separate line."""
         if self.console is not None:
             self.console.print(printable(text, 400), highlight=False, markup=False, soft_wrap=True)
 
@@ -37,7 +37,7 @@ class Progress:
     def phase(
         self, steps: Iterable[Step], seconds: Callable[[Step], float], workers: int
     ) -> Iterator[Callable[[Step, float], None]]:
-        """Watch one batch of steps; yields what to call when a step is done."""
+        """Show one batch of steps; yields the callback for a finished step."""
         todo = list(steps)
         tally = Tally(todo, seconds, workers)
         if not todo or self.console is None:
@@ -57,7 +57,7 @@ class Progress:
 
 @dataclass
 class Tally:
-    """How many steps of each kind are done, and about how long the others will take."""
+    """The number of steps of each kind that are done, and an estimate of the time left."""
 
     steps: list[Step]
     seconds: Callable[[Step], float]
@@ -73,7 +73,7 @@ class Tally:
         self._latest = self.begun
 
     def add(self, step: Step) -> None:
-        """*step* is done. One that nobody counted on (a damaged artefact made again) is counted from now on."""
+        """*step* is done. An unplanned one (a damaged artefact computed again) is counted from now on."""
         if step.key not in self._keys:
             self._wanted[step.kind] += 1
             self._expected += self.seconds(step)

@@ -1,4 +1,4 @@
-"""What a study comes to: its data, how it got there, and the forms a reader may want it in."""
+"""The results of a study, with its cost, and their forms: rows, tables, figures, paper."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(repr=False)
 class Results:
-    """A finished (or, where steps failed, as far as possible finished) study."""
+    """A finished study, or one that is finished as far as possible after failures."""
 
     study: Study
     data: ReportData
@@ -37,7 +37,7 @@ class Results:
     memory: int = 0
     """bytes: the most that any process of the run has held; 0 where none was run or the system does not tell"""
     notes: list[str] = field(default_factory=list)
-    """what to know about the folder the results are in: replaced results, a margin that was fixed anew"""
+    """remarks on the results folder: replaced results, a margin that was fixed anew"""
 
     @property
     def verdict(self) -> StudyVerdict:
@@ -45,20 +45,20 @@ class Results:
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]]:
-        """One mapping a trained network, as in ``results.csv``; accuracies are fractions."""
+        """One mapping per trained network, as in ``results.csv``; accuracies are fractions."""
         return self.data.rows
 
     def table(self) -> list[dict[str, Any]]:
-        """The verdicts as rows, one a method x check: ``method, check, verdict, mean_drop, low, high, seeds``.
+        """The verdicts as rows, one per method x check: ``method, check, verdict, mean_drop, low, high, seeds``.
 
-        Drops are in points and None where a check has no one mean; ready for ``pandas.DataFrame``.
+        Drops are in points and None if a check has no single mean; ready for ``pandas.DataFrame``.
         """
         return verdict_rows(self.verdict)
 
     def figure(self, title: str = "accuracy") -> Figure:
         """A figure for print: ``accuracy``, ``keep-shares`` or ``effects``, as a matplotlib figure to show or save.
 
-        Raises StudyError for other names, and where there is nothing to draw.
+        Raises StudyError for other names, and if there is nothing to draw.
         """
         from prunecheck.reporting.print_figures import draw
 
@@ -80,7 +80,7 @@ class Results:
 
     @property
     def shared(self) -> int:
-        """Trainings asked for by more than one arm, and done once."""
+        """Trainings that more than one arm needs, and that are done once."""
         return self.plan.trainings_requested - self.plan.trainings
 
     def __repr__(self) -> str:
@@ -90,6 +90,6 @@ class Results:
         return as_html(self.verdict) + "".join(html.said(line) for line in self._told())
 
     def _told(self) -> list[str]:
-        """What stands below the verdict: what is missing, the cost, where the page lies."""
+        """The lines below the verdict: missing steps, the cost, the path of the page."""
         unfinished = [self.data.unfinished] if self.data.unfinished else []
         return [*unfinished, cost_sentence(self.data.cost), f"Page: {self.page}"]

@@ -1,4 +1,4 @@
-"""How far a study is, from the store and the results folder: nothing is trained or written. Does not import torch."""
+"""Progress of a study, from the store and the results folder: nothing is trained or written. Does not import torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from prunecheck.text import printable
 State = Literal["not begun", "unfinished", "running", "finished", "failed"]
 """``failed``: everything is done but the steps that failed and those that need them"""
 TRIES = 3
-"""how often to read again when an artefact turns out to be damaged and is set aside"""
+"""how often to read again when a damaged artefact is moved to quarantine"""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Status:
 
     @property
     def is_over(self) -> bool:
-        """Whether waiting changes nothing any more."""
+        """Whether the status is final."""
         return self.state in ("finished", "failed")
 
     @property
@@ -132,7 +132,7 @@ class Status:
 
 
 def study_status(study: Study, workspace: Workspace, workers: int, results: StepResults | None = None) -> Status:
-    """How far *study* is. ``workers``: how many could be at work, for the time left; ``results``: kept by a
+    """The progress of *study*. ``workers``: how many could be at work, for the time left; ``results``: kept by a
     caller that asks repeatedly."""
     results = results or StepResults(workspace.store)
     for _ in range(TRIES - 1):
@@ -174,7 +174,7 @@ def _status(study: Study, workspace: Workspace, workers: int, results: StepResul
 
 
 def running_step(step: Step, holder: Holder) -> RunningStep:
-    """A step that *holder* is at work on."""
+    """A step that *holder* is computing."""
     since = max(0.0, time.time() - holder.since)
     return RunningStep(step.key, step.kind, step.title, since, holder.process, holder.host)
 
@@ -190,7 +190,7 @@ def _state(plan: Plan, unfinished: Unfinished, running: Mapping[str, RunningStep
 
 
 def _kinds(plan: Plan, unfinished: Unfinished, running: Mapping[str, RunningStep]) -> tuple[KindStatus, ...]:
-    """In the order of the plan. A step whose artefact is not there counts as done where nobody needs it any more."""
+    """In the order of the plan. A step without artefact counts as done if no other step needs it any more."""
     every = Counter(str(step.kind) for step in plan.steps.values())
     missing = Counter(str(step.kind) for step in unfinished.missing.values())
     at_work = Counter(step.kind for step in running.values())
@@ -209,7 +209,7 @@ def _kinds(plan: Plan, unfinished: Unfinished, running: Mapping[str, RunningStep
 
 
 def _seconds_left(todo: Iterable[Step], running: Mapping[str, RunningStep], estimate: Estimate, workers: int) -> float:
-    """What has been done of the steps under way is taken off."""
+    """The finished part of running steps is subtracted."""
     left = 0.0
     for step in todo:
         seconds = estimate.seconds(step)
@@ -218,7 +218,7 @@ def _seconds_left(todo: Iterable[Step], running: Mapping[str, RunningStep], esti
 
 
 def _checks(analysis: InterimAnalysis, verdict: StudyVerdict | None) -> tuple[CheckStatus, ...]:
-    """One entry a method and check; a pair is as far as the sparsity that is furthest behind."""
+    """One entry per method and check; the progress of a pair is that of its slowest sparsity."""
     wanted = _seeds((arm.method, arm.check, arm.sparsity, arm.seed) for arm in analysis.plan.arms)
     there = _seeds((row["method"], row["check"], row["sparsity"], row["seed"]) for row in analysis.rows)
     judged = {(check.method, check.check): check for check in verdict.checks} if verdict else {}
@@ -262,7 +262,7 @@ def text(status: Status, command: str = "") -> str:
 
 
 def sentence(status: Status) -> str:
-    """How far it is, in one line."""
+    """The progress in one line."""
     count = f"{status.done} of {status.steps} steps"
     more = ", more where a verdict stays open" if status.is_adaptive and not status.is_over else ""
     return f"{status.state}, {count}{more}"
@@ -270,7 +270,7 @@ def sentence(status: Status) -> str:
 
 def time_left(status: Status) -> str:
     """``about 3 min 12 s, from earlier timings``."""
-    sure = "from earlier timings" if status.measured else "a rough guess: nothing like it was timed here"
+    sure = "from earlier timings" if status.measured else "a rough guess: no such training was timed on this machine"
     return f"about {spoken(status.seconds_left)}, {sure}"
 
 

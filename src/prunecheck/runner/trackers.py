@@ -1,7 +1,7 @@
 """Experiment trackers: every training, as it is finished, becomes a run of TensorBoard, W&B, MLflow or Trackio.
 
 The trackers are those of accelerate; nothing of it is imported unless a tracker is asked for. This process logs, never
-a worker. What a tracker does wrong is said once and then it is left alone: it must not stop a study.
+a worker. A tracker that fails is reported once and then ignored: it must not stop a study.
 """
 
 from __future__ import annotations
@@ -80,12 +80,12 @@ class Tracking:
         except Exception as error:
             if self.alive:
                 reason = f"{type(error).__name__}: {printable(str(error), 200)}"
-                self.warn(f"The tracker failed ({reason}); the study goes on without it.")
+                self.warn(f"The tracker failed ({reason}); the study continues without it.")
             self.alive = False
 
 
 def tracking(name: str, study: str, store: Store, folder: Path, warn: Callable[[str], None]) -> Tracking:
-    """Get ready to log to the tracker *name* (one of ``TRACKERS``); *warn* hears of its failure, at most once.
+    """Get ready to log to the tracker *name* (one of ``TRACKERS``); *warn* is called at most once, if it fails.
 
     TensorBoard's files go to ``folder/tensorboard``; where the others write is their own configuration. Raises
     StudyError for unknown names and, with the line that installs it, where a package is missing.
@@ -107,7 +107,7 @@ def run_name(title: str) -> str:
 
 
 def config_of(step: Step) -> dict[str, Any]:
-    """What a tracker may group and filter by: the ticket's place in the study and the recipe's plain values."""
+    """The values to group and filter by: the arm and the recipe."""
     kind, *parts = step.title.split(" · ")
     place = dict(zip(FIELDS, parts, strict=False)) if kind == "train" and len(parts) >= len(FIELDS) else {}
     recipe = {key: value for key, value in step.params["recipe"].items() if isinstance(value, (int, float, str))}
@@ -134,7 +134,7 @@ def _opener(name: str, study: str, folder: Path) -> Opener:
 
 
 def _configure(tracker: Any, config: Mapping[str, Any]) -> None:
-    """What a run is. For TensorBoard as a text: of hyperparameters accelerate makes it one more run."""
+    """The configuration of a run. For TensorBoard as a text: of hyperparameters accelerate makes it one more run."""
     if tracker.name == "tensorboard":
         tracker.log({"choices": "".join(f"    {key}: {value}\n" for key, value in config.items())}, step=0)
     else:

@@ -1,6 +1,6 @@
-"""An honest second look: compute a random share of a study's steps again and compare every byte.
+"""Reproducibility check: recompute a random sample of a study's steps and compare every byte.
 
-Equal keys promise equal bytes. This is the test of that promise on the user's own machine, after the fact.
+Equal keys promise equal bytes; this tests it on the user's own machine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from prunecheck.text import printable
 
 @dataclass(frozen=True)
 class Rerun:
-    """What a second computation came to. ``present``: finished steps of the study; ``equal`` and ``different``: of
+    """The outcome of a second computation. ``present``: finished steps of the study; ``equal`` and ``different``: of
     those computed again, titles of steps in the order of the plan; ``failed``: title -> why there was no second
     result."""
 
@@ -75,10 +75,10 @@ def parse_share(text: str) -> float:
 
 
 def rerun(study: Study, workspace: Workspace, share: float, seed: int, workers: int, progress: Progress) -> Rerun:
-    """Compute ``share`` (in (0, 1], at least one step) of what the store holds of *study* again, in a store of its
-    own, from the inputs the study used. The outcome is written into the study's folder, where the report finds it.
+    """Compute ``share`` (in (0, 1], at least one step) of what the store holds of *study* again, in a separate
+    store, from the inputs the study used. The outcome is written into the study's folder, where the report finds it.
 
-    Raises StudyError where nothing of the study is in the store.
+    Raises StudyError if nothing of the study is in the store.
     """
     steps = make_plan(study).steps | make_plan(study, largest_seeds(study)).steps
     absent = workspace.store.missing(steps)
@@ -105,7 +105,7 @@ def _drawn(steps: Mapping[str, Step], share: float, seed: int) -> dict[str, Step
 
 
 def _lend_inputs(chosen: Mapping[str, Step], source: Store, scratch: Store) -> dict[str, str]:
-    """Copy what the chosen steps start from. Returns the steps whose inputs are damaged or gone, and why."""
+    """Copy the inputs of the chosen steps. Returns the steps whose inputs are damaged or gone, and why."""
     unusable = {}
     for key, step in chosen.items():
         for parent in set(step.inputs.values()) - chosen.keys():

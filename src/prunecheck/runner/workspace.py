@@ -1,4 +1,4 @@
-"""Where the results of a study and its artefacts are kept."""
+"""The store and the results folder of a study."""
 
 from __future__ import annotations
 
