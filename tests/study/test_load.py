@@ -346,3 +346,17 @@ def test_arbitrary_bytes_as_study_file_are_refused(
 @given(mangled())
 def test_many_mutated_studies(document: dict[str, Any]) -> None:
     loads_or_complains(document)
+
+
+def test_a_study_whose_plan_would_not_fit_into_memory_is_refused_at_once(tmp_path: Path) -> None:
+    sparsities = ", ".join(str(0.1 + n / 10_000) for n in range(2000))
+    many = study_text(f"sparsities = [{sparsities}]\nseeds = 1000")
+    assert "this study asks for 12,000,000 tickets" in complaint(write(tmp_path, many))
+    assert "at most 500,000" in complaint(
+        write(
+            tmp_path,
+            study_text(
+                'methods = [{ name = "lr_rewinding", rounds = 100 }]\nseeds = 1000\nsparsities = [0.5, 0.6, 0.7]'
+            ),
+        )
+    )

@@ -194,10 +194,10 @@ def fix_margin(folder: Path, dense: DenseRuns, settings: Settings, *, write: boo
             _write(path, record)
         note = "" if recorded is None else _other_margin(path, recorded, now.points)
         return replace(settings, margin=now.points, margin_rule=now.rule), note
-    _check_margin(path, recorded, dense)
+    rule = _check_margin(path, recorded, dense)
     if settings.margin is not None and not math.isclose(settings.margin, recorded.margin):
         return replace(settings, margin_was=recorded.margin), ""
-    return replace(settings, margin=recorded.margin, margin_rule=recorded.rule), ""
+    return replace(settings, margin=recorded.margin, margin_rule=rule), ""
 
 
 def write_failed(folder: Path, failures: Iterable[Failure]) -> None:
@@ -331,8 +331,9 @@ def _other_margin(path: Path, recorded: _Margin, points: float) -> str:
     )
 
 
-def _check_margin(path: Path, recorded: _Margin, dense: DenseRuns) -> None:
-    """Raises StudyError unless the margin follows from the runs it names, and they have these accuracies."""
+def _check_margin(path: Path, recorded: _Margin, dense: DenseRuns) -> str:
+    """The rule as a sentence. Raises StudyError unless the margin follows from the runs it names, and they have these
+    accuracies."""
     from prunecheck.statistics import settle_margin
 
     follows = settle_margin(
@@ -342,6 +343,7 @@ def _check_margin(path: Path, recorded: _Margin, dense: DenseRuns) -> None:
     if not math.isclose(follows.points, recorded.margin) or other or recorded.n_test != dense.n_test:
         reason = f"a margin of {recorded.margin:g} points does not follow from the dense runs it names"
         raise _damaged(path, reason, "the margin is then fixed anew from the dense runs")
+    return follows.rule
 
 
 def _remove_abandoned(folder: Path) -> None:

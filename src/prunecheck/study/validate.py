@@ -21,6 +21,8 @@ from prunecheck.text import percent, printable, unknown
 from prunecheck.training.recipe import RECIPES, Recipe
 
 MAX_ROUNDS = 100
+MAX_TICKETS = 500_000
+"""pruning rounds of all arms: a plan of this size takes about a minute and 2 GB"""
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d{1,3})?")
 
 
@@ -50,6 +52,7 @@ def resolve(study: Study) -> None:
         _resolve_check(f"checks[{i}]", chosen)
     _no_duplicates("methods", [resolve_method(study, choice).label for choice in study.methods])
     _no_duplicates("checks", [check.label for check in resolved_checks(study)])
+    _check_size(study)
     if not _DEVICE.fullmatch(study.device):
         raise StudyError(f"device = {shown(study.device)} must be 'cpu', 'cuda', 'cuda:1' or so, or 'mps'.")
     resolve_backend(study)
@@ -68,6 +71,19 @@ def _at(place: str, look_up: Callable[[str], object], name: str) -> None:
         look_up(name)
     except PrunecheckError as error:
         raise StudyError(f"{place}{error}") from None
+
+
+def _check_size(study: Study) -> None:
+    """Raises StudyError for a study whose plan would not fit into memory: a page of text can ask for 10^9 arms."""
+    seeds = study.max_seeds if study.seeds == "auto" else len(study.first_seeds())
+    arms = len(study.sparsities) * seeds * (len(study.checks) + 1)
+    methods = [resolve_method(study, choice) for choice in study.methods]
+    tickets = arms * sum(len(method.targets(max(study.sparsities))) for method in methods)
+    if tickets > MAX_TICKETS:
+        raise StudyError(
+            f"this study asks for {tickets:,} tickets (methods x checks x sparsities x seeds x pruning rounds); at "
+            f"most {MAX_TICKETS:,}. Split it into several studies."
+        )
 
 
 def _resolve_training(recipe: Recipe) -> None:
