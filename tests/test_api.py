@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,7 +17,7 @@ from torch.nn import functional as F
 
 import prunecheck
 from prunecheck import method as register
-from prunecheck.errors import InfeasibleError, ModelError, PluginError, StudyError
+from prunecheck.errors import InfeasibleError, ModelError, PluginError, PrunecheckError, StudyError
 from prunecheck.models import build
 from prunecheck.pruning import METHODS
 from prunecheck.pruning.counts import kept_total
@@ -189,8 +191,8 @@ def test_counts_with_official_preset() -> None:
     official += [2526, 1110, 1536]
     masks = prunecheck.mask("random_ticket", model, None, 0.98, preset="official")
     assert [int(mask.sum()) for mask in masks.values()] == official
-    assert [kept for _, _, kept in prunecheck.counts("vgg19", 0.98, preset="official")] == official
-    exact = prunecheck.counts("vgg19", 0.98)
+    assert [kept for _, _, kept in prunecheck.counts("vgg19_bn", 0.98, preset="official")] == official
+    exact = prunecheck.counts("vgg19_bn", 0.98)
     assert sum(kept for _, _, kept in exact) == kept_total(20_024_000, 0.98)
 
 
@@ -292,3 +294,107 @@ def test_run_in_a_script_without_main_guard(tmp_path: Path) -> None:
     )
     assert found.stdout.split() == ["3", "__main__", "script.py", "True"], found.stderr
     assert found.stderr == "this line is printed once\n"
+
+
+class GivesDict(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = tiny_net()
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"logits": self.net(x)}
+
+
+def tiny_net() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+
+
+IMAGES, CLASSES = torch.randn(20, 3, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 10
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "message"),
+    [
+        (GivesDict, (IMAGES, CLASSES), "gives dict for 20 inputs; it must give \\(20, classes\\)"),
+        (tiny_net, (IMAGES, CLASSES + 1), "targets are 1..10; the model has 10 classes"),
+        (tiny_net, (IMAGES, CLASSES - 1), "targets are -1..8"),
+        (tiny_net, (IMAGES, CLASSES[:, None]), "one class number for every input"),
+        (tiny_net, (IMAGES, CLASSES[:9]), "one class number for every input"),
+        (tiny_net, (IMAGES[:0], CLASSES[:0]), "at least one input"),
+        (tiny_net, (IMAGES, CLASSES.float()), "targets are torch.float32; they must be whole numbers"),
+        (tiny_net, (IMAGES.double(), CLASSES), "cannot take inputs \\(20, 3, 4, 4\\) of torch.float64"),
+        (tiny_net, (IMAGES[:, :1], CLASSES), "cannot take inputs \\(20, 1, 4, 4\\)"),
+        (tiny_net, (IMAGES * float("nan"), CLASSES), "loss on the first batch is NaN"),
+        (tiny_net, [{"image": IMAGES, "label": CLASSES}], "data must be"),
+        (tiny_net, (["a"], ["b"]), "data must be"),
+    ],
+)
+def test_mask_refuses_data_and_models_as_a_study_does(model: Any, data: Any, message: str) -> None:
+    for method in ("snip", "grasp"):
+        with pytest.raises(PrunecheckError, match=message) as caught:
+            prunecheck.mask(method, model(), data, 0.5)
+        assert len(str(caught.value).splitlines()) == 1
+
+
+def masks_equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_mask_takes_arrays_every_integer_type_and_every_numeric_type_of_sparsity() -> None:
+    model = tiny_net()
+    wanted = prunecheck.mask("snip", model, (IMAGES, CLASSES), 0.5)
+    for data in (
+        (IMAGES.numpy(), CLASSES.numpy()),
+        (IMAGES, CLASSES.to(torch.int32)),
+        (IMAGES, CLASSES.to(torch.uint8)),
+    ):
+        assert masks_equal(prunecheck.mask("snip", model, data, 0.5), wanted)
+    for sparsity in (np.float32(0.5), np.float64(0.5), torch.tensor(0.5), Fraction(1, 2), "50%"):
+        assert masks_equal(prunecheck.mask("snip", model, (IMAGES, CLASSES), sparsity), wanted)  # type: ignore[arg-type]
+    tickets = [prunecheck.random_ticket(model, 0.5, seed) for seed in (3, np.int64(3), torch.tensor(3))]  # type: ignore[arg-type]
+    assert all(masks_equal(ticket, tickets[0]) for ticket in tickets)
+    for seed in (0.5, -1, True, "3"):
+        with pytest.raises(StudyError, match="is not a whole number of 0 or more"):
+            prunecheck.random_ticket(model, 0.5, seed)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["snip", "grasp", "synflow"])
+def test_mask_is_the_same_in_every_mode_of_the_caller_and_inside_wrappers(method: str) -> None:
+    model = tiny_net()
+    wanted = prunecheck.mask(method, model, (IMAGES, CLASSES), 0.5)
+    for mode in (torch.no_grad(), torch.inference_mode(), torch.autocast("cpu")):
+        with mode:
+            assert masks_equal(prunecheck.mask(method, model, (IMAGES, CLASSES), 0.5), wanted)
+    for wrapped, prefix in ((nn.DataParallel(model), "module."), (torch.compile(model), "_orig_mod.")):
+        found = prunecheck.mask(method, wrapped, (IMAGES, CLASSES), 0.5)  # type: ignore[arg-type]
+        assert masks_equal(found, {prefix + name: mask for name, mask in wanted.items()})
+
+
+def test_no_mask_comes_out_empty() -> None:
+    with pytest.raises(InfeasibleError, match=r"99\.999% leaves none of \d+ weights"):
+        prunecheck.mask("magnitude", tiny_net(), None, 0.99999)
+
+    @prunecheck.method(gives="masks", name="empties")
+    def empties(masks: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: torch.zeros_like(mask) for name, mask in masks.items()}
+
+    with pytest.raises(PluginError, match="keeps no weight at all"):
+        prunecheck.mask("empties", tiny_net(), None, 0.5)
+
+
+def test_exception_of_a_method_is_a_plugin_error_with_its_cause() -> None:
+    @prunecheck.method(name="breaks")
+    def breaks(weights: dict[str, Tensor]) -> dict[str, Tensor]:  # noqa: ARG001
+        raise ZeroDivisionError("no luck")
+
+    with pytest.raises(PluginError, match="method 'breaks' failed on this model: ZeroDivisionError: no luck") as caught:
+        prunecheck.mask("breaks", tiny_net(), None, 0.5)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_keep_takes_wrapped_models() -> None:
+    ticket = prunecheck.random_ticket(tiny_net(), 0.5)
+    for wrapped in (nn.DataParallel(tiny_net()), torch.compile(tiny_net())):
+        with prunecheck.keep(wrapped, ticket):  # type: ignore[arg-type]
+            pruned = sum(int((p == 0).sum()) for p in wrapped.parameters() if p.dim() > 1)  # type: ignore[attr-defined]
+            assert pruned == sum(int((~mask).sum()) for mask in ticket.values())

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from prunecheck.errors import StudyError
-
 Source: TypeAlias = "str | Path | Mapping[str, Any] | Study"
 Masks: TypeAlias = "nn.Module | Mapping[str, Tensor] | str | Path"
 
@@ -116,55 +114,12 @@ def mask(
     ``data``: one batch ``(inputs, targets)`` or several, ready for the model; None for methods that use no data.
     ``allocate``: how many weights each layer keeps, in place of the method's own allocation.
     Returns ``{parameter name: bool tensor}`` on the model's device, True = keep, exactly ``round(n * (1 - sparsity))``
-    True values unless a preset counts otherwise. Raises StudyError for unknown names and methods that need training,
-    ModelError, PluginError, InfeasibleError.
+    True values unless a preset counts otherwise. Raises StudyError for unknown names, methods that need training
+    and data of another form, ModelError, PluginError, InfeasibleError.
     """
-    from prunecheck.pruning import ALLOCATIONS, METHODS
-    from prunecheck.pruning.apply import run_method
-    from prunecheck.pruning.layers import family_of, layers_of
-    from prunecheck.pruning.presets import preset_named
-    from prunecheck.pruning.select import counts_ahead, select
-    from prunecheck.pruning.task import task_named
-    from prunecheck.text import parse_sparsity
+    from prunecheck.pruning.prune import prune
 
-    target, plugin = parse_sparsity(sparsity), METHODS.get(method)
-    if plugin.when == "trained":
-        raise StudyError(
-            f"{plugin.name!r} prunes a trained network, so it needs a study, not one call. See prunecheck.run."
-        )
-    if preset is not None:
-        preset_named(preset)
-    needs = {"batches", "loss", "input_shape"} & set(plugin.asks)
-    batches = _batches(data)
-    if needs and not batches:
-        what = "scores on data" if needs != {"input_shape"} else "needs the shape of an input"
-        raise StudyError(f"{plugin.name!r} {what}: give it (inputs, targets).")
-    layers, allocation = layers_of(model), ALLOCATIONS.get(allocate or plugin.allocate)
-    if "given" in allocation.asks:
-        raise StudyError(f"{allocation.name!r} takes the counts of another method, so it needs a study, not one call.")
-    family = family_of(type(model).__name__)
-    options: dict[str, Any] = dict(allocation.options)
-    counts = None
-    if plugin.gives == "masks":
-        counts = counts_ahead(plugin, allocation, layers, target, family=family, options=options, preset=preset)
-    answer = run_method(
-        plugin,
-        model,
-        batches,
-        task_named(task),
-        counts=counts,
-        sparsity=target,
-        options=plugin.options,
-        seed=seed,
-        label=plugin.name,
-        input_shape=tuple(batches[0][0].shape[1:]) if batches else (),
-        preset=preset,
-    )
-    if plugin.gives == "scores":
-        answer = select(
-            allocation, layers, answer, target, method=plugin.name, family=family, options=options, preset=preset
-        ).masks
-    return {name: chosen.to(model.get_parameter(name).device) for name, chosen in answer.items()}
+    return prune(method, model, data, sparsity, seed=seed, allocation=allocate, preset=preset, task=task)
 
 
 def random_ticket(model: nn.Module, sparsity: float | str, seed: int = 0) -> dict[str, Tensor]:
@@ -210,27 +165,10 @@ def counts(
     preset: str | None = None,
 ) -> list[tuple[str, int, int]]:
     """``(layer, weights, kept)`` of a module or a named model under an allocation that needs no scores."""
-    from prunecheck import models
-    from prunecheck.pruning import ALLOCATIONS, select
-    from prunecheck.pruning.layers import family_of, layers_of
-    from prunecheck.pruning.presets import preset_named
-    from prunecheck.pruning.seeds import torch_stream
-    from prunecheck.text import parse_sparsity
+    from prunecheck.pruning.prune import layer_counts
 
-    target, allocation = parse_sparsity(sparsity), ALLOCATIONS.get(allocate)
-    if not allocation.is_known_ahead:
-        free = [a.name for a in ALLOCATIONS if a.is_known_ahead]
-        raise StudyError(f"{allocation.name!r} needs scores; without data there are: {', '.join(free)}.")
-    if preset is not None:
-        preset_named(preset)
-    if isinstance(model, str):
-        with torch_stream(0, "skeleton"):
-            net, family = models.build(model, classes, channels, image_size), family_of(model)
-    else:
-        net, family = model, family_of(type(model).__name__)
-    layers = layers_of(net)
-    kept = select.allocate(allocation, layers, target, family=family, options=allocation.options, preset=preset)
-    return [(layer.name, layer.size, kept[layer.name]) for layer in layers]
+    shape = classes, channels, image_size
+    return layer_counts(model, sparsity, allocation=allocate, shape=shape, preset=preset)
 
 
 def permuted(mask: Tensor, rng: Any) -> Tensor:
@@ -252,16 +190,3 @@ def workspace_of(study: Study, store: str | Path | None, folder: str | Path | No
 
     root = Path(store) if store is not None else default_store()
     return Workspace(Store.open(root), Path(folder) if folder is not None else Path("runs") / study.name)
-
-
-def _batches(data: Any) -> list[tuple[Tensor, Tensor]]:
-    if data is None:
-        return []
-    if isinstance(data, (tuple, list)) and len(data) == 2 and hasattr(data[0], "shape"):
-        return [(data[0], data[1])]
-    try:
-        if hasattr(data, "shape"):
-            raise TypeError("a tensor alone")
-        return [(inputs, targets) for inputs, targets in data]
-    except (TypeError, ValueError):
-        raise StudyError("data must be (inputs, targets), or several such pairs, ready for the model.") from None

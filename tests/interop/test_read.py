@@ -34,8 +34,11 @@ def test_the_masks_come_in_the_models_order() -> None:
     assert list(read_masks(dict(sorted(wanted.items())), net())) == list(wanted)
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model."])
-def test_wrapper_prefixes_of_names_are_removed(prefix: str) -> None:
+@pytest.mark.parametrize(
+    "prefix",
+    ["module.", "_orig_mod.", "model.", "net.", "_orig_mod.module.", "module._orig_mod.", "module.model.", "backbone."],
+)
+def test_prefixes_of_wrappers_are_ignored(prefix: str) -> None:
     wrapped = {prefix + name: tensor for name, tensor in with_zeros(masks()).state_dict().items()}
     assert same(read_masks(wrapped, net()), masks())
 

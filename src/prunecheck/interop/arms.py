@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from prunecheck import tensors
 from prunecheck.errors import StudyError
-from prunecheck.interop.files import read_tensors
+from prunecheck.interop.files import Nested, read_tensors
+from prunecheck.interop.match import state_of
 from prunecheck.interop.read import Source, read_masks
 from prunecheck.interop.write import save_masks
 from prunecheck.pruning import CHECKS, Check
@@ -23,7 +24,7 @@ from prunecheck.pruning.masks import Masks, sparsity_of
 from prunecheck.pruning.seeds import stream, torch_stream
 from prunecheck.pruning.validation import ask, same_layout, validate_corruption
 from prunecheck.store.durable import ensure_folder, write_file
-from prunecheck.text import printable
+from prunecheck.text import printable, printable_path
 
 COLUMNS = ("method", "check", "sparsity", "seed", "accuracy", "n_test", "file")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -116,11 +117,10 @@ def _write_arm(
 
 
 def _state(start: Any, layers: tuple[Layer, ...]) -> tensors.Tree:
-    state = read_tensors(Path(start)) if isinstance(start, (str, Path)) else {n: t.cpu() for n, t in start.items()}
-    for layer in layers:
-        if layer.name not in state or tuple(state[layer.name].shape) != layer.shape:
-            raise StudyError(f"the starting weights hold no {layer.name} of shape {layer.shape}.")
-    return state
+    if isinstance(start, (str, Path)):
+        return state_of(printable_path(start), read_tensors(Path(start)), layers)
+    given: Nested = {(str(name),): value.detach().cpu() for name, value in start.items() if isinstance(value, Tensor)}
+    return state_of("the starting weights", given, layers)
 
 
 def _of_seed(source: Any, seed: int) -> Any:

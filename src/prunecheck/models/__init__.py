@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from prunecheck.errors import ModelError
 from prunecheck.models.catalogue import ALIASES, MODELS, ModelEntry, canonical, names
-from prunecheck.models.external import build_external, call_factory, code_of, find_attribute, is_external
+from prunecheck.models.external import build_external, call_factory, code_of, find_attribute, is_external, unwrapped
 from prunecheck.text import printable, unknown
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ __all__ = [
     "is_external",
     "names",
     "summary",
+    "unwrapped",
 ]
 
 

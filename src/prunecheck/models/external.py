@@ -104,7 +104,8 @@ def _compare(name: str, expected: str | None, found: str | None) -> None:
 
 
 def call_factory(factory: Callable[..., Any], shape: Mapping[str, int], options: Mapping[str, Any]) -> nn.Module:
-    """Call *factory* with ``options`` and the part of ``shape`` its signature accepts; the result is a module.
+    """Call *factory* with ``options`` and the part of ``shape`` its signature accepts; the result is a module, without
+    wrappers for several devices or compilation.
 
     Settings of torch that it changes are put back. Raises ModelError.
     """
@@ -120,7 +121,7 @@ def call_factory(factory: Callable[..., Any], shape: Mapping[str, int], options:
         raise ModelError(f"the model factory {label!r} failed: {_words(error)}") from error
     if not isinstance(model, nn.Module):
         raise ModelError(f"the model factory {label!r} returned {type(model).__name__}, not a torch.nn.Module.")
-    return model
+    return unwrapped(model)[0]
 
 
 def find_attribute(reference: str) -> Callable[..., Any]:
@@ -147,6 +148,23 @@ def _attribute(reference: str, module: ModuleType) -> Callable[..., Any]:
     raise ModelError(
         f"model {printable(reference)!r}: there is no callable {printable(attribute)!r} in {printable(where)}.{hint}"
     )
+
+
+def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
+    """The network inside data parallelism and ``torch.compile``, however nested, and what they put before its names.
+
+    Both refuse to run with other weights than their own, as scoring does.
+    """
+    from torch import nn
+
+    prefix = ""
+    while True:
+        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model, prefix = model.module, f"{prefix}module."
+        elif "_orig_mod" in model._modules and isinstance(model._modules["_orig_mod"], nn.Module):
+            model, prefix = model._modules["_orig_mod"], f"{prefix}_orig_mod."
+        else:
+            return model, prefix
 
 
 def _accepted(factory: Callable[..., Any], offered: Mapping[str, int]) -> dict[str, int]:

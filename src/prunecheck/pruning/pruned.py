@@ -55,6 +55,7 @@ def masks_in_module(model: nn.Module) -> dict[Layer, Found]:
     Raises ModelError where there is no such weight.
     """
     from torch.nn.modules.conv import _ConvNd
+    from torch.nn.parameter import UninitializedParameter
 
     found: dict[Layer, Found] = {}
     seen: set[int] = set()
@@ -64,6 +65,8 @@ def masks_in_module(model: nn.Module) -> dict[Layer, Found]:
         own = dict([*module.named_parameters(), *module.named_buffers()])
         forms = ("weight", "weight_orig", "parametrizations.weight.original")
         source = next((own[key] for key in forms if key in own), module.weight)
+        if isinstance(source, UninitializedParameter):
+            raise ModelError(f"{prefix}.weight is lazy and has no shape yet: run one forward pass before pruning.")
         if id(source) in seen:
             continue
         seen.add(id(source))

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunecheck.errors import PluginError
+from prunecheck.errors import InfeasibleError, PluginError
 from prunecheck.pruning import Allocation, Method
 from prunecheck.pruning.allocations.smart_ratio import official_counts
 from prunecheck.pruning.counts import Counts, check_counts
@@ -16,6 +16,7 @@ from prunecheck.pruning.layers import Layer, total
 from prunecheck.pruning.masks import Masks, Selection, global_counts, global_cut, keep_top, threshold
 from prunecheck.pruning.presets import Rule, Whole, preset_named, rule_for, whole_for
 from prunecheck.pruning.validation import ask
+from prunecheck.text import percent
 
 
 def allocate(
@@ -35,6 +36,8 @@ def allocate(
     offer = {"layers": layers, "sparsity": sparsity, "scores": scores, "given": given, "family": family}
     counts = ask(allocation, offer, options)
     check_counts(counts, {layer.name: layer.size for layer in layers})
+    if sum(counts.values()) == 0:
+        raise InfeasibleError(f"a sparsity of {percent(sparsity)} leaves none of {total(layers)} weights.")
     return counts if isinstance(counts, Counts) else Counts(counts)
 
 

@@ -126,6 +126,8 @@ def validate_masks(
             raise PluginError(f"{who}: the mask of {name} is {mask.dtype}; a mask is bool, True where kept.")
         if counts is not None and int(mask.sum()) != counts[name]:
             raise PluginError(f"{who}: the mask of {name} keeps {int(mask.sum())} weights, not {counts[name]}.")
+    if not any(bool(mask.any()) for mask in masks.values()):
+        raise PluginError(f"{who} keeps no weight at all.")
     return masks
 
 

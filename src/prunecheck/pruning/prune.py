@@ -1,0 +1,189 @@
+"""A mask in one call, from any method that needs no training, on any module."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from prunecheck import models
+from prunecheck.errors import ModelError, PluginError, PrunecheckError, StudyError
+from prunecheck.process_state import standard_modes
+from prunecheck.pruning import ALLOCATIONS, METHODS, Method
+from prunecheck.pruning.apply import NEEDS_BATCHES, run_method
+from prunecheck.pruning.layers import family_of, layers_of
+from prunecheck.pruning.presets import preset_named
+from prunecheck.pruning.scoring import Batch, scoring_copy
+from prunecheck.pruning.seeds import torch_stream
+from prunecheck.pruning.select import allocate, counts_ahead, select
+from prunecheck.pruning.task import Task, task_named
+from prunecheck.text import parse_sparsity, printable
+
+
+@standard_modes()
+def prune(
+    method: str,
+    model: nn.Module,
+    data: Any,
+    sparsity: float | str,
+    *,
+    seed: int = 0,
+    allocation: str | None = None,
+    preset: str | None = None,
+    task: str = "classification",
+) -> dict[str, Tensor]:
+    """``{parameter name: bool tensor}`` on the model's device. As ``prunecheck.mask``, which see."""
+    target, plugin = parse_sparsity(sparsity), METHODS.get(method)
+    if plugin.when == "trained":
+        raise StudyError(
+            f"{plugin.name!r} prunes a trained network, so it needs a study, not one call. See prunecheck.run."
+        )
+    if preset is not None:
+        preset_named(preset)
+    chosen, number = ALLOCATIONS.get(allocation or plugin.allocate), _seed(seed)
+    if "given" in chosen.asks:
+        raise StudyError(f"{chosen.name!r} takes the counts of another method, so it needs a study, not one call.")
+    net, prefix = models.unwrapped(model)
+    layers, batches = layers_of(net), _batches(data)
+    _validate_need(plugin, batches)
+    if NEEDS_BATCHES & set(plugin.asks):
+        _try(net, batches, task_named(task))
+    family = family_of(type(net).__name__)
+    options: dict[str, Any] = dict(chosen.options)
+    counts = None
+    if plugin.gives == "masks":
+        counts = counts_ahead(plugin, chosen, layers, target, family=family, options=options, preset=preset)
+    try:
+        answer = run_method(
+            plugin,
+            net,
+            batches,
+            task_named(task),
+            counts=counts,
+            sparsity=target,
+            options=plugin.options,
+            seed=number,
+            label=plugin.name,
+            input_shape=tuple(batches[0][0].shape[1:]) if batches else (),
+            preset=preset,
+        )
+    except PrunecheckError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"method {plugin.name!r} failed on this model: {type(error).__name__}: {printable(error, 300)}"
+        ) from error
+    if plugin.gives == "scores":
+        answer = select(
+            chosen, layers, answer, target, method=plugin.name, family=family, options=options, preset=preset
+        ).masks
+    return {f"{prefix}{name}": mask.to(net.get_parameter(name).device) for name, mask in answer.items()}
+
+
+def layer_counts(
+    model: nn.Module | str,
+    sparsity: float | str,
+    *,
+    allocation: str = "smart_ratio",
+    shape: tuple[int, int, int] = (10, 3, 32),
+    preset: str | None = None,
+) -> list[tuple[str, int, int]]:
+    """``(layer, weights, kept)`` under an allocation that needs no scores. As ``prunecheck.counts``, which see."""
+    target, chosen = parse_sparsity(sparsity), ALLOCATIONS.get(allocation)
+    if not chosen.is_known_ahead:
+        free = [a.name for a in ALLOCATIONS if a.is_known_ahead]
+        raise StudyError(f"{chosen.name!r} needs scores; without data there are: {', '.join(free)}.")
+    if preset is not None:
+        preset_named(preset)
+    if isinstance(model, str):
+        with torch_stream(0, "skeleton"):
+            net, family = models.build(model, *shape), family_of(model)
+    else:
+        net, family = model, family_of(type(models.unwrapped(model)[0]).__name__)
+    layers = layers_of(net)
+    kept = allocate(chosen, layers, target, family=family, options=chosen.options, preset=preset)
+    return [(layer.name, layer.size, kept[layer.name]) for layer in layers]
+
+
+def _seed(seed: Any) -> int:
+    """A whole number of any integer type. Raises StudyError."""
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = None
+    if number is None or isinstance(seed, bool) or number < 0:
+        raise StudyError(f"seed = {printable(seed)} is not a whole number of 0 or more.")
+    return number
+
+
+def _validate_need(plugin: Method, batches: Sequence[Batch]) -> None:
+    needs = {"batches", "loss", "input_shape"} & set(plugin.asks)
+    if needs and not batches:
+        what = "scores on data" if needs != {"input_shape"} else "must know the shape of an input"
+        raise StudyError(f"{plugin.name!r} {what}: give it (inputs, targets).")
+
+
+def _batches(data: Any) -> list[Batch]:
+    """``(inputs, targets)`` or several such pairs as tensors. Raises StudyError for anything else."""
+    if data is None or (isinstance(data, (tuple, list)) and not data):
+        return []
+    if isinstance(data, (tuple, list)) and len(data) == 2 and hasattr(data[0], "shape"):
+        return [_batch(data[0], data[1])]
+    try:
+        if hasattr(data, "shape"):
+            raise TypeError("a tensor alone")
+        pairs = [(inputs, targets) for inputs, targets in data if not isinstance(inputs, str)]
+    except (TypeError, ValueError):
+        pairs = []
+    if not pairs:
+        raise StudyError("data must be (inputs, targets), or several such pairs, ready for the model.")
+    return [_batch(inputs, targets) for inputs, targets in pairs]
+
+
+def _batch(inputs: Any, targets: Any) -> Batch:
+    inputs, targets = (torch.from_numpy(x) if isinstance(x, np.ndarray) else x for x in (inputs, targets))
+    if not isinstance(inputs, Tensor) or not isinstance(targets, Tensor):
+        kinds = f"{type(inputs).__name__} and {type(targets).__name__}"
+        raise StudyError(f"data must be tensors or arrays (inputs, targets); these are {kinds}.")
+    if inputs.ndim == 0 or len(inputs) == 0 or tuple(targets.shape) != (len(inputs),):
+        raise StudyError(
+            f"data: inputs {tuple(inputs.shape)} and targets {tuple(targets.shape)}; there must be one class number "
+            "for every input, and at least one input."
+        )
+    if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
+        raise StudyError(f"data: targets are {targets.dtype}; they must be whole numbers, the classes.")
+    return inputs, targets.long()
+
+
+def _try(model: nn.Module, batches: Sequence[Batch], task: Task) -> None:
+    """Raises StudyError or ModelError where the model does not give the loss of the first batch."""
+    inputs, targets = batches[0]
+    tried = scoring_copy(model)
+    try:
+        with torch_stream(0, "trial"):
+            outputs: Any = tried(inputs)
+    except Exception as error:
+        raise ModelError(
+            f"the model cannot take inputs {tuple(inputs.shape)} of {inputs.dtype} on {inputs.device}: "
+            f"{printable(error, 200)}"
+        ) from error
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(inputs):
+        found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise ModelError(f"the model gives {found} for {len(inputs)} inputs; it must give ({len(inputs)}, classes).")
+    for _, classes in batches:
+        low, high = int(classes.min()), int(classes.max())
+        if low < 0 or high >= outputs.shape[1]:
+            raise StudyError(
+                f"data: targets are {low}..{high}; the model has {outputs.shape[1]} classes, so they must lie in "
+                f"0..{outputs.shape[1] - 1}."
+            )
+    try:
+        loss = task.loss(outputs, targets)
+    except Exception as error:
+        raise ModelError(f"the loss of the model's outputs cannot be computed: {printable(error, 200)}") from error
+    if not bool(torch.isfinite(loss)):
+        raise ModelError("the model's loss on the first batch is NaN or infinite.")
