@@ -103,7 +103,7 @@ def test_ctrl_c_half_way_gets_one_line_and_the_same_command_goes_on(terminal: Op
     assert screen.wait() == 130
     after = screen.shown[before:]
     assert "Traceback" not in screen.shown
-    assert " ".join(screen.text.split()).count("prunecheck: Interrupted. All that was finished is kept") == 1
+    assert " ".join(screen.text.split()).count("prunecheck: Interrupted. Finished steps are kept") == 1
     assert after.rindex(SHOW) > after.rfind(HIDE), "the cursor is back"
     lines = re.split(r"[\r\n]+", screen.text)
     bars = [line for line in lines if "━" in line or "trainings" in line]

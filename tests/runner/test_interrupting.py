@@ -1,5 +1,5 @@
-"""Ctrl-C and SIGTERM at the desk, in the middle of a step that would take minutes: one line, the right code, nobody
-left behind, and the same command goes on."""
+"""Ctrl-C and SIGTERM to a command in the middle of a step that would take minutes: one line, the right exit code, no
+process left, and the same command continues."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def stop(process: subprocess.Popen[str], number: signal.Signals, to_all: bool) -
     assert out == ""
     last = err.splitlines()[-1]
     assert last.startswith("prunecheck: ")
-    assert "the same command again to go on" in last
+    assert "the same command again to continue" in last
     assert "Traceback" not in err
     assert "KeyboardInterrupt" not in err
 

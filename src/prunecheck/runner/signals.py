@@ -13,7 +13,7 @@ from prunecheck.errors import Interrupted
 _interrupts = 0
 """how often Ctrl-C was pressed within ``second_sigint_kills``"""
 
-MESSAGE = "Stopped by SIGTERM. All that was finished is kept: run the same command again to go on."
+MESSAGE = "Stopped by SIGTERM. Finished steps are kept: run the same command again to continue."
 
 
 def terminated(_number: int, _frame: FrameType | None) -> None:

@@ -1,0 +1,175 @@
+"""Plug-ins that do what no plug-in should: no run outlives its time, and nothing of theirs gets into other results."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from multiprocessing import forkserver, resource_tracker
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prunecheck.runner.engine import Outcome, execute
+from prunecheck.runner.worker import WorkerConfig
+from prunecheck.study import Step
+
+from . import tiny
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+
+ACTS = """
+import atexit, concurrent.futures, multiprocessing, os, signal, subprocess, sys, threading, time
+
+class TwoArguments(Exception):  # cannot be unpickled
+    def __init__(self, a, b):
+        super().__init__(f"{a}: {b}")
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+class Base(BaseException):
+    pass
+
+def raise_(error):
+    raise error
+
+def busy():
+    while True:
+        pass
+
+def fork(then):
+    if os.fork() == 0:
+        then()
+
+def leave_a_program():
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(500)"])
+
+def leave_a_pool():
+    pool = concurrent.futures.ThreadPoolExecutor(2)
+    for _ in range(4):
+        pool.submit(time.sleep, 500)
+
+def print_much():
+    print("printed by a plug-in", flush=True)
+    os.write(1, b"written by a plug-in\\n")
+    subprocess.run(["echo", "printed by a program of a plug-in"])
+
+HARMLESS = {
+    "print": print_much,
+    "thread": lambda: threading.Thread(target=time.sleep, args=(500,)).start(),
+    "busy thread": lambda: threading.Thread(target=busy).start(),
+    "busy pool": leave_a_pool,
+    "child": lambda: multiprocessing.get_context("fork").Process(target=time.sleep, args=(500,)).start(),
+    "program": leave_a_program,
+    "fork that stays": lambda: fork(lambda: (time.sleep(500), os._exit(0))),
+    "fork that returns": lambda: fork(lambda: None),
+    "fork that raises": lambda: fork(lambda: raise_(ValueError("in a child"))),
+    "exit handler": lambda: atexit.register(time.sleep, 500),
+    "deaf to signals": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+    "alarm ignored": lambda: signal.signal(signal.SIGALRM, signal.SIG_IGN),
+}
+RAISES = {
+    "two arguments": lambda: raise_(TwoArguments("a", "b")),
+    "unprintable": lambda: raise_(Unprintable()),
+    "base exception": lambda: raise_(Base("x")),
+    "system exit": lambda: sys.exit(0),
+    "generator exit": lambda: raise_(GeneratorExit()),
+    "local class": lambda: raise_(type("Local", (Exception,), {})("x")),
+    "long text": lambda: raise_(ValueError("x" * 10**6)),
+    "recursion": lambda: (lambda f: f(f))(lambda f: f(f)),
+}
+INTERRUPTS = {"keyboard interrupt": lambda: raise_(KeyboardInterrupt())}
+KILLS = {
+    "exit 0": lambda: os._exit(0),
+    "exit 255": lambda: os._exit(255),
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "abort": os.abort,
+    "close everything": lambda: os.closerange(3, 256),
+}
+"""
+
+ENGINE = (
+    ACTS
+    + """
+from prunecheck.steps.perform import STEPS
+
+EVERY = HARMLESS | RAISES | INTERRUPTS | KILLS
+
+def act(step, context):
+    for name in step.params["do"]:
+        EVERY[name]()
+    return {"result.json": str(step.params["name"]).encode()}
+
+STEPS["mask"] = act
+"""
+)
+names: dict[str, Any] = {}
+exec(ACTS, names)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> WorkerConfig:
+    return WorkerConfig(tmp_path / "store", None, (Path(tiny.plugin(tmp_path, ENGINE)),))
+
+
+def fake(name: str, *do: str) -> Step:
+    return Step("mask", {"name": name, "do": list(do)}, title=name)
+
+
+def run(config: WorkerConfig, *do: str) -> Outcome:
+    """Two workers, a step that misbehaves and four that do not."""
+    steps = [fake("bad", *do), *(fake(f"good {n}") for n in range(4))]
+    return execute({step.key: step for step in steps}, config, 2, lambda s: 2.0 if s.title == "bad" else 1.0)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("act", names["HARMLESS"])
+def test_what_a_step_leaves_behind_is_ended_with_its_worker(act: str, config: WorkerConfig) -> None:
+    before = living()
+    outcome = run(config, act)
+    assert {step.title for step in outcome.done} == {"bad", "good 0", "good 1", "good 2", "good 3"}
+    wait_for_the_end_of(before)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("act", [*names["RAISES"], *names["INTERRUPTS"]])
+def test_step_that_raises_anything_fails_alone(act: str, config: WorkerConfig) -> None:
+    outcome = run(config, act)
+    assert {step.title for step in outcome.done} == {"good 0", "good 1", "good 2", "good 3"}
+    (failure,) = outcome.failures
+    assert failure.step.title == "bad"
+    assert 0 < len(failure.reason) < 400
+    assert failure.reason.isprintable()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("act", names["KILLS"])
+def test_step_that_kills_its_worker_fails_alone(act: str, config: WorkerConfig) -> None:
+    outcome = run(config, act)
+    assert {step.title for step in outcome.done} == {"good 0", "good 1", "good 2", "good 3"}
+    assert [(f.step.title, f.reason) for f in outcome.failures] == [
+        ("bad", "its worker process died twice (killed, or out of memory)")
+    ]
+
+
+def living() -> dict[int, str]:
+    """Process number -> command line of every living process of this group."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            state, _, group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(group) == os.getpgrp() and state != "Z":
+                found[int(entry.name)] = (entry / "cmdline").read_text()
+    return found
+
+
+def wait_for_the_end_of(before: dict[int, str], seconds: float = 30) -> None:
+    """Of every process of this group but those that were there before and multiprocessing's own two."""
+    own = {forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid}  # type: ignore[attr-defined]
+    end = time.monotonic() + seconds
+    while left := {number: line for number, line in living().items() if number not in own and number not in before}:
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
