@@ -10,7 +10,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from typing import Any
 
 Setting = tuple[str, Callable[[], Any], Callable[[Any], Any]]
@@ -20,18 +20,37 @@ Setting = tuple[str, Callable[[], Any], Callable[[Any], Any]]
 def process_state_kept() -> Iterator[list[str]]:
     """Within the block anything may be set; afterwards it is as before. Afterwards the list that is yielded holds the
     names of what had to be put back. torch's settings are kept where torch was imported before the block.
+
+    What is printed within the block goes to stderr, since results are read from stdout.
     """
     settings = [*_python_settings(), *(_torch_settings() if "torch" in sys.modules else ())]
     before = [(name, _read(get), get, put) for name, get, put in settings]
     changed: list[str] = []
     try:
-        yield changed
+        with _stdout_to_stderr():
+            yield changed
     finally:
         for name, value, get, put in before:
             if _read(get) != value:
                 changed.append(name)
                 with suppress(Exception):  # a setting that cannot be put back must not hide what the block raised
                     put(value)
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """For Python's prints, and for those of C code and child processes, which know descriptor 1 alone."""
+    saved = None
+    with suppress(OSError):  # a process may be without stdout or stderr
+        saved = os.dup(1)
+        os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if saved is not None:
+            os.dup2(saved, 1)
+            os.close(saved)
 
 
 def _read(get: Callable[[], Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from contextlib import suppress
 from multiprocessing import forkserver, resource_tracker
@@ -16,6 +17,7 @@ from prunecheck.runner.worker import WorkerConfig
 from prunecheck.study import Step
 
 from . import tiny
+from .test_interrupting import begin
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 
@@ -173,3 +175,59 @@ def wait_for_the_end_of(before: dict[int, str], seconds: float = 30) -> None:
     while left := {number: line for number, line in living().items() if number not in own and number not in before}:
         assert time.monotonic() < end, left
         time.sleep(0.05)
+
+
+STUDY_PLUGIN = (
+    ACTS
+    + """
+from pathlib import Path
+from prunecheck.pruning import method
+
+EVERY = HARMLESS | RAISES | INTERRUPTS | KILLS
+
+@method
+def bad(weights):
+    mark = Path(MARK)
+    if mark.exists():  # the trial before the first step is over
+        for name in DO:
+            EVERY[name]()
+    mark.touch()
+    return {n: w.abs() for n, w in weights.items()}
+"""
+)
+METHODS = ["bad", "snip", "random_ticket"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Artefacts of the other methods."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    tiny.run(folder, methods=METHODS[1:], seeds=2)
+    return tiny.objects(folder)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    "seed", [pytest.param(0, marks=pytest.mark.slow), *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 20))]
+)
+def test_random_misbehaviour_delays_no_run_and_changes_no_other_result(
+    seed: int, workers: int, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    """One to three acts at random, in every step of a method: the command ends, with JSON or nothing on stdout, the
+    other methods have the artefacts of an undisturbed run, and a run without acts then computes what is missing."""
+    rng = random.Random(seed)
+    kinds = ["HARMLESS"] * 3 + ["RAISES", "KILLS"]
+    acts = [rng.choice(list(names[rng.choice(kinds)])) for _ in range(rng.randint(1, 3))]
+    settings = f"MARK, DO = {str(tmp_path / 'mark')!r}, {acts!r}\n"
+    plugin = tiny.plugin(tmp_path, settings + STUDY_PLUGIN)
+    process = begin(tmp_path, workers, methods=METHODS, seeds=2, plugins=[plugin])
+    out, err = process.communicate(timeout=300)
+    assert "by a plug-in" not in out
+    assert "of a plug-in" not in out
+    stored = tiny.objects(tmp_path)
+    wrong = [path for path, digest in stored.items() if undisturbed.get(path, digest) != digest]
+    assert wrong == [], acts
+    if workers == 2:  # in one process an act may end the run itself
+        assert undisturbed.items() <= stored.items(), (acts, err)
+        assert process.returncode in (0, 3), (acts, err)

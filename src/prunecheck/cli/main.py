@@ -11,17 +11,25 @@ from collections.abc import Sequence
 
 from prunecheck.cli.console import discard_output, open_standard_streams, out, print_error, show_cursor
 from prunecheck.errors import Interrupted, PrunecheckError
-from prunecheck.runner.signals import terminated
+from prunecheck.runner.signals import end_process, has_leftovers, terminated
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """errors of writing to stdout; errors of writing a file are reported where the file is written"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
+    """Entry point; returns the exit code. Without *arguments* this is the command itself: it ends here if plug-ins left
+    threads or processes behind."""
     open_standard_streams()
     signal.signal(signal.SIGTERM, terminated)
-    words = sys.argv[1:] if arguments is None else list(arguments)
+    code = _guarded(sys.argv[1:] if arguments is None else list(arguments))
+    if arguments is None and has_leftovers():
+        end_process(code)
+    return code
+
+
+def _guarded(words: list[str]) -> int:
+    """The exit code of a command, with one message for whatever it raises."""
     try:
         return _run(words)
     except (PrunecheckError, Interrupted) as error:

@@ -1,12 +1,17 @@
-"""SIGTERM and Ctrl-C: both are raised where the process is, once, so that a training can write its checkpoint."""
+"""SIGTERM and Ctrl-C, which are raised once where the process is, so that a training can write its checkpoint; and the
+end of a process in which plug-ins ran."""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from prunecheck.errors import Interrupted
 
@@ -73,3 +78,36 @@ def second_sigint_kills() -> Iterator[None]:
     finally:
         _interrupts = 0
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def end_process(code: int) -> NoReturn:
+    """End this process now, with what plug-ins left behind: the interpreter would wait for their threads and children,
+    for ever where one of them never ends. A child would also keep stdout and stderr open for whatever reads them."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    for child in _child_processes():
+        with suppress(OSError):
+            os.kill(child, signal.SIGKILL)
+    os._exit(code)
+
+
+def has_leftovers() -> bool:
+    """Whether the interpreter would wait for threads or children at its end."""
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    return any(not thread.daemon for thread in others) or bool(_child_processes())
+
+
+def _child_processes() -> list[int]:
+    """Process numbers of the children of this process on Linux, but for those that multiprocessing keeps for itself and
+    that end with it; elsewhere none are known."""
+    if sys.platform != "linux":
+        return []
+    from multiprocessing import forkserver, resource_tracker  # takes time, and only runs need it
+
+    found: list[int] = []
+    for children in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError, ValueError):
+            found += map(int, children.read_text().split())
+    own = {forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid}  # type: ignore[attr-defined]
+    return [number for number in found if number not in own]

@@ -4,19 +4,17 @@ bit. Its answers are plain text: an exception need not survive pickling, and is 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import sys
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from prunecheck.errors import Interrupted, PrunecheckError, StoreError
 from prunecheck.pruning import load_file
-from prunecheck.runner.signals import sigterm_interrupts
+from prunecheck.runner.signals import end_process, sigterm_interrupts
 from prunecheck.store import Damaged, Store, Timings
 from prunecheck.study.step import Step
 from prunecheck.text import printable
@@ -159,18 +157,3 @@ def serve(config: WorkerConfig, connection: Connection) -> None:
         pass  # the parent is gone, or has no more steps
     finally:
         end_process(0)
-
-
-def end_process(code: int) -> None:
-    """End this process now, with what plug-ins left behind: the interpreter would wait for their threads and children,
-    for ever where one of them never ends. A child would also keep stdout and stderr open for whatever reads them."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
-            stream.flush()
-    for child in multiprocessing.active_children():
-        child.kill()
-    for children in Path("/proc/self/task").glob("*/children"):  # Linux; elsewhere other programs are left alone
-        with suppress(OSError, ValueError):
-            for number in children.read_text().split():
-                os.kill(int(number), signal.SIGKILL)
-    os._exit(code)
