@@ -23,18 +23,18 @@ def process_state_kept() -> Iterator[list[str]]:
 
     What is printed within the block goes to stderr, since results are read from stdout.
     """
-    settings = [*_python_settings(), *(_torch_settings() if "torch" in sys.modules else ())]
-    before = [(name, _read(get), get, put) for name, get, put in settings]
-    changed: list[str] = []
-    try:
-        with _stdout_to_stderr():
+    with _stdout_to_stderr():
+        settings = [*_python_settings(), *(_torch_settings() if "torch" in sys.modules else ())]
+        before = [(name, _read(get), get, put) for name, get, put in settings]
+        changed: list[str] = []
+        try:
             yield changed
-    finally:
-        for name, value, get, put in before:
-            if _read(get) != value:
-                changed.append(name)
-                with suppress(Exception):  # a setting that cannot be put back must not hide what the block raised
-                    put(value)
+        finally:
+            for name, value, get, put in before:
+                if _read(get) != value:
+                    changed.append(name)
+                    with suppress(Exception):  # a setting that cannot be put back must not hide what the block raised
+                        put(value)
 
 
 @contextmanager
