@@ -1,4 +1,4 @@
-"""The report of a study: one self-contained page, its Markdown twin, tables for programs and papers."""
+"""The report of a study: one self-contained HTML page, a Markdown version, tables for programs and papers."""
 
 from __future__ import annotations
 

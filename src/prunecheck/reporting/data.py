@@ -1,7 +1,7 @@
-"""Everything a report shows, as plain values: no tensors, no store, no clock.
+"""The data of a report, as plain values: no tensors, no store, no clock.
 
-The same page serves a study of ours and a table of somebody else's accuracies: only the name, the rows and the
-verdict are required, every other part is left out of the page where it is empty.
+The same page serves a study and a table of accuracies from other programs: only the name, the rows and the
+verdict are required; empty parts are left out of the page.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from prunecheck.resources import PublishedNumber
 from prunecheck.statistics.outcome import StudyVerdict
 
 REFERENCES = ("smart_ratio", "erk")
-"""layer tables under these method names are yardsticks, not methods of the study"""
+"""layer tables under these method names are references, not methods of the study"""
 
 Row = Mapping[str, Any]
 
@@ -65,13 +65,13 @@ class MaskOverlap:
 
 @dataclass(frozen=True)
 class ReportData:
-    """A study as its reader sees it.
+    """The content of a report.
 
-    ``rows``: one mapping a trained arm with at least ``method, check, sparsity, seed, accuracy`` (fraction) and
+    ``rows``: one mapping per trained arm with at least ``method, check, sparsity, seed, accuracy`` (fraction) and
     ``n_test``; ``check`` is ``"clean"`` for the intact arm. Optional keys: ``best_accuracy, train_accuracy, kept,
     weights, effective_sparsity, collapsed, dead_layers, diverged, epochs, key`` and any others, which only
-    the raw table and the CSV show. A dense run is a row with sparsity None. ``published``: what others measured in
-    arms of these names; only those of arms that are here are shown.
+    the raw table and the CSV show. A dense run is a row with sparsity None. ``published``: published
+    accuracies of arms with these names; only those of arms in this study are shown.
     """
 
     name: str
@@ -87,7 +87,7 @@ class ReportData:
     published: tuple[PublishedNumber, ...] = ()
     command: str = ""
     collapse_line: float | None = None
-    """the accuracy (fraction) at or below which the verdict took a run for collapsed; None where nobody can tell"""
+    """the accuracy (fraction) at or below which the verdict took a run for collapsed; None if unknown"""
     trained: str = ""
     """what was trained, in a few words: network, data set, epochs"""
     check_words: Mapping[str, str] = field(default_factory=dict)

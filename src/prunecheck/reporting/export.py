@@ -43,7 +43,7 @@ def csv_columns(rows: Iterable[Row]) -> list[str]:
 
 
 def results_csv(rows: Sequence[Row]) -> str:
-    """One line a trained arm, sorted by method, check, sparsity and seed: any order of *rows* gives the same text.
+    """One line per trained arm, sorted by method, check, sparsity and seed: any order of *rows* gives the same text.
 
     Numbers are written in full. Text that a spreadsheet would run as a formula gets an apostrophe in front.
     """
@@ -84,7 +84,7 @@ def verdict_table(verdict: StudyVerdict) -> list[list[str]]:
 
 
 def verdict_rows(verdict: StudyVerdict) -> list[dict[str, Any]]:
-    """One mapping a method x check, the controls' own included: the numbers of the cell that speaks for it.
+    """One mapping per method x check, controls included: the numbers of the cell that speaks for it.
 
     Drops and bounds in points; None where there is no such cell or no such number.
     """
@@ -115,7 +115,7 @@ def _csv_cell(value: object) -> str:
 
 
 def _formula(text: str) -> bool:
-    """Would a spreadsheet run it? Spaces in front do not save it."""
+    """Whether a spreadsheet would run it as a formula, also after spaces."""
     return text.lstrip(" ").startswith(FORMULA)
 
 
@@ -177,7 +177,7 @@ def latex_verdicts(data: ReportData) -> str:
 
 
 def latex_accuracies(data: ReportData) -> str:
-    """Mean accuracy of every arm, a row a method x check, a column a sparsity; the extreme seeds in brackets."""
+    """Mean accuracy of every arm, rows are methods x checks, columns sparsities; the extreme seeds in brackets."""
     found, known = arms(data), order(data)
     places = {(arm.method, arm.check, arm.sparsity): arm for arm in found}
     pairs = dict.fromkeys((arm.method, arm.check) for arm in found)

@@ -1,4 +1,4 @@
-"""What goes into a paper, as one folder: figures, tables, the methods paragraph, the references, the numbers."""
+"""The files for a paper, in one folder: figures, tables, the methods paragraph, the references, the numbers."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ NO_DATES = {
 
 
 class Drawing(Figure):
-    """As any figure, but visible as the last line of a cell although nobody imported pyplot."""
+    """A figure that is displayed as the last line of a cell without pyplot."""
 
     def _repr_png_(self) -> bytes:
         picture = io.BytesIO()
@@ -62,7 +62,7 @@ class Drawing(Figure):
 
 
 def write_figures(data: ReportData, folder: Path, formats: Iterable[str] = ("pdf",)) -> list[Path]:
-    """Draw accuracy, keep-shares and effects into *folder*; the files written. What has no data is not drawn.
+    """Draw accuracy, keep-shares and effects into *folder*; the files written. Figures without data are not drawn.
 
     The same data and versions give the same bytes. Raises StudyError for an unknown format, StoreError where
     the disk refuses.
@@ -104,7 +104,7 @@ def checked_formats(formats: Iterable[str]) -> list[str]:
 @contextmanager
 def _style() -> Iterator[None]:
     with rc_context(STYLE), warnings.catch_warnings():
-        # A name in a script the font lacks is drawn as boxes; that is no reason to stop or to shout.
+        # A name in a script that the font lacks is drawn as boxes, without a warning.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         warnings.filterwarnings("ignore", message="constrained_layout not applied")
         yield

@@ -1,4 +1,4 @@
-"""Scales: from a value to a place on an axis in [0, 1], and the ticks worth printing."""
+"""Scales: from a value to a position on an axis in [0, 1], and the ticks."""
 
 from __future__ import annotations
 

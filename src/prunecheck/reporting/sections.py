@@ -14,7 +14,7 @@ from prunecheck.text import counted, duration, listing, percent, printable, sign
 HEALTH_HEADS = ("method", "check", "sparsity", "effective sparsity", "dead layers", "collapsed", "diverged")
 PUBLISHED_HEADS = ("method", "check", "sparsity", "published", "source", "reproduction", "yours", "seeds", "difference")
 PUBLISHED_EXPLANATION = (
-    "What others measured in arms of the same name, beside the mean of yours. The difference is yours minus the "
+    "Published accuracies of arms of the same name, beside the mean of yours. The difference is yours minus the "
     "published number, in points. Setups differ, so it is a hint, no verdict; nothing here is judged by it."
 )
 
@@ -56,7 +56,7 @@ def _whole(cost: Mapping[str, object], key: str) -> int | None:
 
 
 def cost_items(cost: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Cost as words: whole numbers with commas, seconds as time."""
+    """Cost as text: whole numbers with commas, seconds as time."""
     items = []
     for key, value in cost.items():
         if key == "seconds" and isinstance(value, (int, float)):
@@ -71,7 +71,7 @@ def cost_items(cost: Mapping[str, object]) -> list[tuple[str, str]]:
 
 
 def health_table(arms: Sequence[Arm]) -> Table | None:
-    """A row an arm; None where the rows say nothing of all this."""
+    """One row per arm; None if the rows have none of these values."""
     if not any(a.collapsed or a.diverged or a.dead_layers or a.effective_sparsity is not None for a in arms):
         return None
     rows = [
@@ -115,7 +115,7 @@ def _named(arm: Arm, what: str) -> str:
 
 
 def published_table(data: ReportData, known: Order) -> Table | None:
-    """A row a published number of an arm of ours, in the report's order, dense first; None where there is none.
+    """One row per published number of an arm of the study, dense first; None where there is none.
 
     An arm that only the reproduction has gets a row too. The difference is ours less the published one, in points.
     """

@@ -1,6 +1,6 @@
 """One effect on one line: margin band, every seed's paired difference, the 90 % interval and the mean.
 
-A strip holds no text and stretches to any width (strokes do not scale), so the same drawing serves a phone and a wall.
+A strip has no text and can have any width (strokes do not scale), so one drawing serves all screens.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def ruler(axis: Effects) -> str:
 
 
 def tip(cell: Cell) -> str:
-    """What hovering says: mean, interval, seeds and their differences."""
+    """The tooltip: mean, interval, seeds and their differences."""
     return minus(f"{effect(cell)} points\n{counted(cell.n, 'seed')}: {by_seed(cell, TIP_SEEDS)}")
 
 

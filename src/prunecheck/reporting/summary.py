@@ -1,4 +1,4 @@
-"""Rows -> arms: one line a method x check x sparsity, seeds taken together. Orders are those of the verdict."""
+"""Rows -> arms: one line per method x check x sparsity, seeds together. Orders are those of the verdict."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prunecheck.statistics.rows import CLEAN
 class Arm:
     """All seeds of one method x check x sparsity. Accuracies are fractions; spreads are the extreme seeds.
 
-    ``collapsed``: how many seeds learned nothing; None where that cannot be told.
+    ``collapsed``: how many seeds did not learn; None if unknown.
     """
 
     method: str
@@ -42,7 +42,7 @@ class Order:
     sparsities: tuple[float, ...]
 
     def place(self, method: str, check: str, sparsity: float) -> tuple[int, int, float]:
-        """A sorting key; what the order does not know comes last."""
+        """A sorting key; unknown names come last."""
         where = self.checks.index(check) if check in self.checks else (-1 if check == CLEAN else len(self.checks))
         which = self.methods.index(method) if method in self.methods else len(self.methods)
         return which, where, sparsity
@@ -100,7 +100,7 @@ def _collapsed(rows: Sequence[Row], line: float | None) -> int | None:
 
 
 def _dead_layers(rows: Sequence[Row]) -> str:
-    """``0``, ``2``, or ``1 to 3`` dead layers over the seeds; empty where nobody counted."""
+    """``0``, ``2``, or ``1 to 3`` dead layers over the seeds; empty if unknown."""
     counts = []
     for row in rows:
         dead = row.get("dead_layers")
