@@ -90,6 +90,8 @@ def _type(value: Schema, parts: Schema) -> str:
     if "const" in value:
         return code(f'"{value["const"]}"')
     if value["type"] == "array":
+        if "prefixItems" in value:
+            return "pair" if len(value["prefixItems"]) == 2 else "list"
         return f"list of {_type(value['items'], parts)}"
     names = {
         "integer": "whole number",

@@ -32,7 +32,7 @@ def test_the_rule_is_applied_once_and_recorded(tmp_path: Path) -> None:
     first, note = fix_margin(tmp_path / "out", DENSE, Settings())
     recorded = json.loads((tmp_path / "out" / MARGIN).read_text())
     assert first.margin == recorded["margin"] == pytest.approx(0.91)
-    assert recorded["dense_runs"] == dict(DENSE.accuracies)
+    assert recorded["dense_runs"] == dict(DENSE.values)
     assert note == ""
     with_another_seed = runs(0.9, 0.91, 0.92, 0.2, keys=[*KEYS, "d" * 64])
     assert fix_margin(tmp_path / "out", with_another_seed, Settings()) == (first, "")

@@ -78,13 +78,13 @@ def interim_analyses(
         plan = make_plan(study, seeds)
         dense_arms = [arm for arm in plan.arms if arm.method == DENSE]
         with executor.phase(plan):
-            outcome = executor.make({arm.train for arm in dense_arms})
+            outcome = executor.make({key for arm in dense_arms for key in (arm.train, arm.evaluate) if key})
             dense = _first_dense_runs(study, dense_arms, workspace, results)
             if dense is None:
                 yield InterimAnalysis(plan, Settings(), [], None, False, outcome)
                 return
             settings = settings or settings_of(study)
-            final = write_margin and (executor.trains or len(dense.accuracies) == len(dense.planned))
+            final = write_margin and (executor.trains or len(dense.values) == len(dense.planned))
             fixed, note = fix_margin(workspace.folder, dense, settings, write=final)
             outcome = outcome.then(executor.make(plan.targets))
         arms = present(plan, workspace.store)
@@ -104,6 +104,8 @@ def settings_of(study: Study) -> Settings:
         margin=study.margin,
         design="fixed" if fixed else "sequential",
         max_seeds=max(len(study.first_seeds()), 3) if fixed else study.max_seeds,
+        compare=study.compare,
+        metric=study.metric,
         chance=_chance(study),
     )
 
@@ -192,13 +194,19 @@ def _first_dense_runs(
     study: Study, dense_arms: list[Arm], workspace: Workspace, results: StepResults
 ) -> DenseRuns | None:
     """The dense runs of the study's first seeds, which fix the margin; None if none is there."""
-    keys = [arm.train for arm in dense_arms if arm.seed in set(study.first_seeds())]
-    absent = workspace.store.missing(keys)
-    finished = {key: results.training(key) for key in keys if key not in absent}
+    first = [arm for arm in dense_arms if arm.seed in set(study.first_seeds())]
+    absent = workspace.store.missing({key for arm in first for key in (arm.train, arm.evaluate) if key})
+    finished = [arm for arm in first if absent.isdisjoint((arm.train, arm.evaluate))]
     if not finished:
         return None
-    accuracies = {key: result["accuracy"] for key, result in finished.items()}
-    return DenseRuns(accuracies, frozenset(keys), next(iter(finished.values()))["n_test"])
+    values = {
+        arm.train: results.evaluation(arm.evaluate)[study.metric]
+        if arm.evaluate
+        else results.training(arm.train)["accuracy"]
+        for arm in finished
+    }
+    n_test = results.training(finished[0].train)["n_test"]
+    return DenseRuns(values, frozenset(arm.train for arm in first), n_test)
 
 
 def _judge(study: Study, found: list[Row], settings: Settings) -> StudyVerdict | None:

@@ -9,7 +9,7 @@ from prunecheck.store import Store, Timings
 from prunecheck.study.step import Step
 
 ROUGH_OPERATIONS_PER_SECOND = 25e9
-ROUGH_SECONDS = {"score": 1.0, "mask": 0.1, "corrupt": 0.1, "compare": 0.05}
+ROUGH_SECONDS = {"score": 1.0, "mask": 0.1, "corrupt": 0.1, "compare": 0.05, "evaluate": 0.3}
 
 
 class Estimate:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from prunecheck.errors import StudyError
 from prunecheck.runner.engine import Failure
 from prunecheck.statistics import Settings
+from prunecheck.statistics.rows import Metric
 from prunecheck.store.durable import discard, plainly, read_file, write_file
 from prunecheck.study.plan import Plan
 from prunecheck.study.step import Step, canonical, numerics
@@ -58,10 +59,11 @@ class _Study(_Document):
 class _Margin(_Document):
     margin: Annotated[float, Field(gt=0, le=100)]
     rule: Annotated[str, Field(max_length=2000)]
-    dense_runs: dict[Key, Annotated[float, Field(ge=0, le=1)]]
+    dense_runs: dict[Key, Annotated[float, Field(ge=-1, le=1)]]
     n_test: Annotated[int, Field(ge=1)]
     chance: Annotated[float, Field(ge=0, le=1)]
     set_by_hand: Annotated[float, Field(gt=0, le=100)] | None
+    metric: Metric = "accuracy"
 
 
 class _PlanStep(_Document):
@@ -91,10 +93,10 @@ _FAILED = TypeAdapter(dict[Key, str], config=ConfigDict(strict=True))
 
 @dataclass(frozen=True)
 class DenseRuns:
-    """The dense runs that fix a margin: ``accuracies`` by key of those that are finished, in the order of their seeds;
-    ``planned``: the keys of all; ``n_test``: test samples."""
+    """The dense runs that fix a margin: ``values`` of the study's metric by key of those that are finished, in the
+    order of their seeds; ``planned``: the keys of all; ``n_test``: test samples."""
 
-    accuracies: Mapping[str, float]
+    values: Mapping[str, float]
     planned: frozenset[str]
     n_test: int
 
@@ -173,27 +175,33 @@ def fix_margin(folder: Path, dense: DenseRuns, settings: Settings, *, write: boo
     The margin is fixed before any corrupted arm is seen: the one recorded in *folder* holds, if it was derived from
     dense runs of this study. Otherwise the rule (or the study file) gives it now, and it is recorded, unless dense
     runs are still to come (``write=False``). A margin that the study file asks for later is used, and the recorded
-    one is reported beside it. Raises StudyError for a record that contradicts itself or the dense runs it names.
+    one is reported beside it. Raises StudyError for a record that contradicts itself or the dense runs it names, and
+    for another metric than the recorded one: a metric is chosen before results are seen.
     """
     from prunecheck.statistics import settle_margin
 
     path = folder / MARGIN
     recorded = _read(path, TypeAdapter(_Margin), "the margin is then fixed anew from the dense runs")
-    accuracies = list(dense.accuracies.values())
-    now = settle_margin(accuracies, dense.n_test, chance=settings.chance, override=settings.margin)
+    now = settle_margin(list(dense.values.values()), dense.n_test, chance=settings.chance, override=settings.margin)
     if recorded is None or dense.planned.isdisjoint(recorded.dense_runs):
         if write:
             record = {
                 "margin": now.points,
                 "rule": now.rule,
-                "dense_runs": dict(dense.accuracies),
+                "dense_runs": dict(dense.values),
                 "n_test": dense.n_test,
                 "chance": settings.chance,
                 "set_by_hand": settings.margin,
+                "metric": settings.metric,
             }
             _write(path, record)
         note = "" if recorded is None else _other_margin(path, recorded, now.points)
         return replace(settings, margin=now.points, margin_rule=now.rule), note
+    if recorded.metric != settings.metric:
+        raise StudyError(
+            f"{printable_path(path)} fixed the margin for the metric {recorded.metric!r} before results were seen, "
+            f"and the study now asks for {settings.metric!r}. Keep the metric, or choose another folder with --out."
+        )
     rule = _check_margin(path, recorded, dense)
     if settings.margin is not None and not math.isclose(settings.margin, recorded.margin):
         return replace(settings, margin_was=recorded.margin), ""
@@ -339,7 +347,7 @@ def _check_margin(path: Path, recorded: _Margin, dense: DenseRuns) -> str:
     follows = settle_margin(
         list(recorded.dense_runs.values()), recorded.n_test, chance=recorded.chance, override=recorded.set_by_hand
     )
-    other = [key for key, found in dense.accuracies.items() if recorded.dense_runs.get(key, found) != found]
+    other = [key for key, found in dense.values.items() if recorded.dense_runs.get(key, found) != found]
     if not math.isclose(follows.points, recorded.margin) or other or recorded.n_test != dense.n_test:
         reason = f"a margin of {recorded.margin:g} points does not follow from the dense runs it names"
         raise _damaged(path, reason, "the margin is then fixed anew from the dense runs")

@@ -33,7 +33,7 @@ NEARLY_A_NO_OP = 0.9
 def present(plan: Plan, store: Store) -> list[Arm]:
     """The arms that can be reported: their artefacts are in the store, and so is a clean arm to compare them with."""
     missing = store.missing(plan.targets)
-    there = [arm for arm in plan.arms if missing.isdisjoint((arm.train, arm.mask, arm.compare))]
+    there = [arm for arm in plan.arms if missing.isdisjoint((arm.train, arm.mask, arm.compare, arm.evaluate))]
     clean = {(arm.method, arm.sparsity) for arm in there if arm.check == CLEAN}
     return [arm for arm in there if (arm.method, arm.sparsity) in clean]
 
@@ -70,6 +70,9 @@ def _row(arm: Arm, results: StepResults) -> Row:
         }
     if arm.compare:
         row["overlap"] = results.overlap(arm.compare)["iou"]
+    if arm.evaluate:
+        measured = results.evaluation(arm.evaluate)
+        row |= {name: measured[name] for name in ("p_correct", "brier")}
     final = results.weights_entry(arm.train)
     return row | {"weights_sha256": final.sha256[:16], "key": arm.train[:16]}
 

@@ -116,20 +116,27 @@ class _Overlap(_Record):
         return self
 
 
+class _Evaluation(_Record):
+    p_correct: Fraction
+    brier: Annotated[float, Field(ge=-1, le=1)]
+    n_test: Annotated[int, Field(ge=1, lt=2**53)]
+
+
 _RECORDS: dict[str, type[_Record]] = {
     "pretrain": _Training,
     "train": _Training,
     "mask": _Mask,
     "compare": _Overlap,
+    "evaluate": _Evaluation,
 }
 
 
 class StepResults:
     """The results of finished steps, read once each.
 
-    ``training``, ``mask`` and ``overlap`` leave out what needs memory: of the epochs only the test accuracies are kept
-    (``accuracies``), of the layers nothing. ``whole`` reads everything, every time. All raise Damaged for an artefact
-    that holds something else than such a result; it is moved to quarantine.
+    ``training``, ``mask``, ``overlap`` and ``evaluation`` leave out what needs memory: of the epochs only the test
+    accuracies are kept (``accuracies``), of the layers nothing. ``whole`` reads everything, every time. All raise
+    Damaged for an artefact that holds something else than such a result; it is moved to quarantine.
     """
 
     def __init__(self, store: Store) -> None:
@@ -144,6 +151,9 @@ class StepResults:
 
     def overlap(self, key: str) -> dict[str, Any]:
         return self._short("compare", key)
+
+    def evaluation(self, key: str) -> dict[str, Any]:
+        return self._short("evaluate", key)
 
     def weights_entry(self, key: str) -> Entry:
         """Size and hash of a training's final weights."""

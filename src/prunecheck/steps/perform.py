@@ -8,7 +8,7 @@ from typing import Any
 from prunecheck.errors import PluginError
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
 from prunecheck.pruning.registry import Registry
-from prunecheck.steps import compare, corrupt, mask, score, training
+from prunecheck.steps import compare, corrupt, evaluate, mask, score, training
 from prunecheck.steps.context import Context, Params
 from prunecheck.study.step import Step
 
@@ -19,6 +19,7 @@ STEPS: dict[str, Callable[[Step, Context], dict[str, bytes]]] = {
     "corrupt": corrupt.run,
     "train": training.train,
     "compare": compare.run,
+    "evaluate": evaluate.run,
 }
 
 

@@ -37,6 +37,8 @@ class Arm:
     train: str
     mask: str | None = None
     compare: str | None = None
+    evaluate: str | None = None
+    """where the study is judged by another metric than accuracy: the step that measured it"""
 
 
 @dataclass
@@ -56,7 +58,7 @@ class Plan:
     @property
     def targets(self) -> set[str]:
         """The keys the results are read from."""
-        return {key for arm in self.arms for key in (arm.train, arm.mask, arm.compare) if key}
+        return {key for arm in self.arms for key in (arm.train, arm.mask, arm.compare, arm.evaluate) if key}
 
     def __repr__(self) -> str:
         shared = self.trainings_requested - self.trainings
@@ -105,7 +107,7 @@ def make_plan(
 def largest_seeds(study: Study) -> dict[tuple[str, str], tuple[int, ...]]:
     """The seeds of every method and check at the last interim analysis: the largest an adaptive study can become."""
     seeds = tuple(range(study.max_seeds))
-    return {(arm.method, arm.check): seeds for arm in make_plan(study).arms if arm.check != CLEAN}
+    return {(arm.method, arm.check): seeds for arm in make_plan(study).arms if arm.sparsity is not None}
 
 
 class _Planner:
@@ -139,6 +141,9 @@ class _Planner:
         clean: dict[str, tuple[ResolvedMethod, set[int]]] = {m.label: (m, set(first)) for m in methods}
         for method, _, chosen in wanted:
             clean.setdefault(method.label, (method, set()))[1].update(chosen)
+        for (label, check_label), more in seeds.items():
+            if check_label == CLEAN and label in clean:
+                clean[label][1].update(more)
         if self.train_tickets:
             pretrained = [every for method, every in clean.values() if method.plugin.when == "trained"]
             for seed in sorted(set(first).union(*pretrained)):
@@ -195,7 +200,10 @@ class _Planner:
         return float((last - first) * (self.shape.n_train * 3 + self.shape.n_test))
 
     def dense_arm(self, label: str, recipe: Recipe, seed: int) -> None:
-        self.out.arms.append(Arm(label, CLEAN, None, seed, self.pretrain(seed, None, recipe=recipe)))
+        train = self.pretrain(seed, None, recipe=recipe)
+        self.out.arms.append(
+            Arm(label, CLEAN, None, seed, train, evaluate=self.evaluate(train, seed, f"{label} · seed {seed}"))
+        )
 
     def pretrain(
         self, seed: int, corruption: ResolvedCheck | None, until: int | None = None, recipe: Recipe | None = None
@@ -225,8 +233,9 @@ class _Planner:
             begin = (self.corrupt(case, inputs, begin[1]), "start")
         compare = self.compare(case, clean_mask, mask)
         train = self.train(case, case.sparsity, mask, begin, case.what) if self.train_tickets else ""
+        evaluate = self.evaluate(train, case.seed, case.what) if train else None
         check = case.check.label if case.check else CLEAN
-        self.out.arms.append(Arm(case.method.label, check, case.sparsity, case.seed, train, mask, compare))
+        self.out.arms.append(Arm(case.method.label, check, case.sparsity, case.seed, train, mask, compare, evaluate))
 
     def rounds(self, case: Case) -> tuple[str, str]:
         """``(key of the weights last pruned, key of the final mask)``; the key is empty for initial weights. A check of
@@ -356,6 +365,17 @@ class _Planner:
             params["round"] = between
         inputs = {"masks": mask} | ({"start": begin[0]} if begin[0] else {})
         return self.add(Step("train", params, inputs, f"train · {what}", cost_class, self.images(first, recipe.epochs)))
+
+    def evaluate(self, train: str, seed: int, what: str) -> str | None:
+        """What accuracy does not say of a trained network; None where the study is judged by accuracy, which every
+        training measures itself."""
+        if self.study.metric == "accuracy":
+            return None
+        params = {**self.base, **self.precision, "seed": seed}
+        units = float(self.shape.n_test)
+        return self.add(
+            Step("evaluate", params, {"weights": train}, f"evaluate · {what}", f"evaluate/{self.cost}", units)
+        )
 
     def compare(self, case: Case, clean: str, corrupted: str) -> str | None:
         """The mask tier: overlap of the corrupted mask with the clean one, compared with chance."""

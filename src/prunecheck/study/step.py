@@ -14,7 +14,7 @@ from typing import Any, Literal
 SCHEMA = 1
 """raised when the meaning of any artefact changes"""
 
-Kind = Literal["pretrain", "score", "mask", "corrupt", "train", "compare"]
+Kind = Literal["pretrain", "score", "mask", "corrupt", "train", "compare", "evaluate"]
 KINDS = {
     "pretrain": "pretrainings",
     "train": "trainings",
@@ -22,6 +22,7 @@ KINDS = {
     "mask": "masks",
     "corrupt": "corruptions",
     "compare": "comparisons",
+    "evaluate": "evaluations",
 }
 """kind of step -> its plural; what takes long comes first"""
 

@@ -139,6 +139,7 @@ class ScoringChoice(Part):
 Control = Literal["identity", "aa", "positive", "planted"]
 Backend = Literal["auto", "dense", "sparse"]
 Precision = Literal["float32", "bfloat16"]
+Metric = Literal["accuracy", "p_correct", "brier"]
 
 
 class Study(Part):
@@ -153,7 +154,13 @@ class Study(Part):
     sparsities: tuple[Sparsity, ...] = Field(min_length=1)
     seeds: int | tuple[int, ...] | Literal["auto"] = 3
     max_seeds: int = Field(10, ge=3, le=1000)
+    compare: tuple[tuple[str, str], ...] | None = None
+    """pairs of methods whose tickets are compared, clean arm with clean arm; left out, every method under test with
+    ``random_ticket`` where that takes part"""
     margin: float | None = Field(None, gt=0, le=100)
+    metric: Metric = "accuracy"
+    """what verdicts compare: ``accuracy``, or the less noisy ``p_correct`` (mean probability of the right class) or
+    ``brier``, fixed before anything is trained"""
     controls: tuple[Control, ...] = ("identity", "aa")
     preset: str | None = None
     task: str = "classification"
@@ -183,6 +190,16 @@ class Study(Part):
             return value
         return tuple({"name": choice} if isinstance(choice, str) else choice for choice in value)
 
+    @field_validator("compare", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        if not isinstance(value, (list, tuple)):
+            return value
+        for pair in value:
+            if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and pair[0] != pair[1]):
+                raise ValueError('compare holds pairs of two different methods, such as [["snip", "random_ticket"]].')
+        return tuple(tuple(pair) for pair in value)
+
     @field_validator("data", mode="before")
     @classmethod
     def _data(cls, value: object) -> object:
@@ -206,6 +223,7 @@ class Study(Part):
             ("sparsities", list(self.sparsities)),
             ("seeds", list(self.seeds) if isinstance(self.seeds, tuple) else []),
             ("controls", list(self.controls)),
+            ("compare", list(self.compare or ())),
         ):
             twice = [v for i, v in enumerate(values) if v in values[:i]]
             if twice:

@@ -12,7 +12,7 @@ from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, Allocation, Check, 
 from prunecheck.pruning.presets import preset_named
 from prunecheck.statistics.roles import PLANTED
 from prunecheck.statistics.rows import DENSE
-from prunecheck.study.arms import resolve_method, resolved_checks
+from prunecheck.study.arms import control_arms, resolve_method, resolved_checks, resolved_methods
 from prunecheck.study.backend import resolve_backend
 from prunecheck.study.messages import shown
 from prunecheck.study.step import canonical
@@ -53,6 +53,11 @@ def resolve(study: Study) -> None:
     _no_duplicates("methods", [resolve_method(study, choice).label for choice in study.methods])
     _no_duplicates("checks", [check.label for check in resolved_checks(study)])
     _check_size(study)
+    pruning = {m.label for m in resolved_methods(study) if m.plugin.name != DENSE}
+    pruning |= {method.label for method, _ in control_arms(study)}
+    for i, pair in enumerate(study.compare or ()):
+        for name in pair:
+            _named(f"compare[{i}]", "method of this study", name, pruning)
     if not _DEVICE.fullmatch(study.device):
         raise StudyError(f"device = {shown(study.device)} must be 'cpu', 'cuda', 'cuda:1' or so, or 'mps'.")
     resolve_backend(study)
