@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from prunecheck.runner.status import Status
     from prunecheck.runner.workspace import Workspace
     from prunecheck.statistics import StudyVerdict
+    from prunecheck.statistics.rows import Metric
+    from prunecheck.statistics.summaries import Spread
     from prunecheck.study import Plan, Study
 
 
@@ -90,12 +92,54 @@ def status(
     return study_status(checked, workspace_of(checked, store, folder), usable_cores())
 
 
-def verdict(source: str | Path | Iterable[Mapping[str, Any]], margin: float | None = None) -> StudyVerdict:
-    """Judge anybody's numbers: a CSV file or a list of dicts with the columns ``method, check, sparsity, seed,
-    accuracy, n_test``. See ``prunecheck.verdict.verdict`` of the verdict room; raises StudyError."""
+def verdict(
+    source: Any,
+    margin: float | None = None,
+    *,
+    chance: float | None = None,
+    classes: int | None = None,
+    looks: Sequence[int] = (),
+    against: str | Sequence[str] = (),
+    metric: Metric | None = None,
+    percent: bool | None = None,
+    n_test: int | None = None,
+    runs: int | None = None,
+    spread: Spread | None = None,
+) -> StudyVerdict:
+    """Judge a table of results from any code: a CSV file, a DataFrame (pandas, polars, pyarrow), a dict of columns, or
+    a list of dicts.
+
+    One row per trained network with the columns ``method, check, sparsity, seed, accuracy, n_test``: method ``dense``
+    is the unpruned network, check ``clean`` the uncorrupted arm. Or one row per arm with ``method, check, sparsity,
+    mean, std, n, n_test``: then the test is unpaired. The ``results.csv`` of a study, beside its ``verdicts.json``, is
+    judged as the study was.
+
+    ``margin``: points of accuracy, by rule from the dense rows when None. ``chance``: accuracy of always guessing the
+    commonest class, a fraction in [0, 1), or ``classes``, the number of equally common classes. ``looks``: where seeds
+    were added depending on results, the numbers of seeds at which they were analysed, such as ``(3, 5, 7, 10)``; else
+    the number of seeds is taken as chosen beforehand. ``against``: the method, or methods, with whose clean arm every
+    other method's is compared. ``metric``: the column that is compared, ``accuracy``, ``p_correct`` or ``brier``.
+
+    ``percent``: accuracies are percent (None = only where all exceed 1, or say so). ``n_test``: test examples, and
+    ``runs``: runs behind each mean, where there is no such column. ``spread``: what ``std`` or ``±`` is: ``"std"``
+    (divisor n - 1), ``"population"`` (divisor n) or ``"se"`` (standard error of the mean).
+
+    Raises StudyError, naming file and line, where the rows are no results or can be read in two ways, and where there
+    is neither a margin nor a dense row.
+    """
+    from prunecheck.statistics import Reading
     from prunecheck.statistics import verdict as judged
 
-    return judged(source, margin)
+    return judged(
+        source,
+        margin,
+        chance=chance,
+        classes=classes,
+        looks=looks,
+        against=against,
+        metric=metric,
+        reading=Reading(percent, n_test, runs, spread),
+    )
 
 
 def mask(

@@ -9,15 +9,7 @@ from typing import Any
 
 from prunecheck.reporting.data import REFERENCES, Curve, LayerTable, MaskOverlap, ReportData
 from prunecheck.resources import PublishedNumber
-from prunecheck.statistics.outcome import (
-    Cell,
-    CheckVerdict,
-    ComparisonVerdict,
-    Control,
-    MarginCurve,
-    MethodVerdict,
-    StudyVerdict,
-)
+from prunecheck.statistics.outcome import Cell, CheckVerdict, Control, MethodVerdict, StudyVerdict
 
 MARGIN = 0.84
 SPARSITIES = (0.9, 0.95, 0.98)
@@ -86,8 +78,7 @@ def check(method: str, name: str, drop: float, rng: random.Random) -> CheckVerdi
         f"{method} x {name}: {pooled.verdict} ({WORDS[pooled.verdict]}). Mean drop {pooled.mean_drop:+.2f} points over "
         f"90/95/98%, 90% CI [{pooled.low:+.2f}, {pooled.high:+.2f}], margin {MARGIN}, 5 seeds."
     )
-    curve = MarginCurve(0.2, 0.7)
-    return CheckVerdict(method, name, pooled.verdict, sentence, tuple(cells), pooled, False, False, role, (), curve)
+    return CheckVerdict(method, name, pooled.verdict, sentence, tuple(cells), pooled, False, False, role)
 
 
 def verdict() -> StudyVerdict:
@@ -142,25 +133,8 @@ def verdict() -> StudyVerdict:
     )
     return StudyVerdict(
         "cifar10-resnet32", MARGIN, "1% of the way from chance to the dense accuracy", 0.05, (3, 5), 0.941, 10_000,
-        tuple(methods), checks, controls, None, comparisons=(comparison(),), seed_sd=0.4,
+        tuple(methods), checks, controls, None,
     )  # fmt: skip
-
-
-def comparison() -> ComparisonVerdict:
-    """SNIP leads by 0.2 points, less than the margin."""
-    pooled = cell(float("nan"), {str(seed): 0.2 + 0.1 * (seed - 2) for seed in SEEDS})
-    return ComparisonVerdict(
-        first="snip",
-        second="random_ticket",
-        verdict="NOT BETTER",
-        sentence="snip against random_ticket: NOT BETTER. Lead +0.20 points, 5 seeds, margin 0.84. Equivalent.",
-        cells=(),
-        pooled=pooled,
-        equivalent=True,
-        open=False,
-        curve=MarginCurve(-0.1, 0.6),
-        reverse=MarginCurve(-1.0, 0.3),
-    )
 
 
 def rows(judged: StudyVerdict, seeds: tuple[int, ...] = SEEDS) -> tuple[dict[str, Any], ...]:
@@ -227,8 +201,6 @@ def data() -> ReportData:
     judged = verdict()
     return ReportData(
         name="cifar10-resnet32",
-        trained="resnet32 on cifar10, 160 epochs",
-        check_words={"layerwise_rearrange": "Same number of kept weights per layer, at random positions."},
         question="Does it matter which weights five pruning methods keep in a ResNet-32 on CIFAR-10?",
         rows=rows(judged),
         verdict=judged,
@@ -305,17 +277,11 @@ def hostile(text: str, base: ReportData | None = None) -> ReportData:
         v, study=text, margin_rule=text, banner=text, notes=(text,), checks=checks,
         methods=tuple(replace(m, method=method[m.method], sentence=text, notes=(text,)) for m in v.methods),
         controls=tuple(replace(c, method=method[c.method], check=name[c.check], sentence=text) for c in v.controls),
-        comparisons=tuple(
-            replace(one, first=method[one.first], second=method[one.second], sentence=text, notes=(text,))
-            for one in v.comparisons
-        ),
     )  # fmt: skip
     named = {**method, "smart_ratio": "smart_ratio", "erk": "erk"}
     return ReportData(
         name=text,
         question=text,
-        trained=text,
-        check_words=dict.fromkeys(name.values(), text),
         rows=[
             {
                 **r,

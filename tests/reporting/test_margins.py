@@ -27,7 +27,7 @@ from prunecheck.reporting.markdown import markdown
 from prunecheck.reporting.page import page
 from prunecheck.reporting.paper import methods_paragraph
 from prunecheck.reporting.terminal import print_verdict
-from prunecheck.statistics.outcome import MarginCurve, interval_name
+from prunecheck.statistics.outcome import ComparisonVerdict, MarginCurve, StudyVerdict, interval_name
 from tests.reporting import sample
 
 BOUND = st.one_of(st.floats(-5, 20), st.just(math.inf), st.just(-math.inf))
@@ -35,6 +35,28 @@ BOUND = st.one_of(st.floats(-5, 20), st.just(math.inf), st.just(-math.inf))
 
 def curve(depends_below: float, not_above: float, guarded_below: float = math.inf) -> MarginCurve:
     return MarginCurve(depends_below, max(depends_below, not_above), guarded_below)
+
+
+def verdict() -> StudyVerdict:
+    """The sample with a curve for every check and a comparison that SNIP loses."""
+    made = sample.verdict()
+    pooled = made.checks[0].pooled
+    assert pooled is not None
+    sentence = "snip against random_ticket: NOT BETTER. Lead +0.20 points, 5 seeds, margin 0.84. Equivalent."
+    one = ComparisonVerdict(
+        "snip",
+        "random_ticket",
+        "NOT BETTER",
+        sentence,
+        (),
+        replace(pooled, mean_drop=0.2),
+        True,
+        False,
+        curve(-0.1, 0.6),
+        curve(-1, 0.3),
+    )
+    checks = tuple(replace(check, curve=curve(0.2, 0.7)) for check in made.checks)
+    return replace(made, checks=checks, comparisons=(one,), seed_sd=0.4)
 
 
 @given(BOUND, BOUND, st.floats(0, 20), st.floats(0.001, 30))
@@ -85,7 +107,7 @@ def test_curve_in_words(found: MarginCurve, text: str) -> None:
 
 
 def test_ticks_are_the_margin_one_seed_sd_and_five_test_examples() -> None:
-    assert [(tick.name, tick.points) for tick in ticks(sample.verdict())] == [
+    assert [(tick.name, tick.points) for tick in ticks(verdict())] == [
         ("fixed margin", 0.84),
         ("one sd between seeds", 0.4),
         ("5 test examples", 0.05),
@@ -93,7 +115,7 @@ def test_ticks_are_the_margin_one_seed_sd_and_five_test_examples() -> None:
 
 
 def test_every_check_and_comparison_has_a_curve_under_its_method() -> None:
-    groups = {group.method: group for group in margin_groups(sample.verdict())}
+    groups = {group.method: group for group in margin_groups(verdict())}
     assert [line.label for line in groups["snip"].lines] == [*sample.CHECKS, "against random_ticket"]
     assert lead_sentence(groups["snip"]) == "Lead over the random ticket: +0.20 points."
     assert lead_sentence(groups["grasp"]) == ""
@@ -111,7 +133,7 @@ def test_axis_is_monotone_and_holds_its_ticks() -> None:
 
 
 def test_comparisons_are_in_every_output() -> None:
-    judged = sample.verdict()
+    judged = verdict()
     data = ReportData("s", list(sample.rows(judged)), judged)
     console = Console(file=io.StringIO(), width=100)
     print_verdict(judged, console)
@@ -128,9 +150,7 @@ def test_comparisons_are_in_every_output() -> None:
 
 
 def test_page_without_curves_has_no_section_of_margins() -> None:
-    made = sample.verdict()
-    bare = replace(made, checks=tuple(replace(check, curve=None) for check in made.checks), comparisons=())
-    assert 'id="margins"' not in page(replace(sample.data(), verdict=bare))
+    assert 'id="margins"' not in page(sample.data())
 
 
 def test_interval_is_named_by_the_level_the_verdicts_use() -> None:

@@ -20,7 +20,6 @@ from prunecheck.reporting.export import results_csv
 from prunecheck.reporting.page import page
 from prunecheck.reporting.text import effect, headline
 from prunecheck.statistics import verdict
-from prunecheck.statistics.outcome import SYMBOLS
 from prunecheck.text import signed
 from tests.reporting import sample
 from tests.reporting.dom import Node, parse, shape
@@ -30,7 +29,6 @@ SECTIONS = [
     "answer",
     "matrix",
     "evidence",
-    "margins",
     "controls",
     "accuracy",
     "published",
@@ -75,7 +73,7 @@ def test_ids_are_unique_and_every_link_inside_leads_somewhere(tree: Node) -> Non
 def test_the_matrix_says_what_the_verdict_says(tree: Node) -> None:
     verdict = sample.verdict()
     table = tree.one("table", "matrix")
-    columns = [name.text for name in table.one("thead").all("span", "column-name")]
+    columns = [th.text for th in table.one("thead").all("th")][1:]
     said = {}
     for row in table.one("tbody").all("tr"):
         method = row.one("th").text.split()[0]
@@ -92,13 +90,9 @@ def test_the_matrix_says_what_the_verdict_says(tree: Node) -> None:
 def test_the_answers_and_controls_are_the_verdicts(tree: Node) -> None:
     verdict = sample.verdict()
     items = tree.one("ul", "answers").children
-    (pair,) = verdict.comparisons
-    names = [*(m.method for m in verdict.methods), f"{pair.first} against {pair.second}"]
-    answers = [one.verdict.lower() for one in (*verdict.methods, pair)]
-    assert [i.one("h3").text for i in items] == names
-    assert [i.one("span", "badge").text.split(" ", 1)[1] for i in items] == answers
-    sentences = [*(m.sentence for m in verdict.methods), pair.sentence.partition("NOT BETTER. ")[2]]
-    assert [i.one("p").text for i in items] == sentences
+    assert [i.one("h3").text for i in items] == [m.method for m in verdict.methods]
+    assert [i.one("span", "badge").text.split()[1] for i in items] == [m.verdict.lower() for m in verdict.methods]
+    assert [i.one("p").text for i in items] == [m.sentence for m in verdict.methods]
     sentences = [li.one("p").text for ul in tree.all("ul", "controls") for li in ul.children]
     assert sorted(sentences) == sorted(c.sentence for c in verdict.controls)
 
@@ -154,7 +148,8 @@ def test_tables_have_captions_and_scopes_and_drawings_have_names(tree: Node) -> 
 def test_no_verdict_is_told_by_colour_alone(tree: Node) -> None:
     for node in [*tree.all("span", "badge"), *tree.all("span", "answer"), *tree.all("span", "word")]:
         symbol, word = node.text.split(" ", 1)
-        assert symbol == SYMBOLS[word.upper()]
+        assert symbol in "●○◐–✓✗"
+        assert word in {"depends", "does not depend", "inconclusive", "uninformative", "passes", "fails"}
 
 
 @pytest.mark.parametrize("scheme", [0, 1])
@@ -205,14 +200,12 @@ def test_hostile_text_is_still_there_to_be_read() -> None:
 def test_a_plain_table_of_accuracies_makes_a_page_without_empty_sections() -> None:
     tree = parse(page(sample.plain()))
     ids = [n.attributes["id"] for n in tree.one("main").children]
-    assert ids == ["answer", "matrix", "evidence", "margins", "controls", "accuracy", "rows", "provenance"]
+    assert ids == ["answer", "matrix", "evidence", "controls", "accuracy", "rows", "provenance"]
     assert tree.one("h1").text == "Do 5 pruning methods depend on what 5 checks destroy?"
 
 
 def test_a_study_without_results_still_makes_a_page() -> None:
-    empty = replace(
-        sample.verdict(), methods=(), checks=(), controls=(), comparisons=(), dense_accuracy=None, n_test=0, looks=()
-    )
+    empty = replace(sample.verdict(), methods=(), checks=(), controls=(), dense_accuracy=None, n_test=0, looks=())
     tree = parse(page(ReportData("empty", [], empty)))
     assert [n.attributes["id"] for n in tree.one("main").children] == ["answer", "controls", "rows", "provenance"]
     assert "No controls were run" in tree.by_id("controls").text

@@ -27,7 +27,11 @@ def test_verdicts_become_tests() -> None:
     assert text.endswith("</testsuites>\n")
     assert Xml.fromstring(text).attrib["name"] == "mine"
     found = suites(text)
-    assert list(found) == ["half", "lr_rewinding", "random_ticket", "snip", "controls"]
+    assert list(found) == ["half", "lr_rewinding", "random_ticket", "snip", "comparisons", "controls"]
+    assert [case.attrib["name"] for case in found["comparisons"]] == [
+        "half against random_ticket",
+        "snip against random_ticket",
+    ]
     assert counts(found["snip"]) == ("3", "3", "0", "0")
     assert counts(found["lr_rewinding"]) == ("3", "0", "0", "0")
     assert counts(found["random_ticket"]) == ("0", "0", "0", "0")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -11,12 +11,27 @@ from prunecheck import api
 from prunecheck.cli import console
 from prunecheck.cli.console import note, print_json
 from prunecheck.cli.options import Flag, Json, Junit, Out, Set, StorePath, Strict
+from prunecheck.errors import StudyError
+from prunecheck.text import as_number, printable
+
+# as in prunecheck.statistics, which need not be loaded to parse a command line
+Metric = Literal["accuracy", "p_correct", "brier"]
+Spread = Literal["std", "population", "se"]
 
 
 def verdict(
     results: Path,
     *,
     margin: float | None = None,
+    chance: str | None = None,
+    classes: int | None = None,
+    looks: str = "",
+    against: Annotated[tuple[str, ...], Parameter(consume_multiple=False, negative="", show_default=False)] = (),
+    metric: Metric | None = None,
+    percent: Flag = False,
+    n_test: int | None = None,
+    runs: int | None = None,
+    spread: Spread | None = None,
     out_dir: Annotated[Path | None, Parameter(name=["--out"])] = None,
     junit: Junit = None,
     strict: Strict = False,
@@ -24,31 +39,62 @@ def verdict(
 ) -> int:
     """Judge a table of results from any code.
 
-    The CSV file has the columns method, check, sparsity, seed, accuracy, n_test: one row per trained network, accuracy
-    as a fraction; check `clean` marks the uncorrupted arm, method `dense` the unpruned network.
+    The CSV file has the columns method, check, sparsity, seed, accuracy, n_test: one row per trained network; check
+    `clean` marks the uncorrupted arm, method `dense` the unpruned network. A table of means has one row per arm, with
+    mean, std and n instead of seed and accuracy. The results.csv of a study is judged as the study was.
 
-    Example: prunecheck verdict results.csv --margin 0.5 --strict
+    Example: prunecheck verdict results.csv --classes 10 --against random_ticket
 
     Parameters
     ----------
     results
-        The CSV file; other columns are ignored, rows may be in any order.
+        The table; other columns are ignored, rows may be in any order.
     margin
         The margin in points of accuracy; by default set by rule from the dense rows.
+    chance
+        Accuracy of always guessing the commonest class, such as 0.1 or 10%.
+    classes
+        Number of classes, where all are equally common; instead of --chance.
+    looks
+        Where seeds were added depending on results: the numbers of seeds at which they were analysed, such as 3,5,7,10.
+        By default the number of seeds is taken as chosen beforehand.
+    against
+        Compare the clean arm of every other method with this method's; may be given several times.
+    metric
+        The column that is compared (default: accuracy).
+    percent
+        Accuracies are percent, even those below 1.
+    n_test
+        Number of test examples, where the table has no such column.
+    runs
+        Number of runs behind each mean, where the table has no column n.
+    spread
+        What std or ± is: the sample standard deviation (std, divisor n - 1), that with divisor n (population), or the
+        standard error of the mean (se).
     out_dir
         Write the report page and verdicts.json into this folder.
     """
     from prunecheck.reporting import write
     from prunecheck.reporting.foreign import data_of_table
     from prunecheck.reporting.terminal import print_verdict
-    from prunecheck.statistics import exit_code
+    from prunecheck.statistics import Reading, exit_code
     from prunecheck.statistics import junit as as_junit
     from prunecheck.statistics import verdict as judged
     from prunecheck.store.durable import write_file
 
-    answer = judged(results, margin)
+    reading = Reading(percent or None, n_test, runs, spread)
+    answer = judged(
+        results,
+        margin,
+        chance=_chance(chance),
+        classes=classes,
+        looks=_looks(looks),
+        against=against,
+        metric=metric,
+        reading=reading,
+    )
     if out_dir is not None:
-        page = write(data_of_table(results, judged=answer), out_dir)
+        page = write(data_of_table(results, judged=answer, reading=reading), out_dir)
         note(f"report: {page}")
     if junit is not None:
         write_file(junit, as_junit(answer).encode())
@@ -57,6 +103,22 @@ def verdict(
     else:
         print_verdict(answer, console.out())
     return exit_code(answer) if strict else 0
+
+
+def _chance(text: str | None) -> float | None:
+    if text is None:
+        return None
+    number = as_number(text.strip().removesuffix("%"))
+    if number is None:
+        raise StudyError(f"--chance {printable(text)!r} is not an accuracy. Write 0.1 or 10%.")
+    return number / 100 if text.strip().endswith("%") else number
+
+
+def _looks(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise StudyError(f"--looks {printable(text)!r}: write numbers of seeds, such as 3,5,7,10.") from None
 
 
 def paper(

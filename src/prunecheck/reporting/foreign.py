@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from prunecheck.reporting.data import ReportData
-from prunecheck.statistics import StudyVerdict, read_table, verdict
+from prunecheck.statistics import Reading, StudyVerdict, read_table, verdict
 
 
-def data_of_table(path: Path, margin: float | None = None, judged: StudyVerdict | None = None) -> ReportData:
+def data_of_table(
+    path: Path, margin: float | None = None, judged: StudyVerdict | None = None, reading: Reading | None = None
+) -> ReportData:
     """Judge the file (unless *judged* is its verdict already) and hold its rows beside the answer.
 
     *margin*: points of accuracy; by rule from the dense rows when None. Raises StudyError where the file holds no
     results.
     """
     judged = judged or verdict(path, margin)
-    return ReportData(name=judged.study, rows=read_table(path).records, verdict=judged)
+    return ReportData(name=judged.study, rows=read_table(path, reading).records, verdict=judged)

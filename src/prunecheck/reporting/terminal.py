@@ -8,7 +8,7 @@ from rich.text import Text
 
 from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.text import ASCII_SYMBOLS, MEANINGS, STYLES
-from prunecheck.reporting.views import answers, controls_sentence, leads
+from prunecheck.reporting.views import answers, controls_sentence, leads, margin_text
 from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, interval_name
 from prunecheck.text import printable, printable_line
 
@@ -28,7 +28,7 @@ def print_verdict(verdict: StudyVerdict, console: Console, trained: str = "") ->
         console.width = max(console.width, WIDTH)
     width = console.width
     what = f"{printable_line(trained)}; " if trained else ""
-    title = f"{printable(verdict.study)}: {what}margin {verdict.margin:.3g} points"
+    title = f"{printable(verdict.study)}: {what}margin {margin_text(verdict)}"
     _print(console, Text(title, style="bold"), width)
     if verdict.banner:
         _print(console, Text("A control failed. " + printable_line(verdict.banner), style="bold red"), width)

@@ -36,6 +36,9 @@ STYLES = {
 MEANINGS = {
     "DEPENDS": "the drop exceeds the margin: what the check destroys matters",
     "DOES NOT DEPEND": "the drop is below the margin: what the check destroys does not matter",
+    "BETTER": "the lead of the first method over the second exceeds the margin",
+    "NOT BETTER": "the lead is below the margin",
+    "WORSE": "the second method leads by more than the margin",
     "INCONCLUSIVE": "the data do not decide between the two yet",
     "UNINFORMATIVE": "this comparison could not show a difference: runs collapsed to guessing, or a control failed",
 }

@@ -107,7 +107,7 @@ def facts(data: ReportData, known: Order) -> list[tuple[str, str]]:
     found = [("trained", data.trained)] if data.trained else []
     found.append(("sparsities", ", ".join(percent(s) for s in known.sparsities[:6]) or "n/a"))
     found.append(("seeds", seed_counts(data)))
-    found.append(("margin", f"{verdict.margin:.3g} points"))
+    found.append(("margin", margin_text(verdict)))
     if verdict.dense_accuracy is not None:
         found.append(("dense accuracy", share(verdict.dense_accuracy)))
     found.append(("test examples", whole(verdict.n_test)))
@@ -147,6 +147,12 @@ def leads(verdict: StudyVerdict) -> list[tuple[ComparisonVerdict, str]]:
     return [
         (one, bare(one.sentence, f"{one.first} against {one.second}: {one.verdict}. ")) for one in verdict.comparisons
     ]
+
+
+def margin_text(verdict: StudyVerdict) -> str:
+    """``0.841 points``; of which metric, where it is not accuracy, and whether means were judged instead of runs."""
+    unit = "points" if verdict.metric == "accuracy" else f"points of {verdict.metric}"
+    return f"{verdict.margin:.3g} {unit}" + (" (summary, unpaired)" if verdict.basis == "summaries" else "")
 
 
 def tally(verdict: StudyVerdict) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from prunecheck._lazy import lazily
 
 if TYPE_CHECKING:
-    from prunecheck.statistics.judging import exit_code, judge, open_checks, verdict
+    from prunecheck.statistics.judge_table import verdict
+    from prunecheck.statistics.judging import exit_code, judge, open_checks
     from prunecheck.statistics.junit_xml import junit
     from prunecheck.statistics.margin import Margin, settle_margin
     from prunecheck.statistics.outcome import (
@@ -51,7 +52,8 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "prunecheck.statistics.judging": ("exit_code", "judge", "open_checks", "verdict"),
+        "prunecheck.statistics.judge_table": ("verdict",),
+        "prunecheck.statistics.judging": ("exit_code", "judge", "open_checks"),
         "prunecheck.statistics.junit_xml": ("junit",),
         "prunecheck.statistics.margin": ("Margin", "settle_margin"),
         "prunecheck.statistics.outcome": (

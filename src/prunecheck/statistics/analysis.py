@@ -40,7 +40,7 @@ def analyse(rows: Iterable[Row], settings: Settings) -> Analysis:
     """Analyse the rows of a study. Raises StudyError (see ``lay_out`` and ``settle_margin``)."""
     layout = lay_out(rows, settings)
     margin = settle_margin(
-        layout.dense, layout.n_test, chance=settings.chance, override=settings.margin, was=settings.margin_was
+        layout.dense_values, layout.n_test, chance=settings.chance, override=settings.margin, was=settings.margin_was
     )
     if settings.margin_rule:
         margin = margin._replace(rule=settings.margin_rule)

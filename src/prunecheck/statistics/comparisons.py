@@ -83,7 +83,9 @@ def _pairing(layout: Layout, first: str, second: str) -> _Pairing:
             pairs = {seed: (arms[0][seed], arms[1][seed]) for seed in shared}
             judged = tuple(seed for seed in shared if ranks[seed] < width)
             unpaired = len(arms[0].keys() ^ arms[1].keys())
-            slots[k] = Slot(first, second, layout.sparsities[k], pairs, judged, unpaired, Gate("fine"))
+            slots[k] = Slot(
+                first, second, layout.sparsities[k], pairs, judged, unpaired, Gate("fine"), layout.settings.metric
+            )
     return _Pairing(first, second, slots, ranks)
 
 

@@ -214,7 +214,9 @@ def _partial_corruptions(layout: Layout, cells: CellEvidence, margin: float) -> 
 
 
 def _missing(layout: Layout, there: set[str]) -> list[Control]:
-    records = []
+    records: list[Control] = []
+    if not layout.checks:
+        return records
     positive = layout.settings.positive_control
     if "positive" not in there and positive is not None:
         text = f"No positive control was run ({positive}): whether this study could have found a drop is unknown."

@@ -85,7 +85,9 @@ class CheckEvidence:
         return np.where(self._forbidden(), np.inf, margin)
 
     def _forbidden(self) -> Flags:
-        return np.asarray(self.cells.harmed.any(axis=0) | np.array([bool(reason) for reason in self.blocked]))
+        return np.asarray(
+            self.cells.harmed.any(axis=0) | np.array([bool(reason) for reason in self.blocked], dtype=bool)
+        )
 
 
 def weigh_cells(layout: Layout) -> CellEvidence:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from statistics import fmean, variance
-from typing import Any
 
 from prunecheck.statistics.analysis import Analysis, analyse
 from prunecheck.statistics.comparisons import judge_comparisons
@@ -14,27 +12,18 @@ from prunecheck.statistics.controls import plain_answer
 from prunecheck.statistics.describe import describe_cell, describe_mean
 from prunecheck.statistics.layout import Layout
 from prunecheck.statistics.methods import Table, judge_method, tabulate, undecided
+from prunecheck.statistics.origin import origin_record
 from prunecheck.statistics.outcome import Answer, Cell, CheckVerdict, ComparisonVerdict, MarginCurve, StudyVerdict
 from prunecheck.statistics.procedure import Flags
 from prunecheck.statistics.roles import RANDOM_TICKET, role
 from prunecheck.statistics.rows import CLEAN, Row
 from prunecheck.statistics.sentences import banner, check_sentence, study_notes
 from prunecheck.statistics.settings import MIN_SEEDS, Settings
-from prunecheck.statistics.tables import read_rows
-
-
-def verdict(source: str | Path | Iterable[Mapping[str, Any] | Row], margin: float | None = None) -> StudyVerdict:
-    """Judge results from a CSV file or a list of dicts. *margin*: points of accuracy, None = by rule.
-
-    Raises StudyError where the rows are no results, or where there is neither a margin nor a dense run.
-    """
-    name = Path(source).stem if isinstance(source, str | Path) else "study"
-    return judge(read_rows(source), study=name, settings=Settings(margin=margin))
 
 
 def judge(rows: Iterable[Row], *, study: str = "study", settings: Settings | None = None) -> StudyVerdict:
     """Judge a study. The order of rows and exact duplicates change nothing. Raises StudyError for contradictions."""
-    settings = settings or Settings()
+    rows, settings = tuple(rows), settings or Settings()
     analysis = analyse(rows, settings)
     layout, table = analysis.layout, tabulate(analysis)
     checks = _checks(analysis, table)
@@ -56,6 +45,8 @@ def judge(rows: Iterable[Row], *, study: str = "study", settings: Settings | Non
         comparisons=comparisons,
         design=settings.design,
         seed_sd=_seed_sd(layout),
+        metric=settings.metric,
+        origin=origin_record(rows, settings),
     )
 
 
@@ -67,9 +58,13 @@ def open_checks(verdict: StudyVerdict) -> frozenset[tuple[str, str]]:
 
 
 def exit_code(verdict: StudyVerdict) -> int:
-    """0 every method passes, 1 some method fails, 4 neither. References and controls count only where alone."""
+    """0 every method passes, 1 some method fails, 4 neither. References and controls count only where alone; where
+    there are only comparisons, a method that is not better fails."""
     judged = [method for method in verdict.methods if method.role is None] or verdict.methods
-    answers = {method.verdict for method in judged}
+    answers: set[str] = {method.verdict for method in judged}
+    if not judged:
+        words = {"BETTER": "PASSES", "NOT BETTER": "FAILS", "WORSE": "FAILS"}
+        answers = {words.get(one.verdict, one.verdict) for one in verdict.comparisons}
     if "FAILS" in answers:
         return 1
     return 0 if answers == {"PASSES"} else 4
@@ -83,7 +78,11 @@ def _leads(comparisons: Sequence[ComparisonVerdict]) -> dict[str, Cell]:
 
 def _seed_sd(layout: Layout) -> float | None:
     """Pooled standard deviation of the clean arms between seeds, in points."""
-    arms = [[100 * run.accuracy for run in arm.values()] for arm in layout.clean.values() if len(arm) > 1]
+    arms = [
+        [100 * run.value(layout.settings.metric) for run in arm.values()]
+        for arm in layout.clean.values()
+        if len(arm) > 1
+    ]
     dof = sum(len(arm) - 1 for arm in arms)
     return math.sqrt(sum((len(arm) - 1) * variance(arm) for arm in arms) / dof) if dof else None
 

@@ -10,7 +10,8 @@ from prunecheck.text import printable
 
 def junit(verdict: StudyVerdict) -> str:
     """A JUnit document. DOES NOT DEPEND is a failure, an open or uninformative verdict is skipped, an invalid study
-    is an error. Controls are tests of a suite of their own."""
+    is an error. Comparisons of methods are a suite of their own, in which a method that is not better fails; so are
+    controls."""
     root = Xml.Element("testsuites", name=_safe(verdict.study))
     for method in verdict.methods:
         checks = [check for check in verdict.checks if check.method == method.method and _methods_under_test(check)]
@@ -21,6 +22,15 @@ def junit(verdict: StudyVerdict) -> str:
                 Xml.SubElement(case, "failure", message=_safe(check.sentence))
             elif check.verdict != "DEPENDS":
                 Xml.SubElement(case, "skipped", message=_safe(check.sentence))
+        _count(suite)
+    if verdict.comparisons:
+        suite = Xml.SubElement(root, "testsuite", name="comparisons")
+        for one in verdict.comparisons:
+            case = _case(suite, f"{one.first} against {one.second}", "comparisons", one.sentence)
+            if one.verdict in ("NOT BETTER", "WORSE"):
+                Xml.SubElement(case, "failure", message=_safe(one.sentence))
+            elif one.verdict != "BETTER":
+                Xml.SubElement(case, "skipped", message=_safe(one.sentence))
         _count(suite)
     suite = Xml.SubElement(root, "testsuite", name="controls")
     for control in verdict.controls:

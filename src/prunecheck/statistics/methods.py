@@ -45,7 +45,7 @@ def tabulate(analysis: Analysis) -> Table:
         fails[at] = p_fails[j] if analysis.guard(j) in ("none", "hurt") else 1.0
     wanted = np.isfinite(depends) if settings.required_checks is None else np.isin(names, settings.required_checks)
     own = [[role(method, check, settings) in (None, "positive") for check in names] for method in methods]
-    required = np.array(own) & wanted
+    required = np.array(own, dtype=bool).reshape(depends.shape) & wanted
     return Table(methods, names, depends, fails, unguarded, required)
 
 

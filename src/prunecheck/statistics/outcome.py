@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from prunecheck import html
+from prunecheck.statistics.rows import Metric
 from prunecheck.text import printable, signed
 
 SCHEMA_VERSION = 2
@@ -171,6 +173,12 @@ class StudyVerdict:
     design: Literal["fixed", "sequential"] = "fixed"
     seed_sd: float | None = None
     """standard deviation of a clean arm between seeds, pooled, in points"""
+    metric: Metric = "accuracy"
+    """what was compared; drops, leads and the margin are in points of it"""
+    basis: Literal["runs", "summaries"] = "runs"
+    """'summaries': judged from means and spreads, unpaired"""
+    origin: Mapping[str, Any] | None = None
+    """the settings, and a hash of the rows they belong to: see ``statistics.origin``"""
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_dict(self) -> dict[str, Any]:
@@ -198,7 +206,7 @@ def _plain(value: Any) -> Any:
 
 def as_text(verdict: StudyVerdict) -> str:
     """A line for the study, the banner if there is one, then a sentence for each method and comparison."""
-    lines = [_title(verdict)]
+    lines = [title(verdict)]
     if verdict.banner:
         lines.append(verdict.banner)
     lines += [f"{SYMBOLS[method.verdict]} {method.sentence}" for method in verdict.methods]
@@ -209,7 +217,7 @@ def as_text(verdict: StudyVerdict) -> str:
 
 def as_html(verdict: StudyVerdict) -> str:
     """The same with the table methods x checks, for a notebook: no script, no style, every name escaped."""
-    parts = [html.said(_title(verdict), "h4")]
+    parts = [html.said(title(verdict), "h4")]
     if verdict.banner:
         parts.append(html.said(verdict.banner, "strong"))
     parts += [html.said(f"{SYMBOLS[method.verdict]} {method.sentence}") for method in verdict.methods]
@@ -233,8 +241,10 @@ def interval_name(verdict: StudyVerdict) -> str:
     return f"{levels[0]:g}% interval" if len(levels) == 1 else f"{levels[0]:g}% to {levels[-1]:g}% interval"
 
 
-def _title(verdict: StudyVerdict) -> str:
-    return f"{verdict.study}: margin {verdict.margin:.3g} points"
+def title(verdict: StudyVerdict) -> str:
+    unit = "points" if verdict.metric == "accuracy" else f"points of {verdict.metric}"
+    mark = " (summary, unpaired)" if verdict.basis == "summaries" else ""
+    return f"{verdict.study}: margin {verdict.margin:.3g} {unit}{mark}"
 
 
 def _controls(verdict: StudyVerdict) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from prunecheck.errors import StudyError
 from prunecheck.text import percent, printable
 
+Metric = Literal["accuracy", "p_correct", "brier"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
 CLEAN = "clean"
 DENSE = "dense"
 
@@ -18,7 +21,8 @@ class Row:
 
     ``check`` is ``clean`` for the untouched arm; ``method`` is ``dense`` for the unpruned network (sparsity None).
     ``kept``: weights kept. ``overlap``: shared share (intersection over union) of this mask and the clean one.
-    ``collapsed``: no better than guessing, None = to be judged from the accuracy.
+    ``collapsed``: no better than guessing, None = to be judged from the accuracy. ``p_correct``: mean probability of
+    the right class; ``brier``: 1 minus the mean Brier score, in [-1, 1]; None = not measured.
     """
 
     method: str
@@ -31,6 +35,15 @@ class Row:
     diverged: bool = False
     collapsed: bool | None = None
     overlap: float | None = None
+    p_correct: float | None = None
+    brier: float | None = None
+
+    def value(self, metric: Metric) -> float:
+        """What verdicts compare, a fraction. Raises StudyError where it was not measured."""
+        found = {"accuracy": self.accuracy, "p_correct": self.p_correct, "brier": self.brier}[metric]
+        if found is None:
+            raise StudyError(f"{self} has no {metric}, which is the metric to be judged.")
+        return found
 
     @property
     def place(self) -> tuple[str, str, float, int]:

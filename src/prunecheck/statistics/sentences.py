@@ -14,6 +14,11 @@ from prunecheck.statistics.outcome import Answer, Cell, CheckVerdict, MethodAnsw
 from prunecheck.statistics.procedure import ONE_SPARSITY, members
 from prunecheck.text import percent, signed
 
+CHANCE_UNKNOWN = (
+    "Chance accuracy was not given and counts as 0: a margin by rule is then too large, and only runs near 0% count as "
+    "collapsed. Give it by --classes 10 or --chance 0.1 (classes= or chance= in Python)."
+)
+
 
 def check_sentence(analysis: Analysis, j: int, answer: Answer, cells: Sequence[Cell], pooled: Cell | None) -> str:
     """One check of one method, with the margins for which the verdict would be the same."""
@@ -148,7 +153,7 @@ def study_notes(analysis: Analysis) -> tuple[str, ...]:
     ]
     notes += [f"(unguarded) {record.sentence}" for record in analysis.controls.records if record.status == "missing"]
     if settings.chance == 0:
-        notes.append("Chance accuracy was not given: only runs near 0% count as collapsed.")
+        notes.append(CHANCE_UNKNOWN)
     return tuple(notes)
 
 

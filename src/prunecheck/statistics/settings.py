@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prunecheck.errors import StudyError
+from prunecheck.statistics.rows import METRICS, Metric
 from prunecheck.text import unknown
 
 MIN_SEEDS = 3
@@ -27,6 +28,7 @@ class Settings:
     results had been seen.
     ``compare``: pairs of methods whose clean arms are compared; None = every method under test against the random
     ticket, where both are there.
+    ``metric``: what is compared, chosen before any result was seen; the margin is in points of it.
     ``chance``: accuracy of always guessing the commonest class, a fraction. ``required_checks``: None = all that were
     run, but controls. ``cap_d0``: largest weight of the other cells in a moderated variance, in degrees of freedom.
     """
@@ -42,6 +44,7 @@ class Settings:
     required_checks: tuple[str, ...] | None = None
     positive_control: str | None = "lr_rewinding"
     compare: tuple[tuple[str, str], ...] | None = None
+    metric: Metric = "accuracy"
     chance: float = 0.0
     cap_d0: float = 4.0
 
@@ -60,6 +63,8 @@ class Settings:
         for pair in self.compare or ():
             if len(pair) != 2 or pair[0] == pair[1]:
                 raise StudyError(f"compare {list(pair)}: a comparison names two different methods.")
+        if self.metric not in METRICS:
+            raise StudyError(f"metric: {unknown('metric', str(self.metric), METRICS)}")
         if not 0 <= self.chance < 1:
             raise StudyError(f"chance {self.chance:g} is a fraction in [0, 1), such as 0.1 for ten equal classes.")
         if math.isnan(self.cap_d0) or self.cap_d0 < 0:

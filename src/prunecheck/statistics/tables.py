@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from prunecheck.errors import StudyError
 from prunecheck.statistics import values
 from prunecheck.statistics.delimited import plain_name, read_lines
-from prunecheck.statistics.rows import CLEAN, DENSE, Row, unique
+from prunecheck.statistics.rows import CLEAN, DENSE, Metric, Row, unique
 from prunecheck.statistics.summaries import (
     SPREAD_COLUMNS,
     Spread,
@@ -42,6 +42,8 @@ KNOWN = {
     "diverged",
     "collapsed",
     "overlap",
+    "p_correct",
+    "brier",
     "classes",
     "chance",
 }
@@ -242,7 +244,17 @@ class _Reader:
             overlap=None
             if values.is_missing(texts, "overlap")
             else values.fraction(where, "overlap", texts["overlap"]),
+            p_correct=self._other_metric(one, "p_correct"),
+            brier=self._other_metric(one, "brier"),
         )
+
+    def _other_metric(self, one: _Located, column: Metric) -> float | None:
+        text = one.texts.get(column, "")
+        if values.is_missing(one.texts, column):
+            return None
+        if column == "brier":
+            return values.between(one.where, column, text, -1, 1)
+        return values.fraction(one.where, column, text, percent=text.endswith("%"))
 
     def _arm(self, one: _Located) -> tuple[str, str, float | None]:
         where, texts = one

@@ -58,6 +58,14 @@ def positive(where: str, column: str, text: str) -> float:
     return value
 
 
+def between(where: str, column: str, text: str, low: float, high: float) -> float:
+    """A number in [*low*, *high*]."""
+    value = number(where, column, text)
+    if not low <= value <= high:
+        raise StudyError(f"{where}: {column} is {printable(text)}: it must lie between {low:g} and {high:g}.")
+    return value
+
+
 def sparsity(where: str, text: str) -> float:
     text = plain_number(text)
     try:
