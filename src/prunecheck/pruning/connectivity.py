@@ -1,4 +1,4 @@
-"""Properties of a mask before training: counts, empty layers and connected weights."""
+"""What is known of a mask before anything is trained: counts, empty layers, and what is really connected."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Counts of kept weights, as exact integers.
+"""How many weights stay, as exact integers.
 
-Of ``n`` weights, ``round(n * (1 - sparsity))`` are kept, computed on the decimal number the user wrote and
+The one rule: of ``n`` weights, ``round(n * (1 - sparsity))`` stay, computed on the decimal number the user wrote and
 never in floating point (``int(1000 * (1 - 0.9))`` is 99), halves to even.
 """
 

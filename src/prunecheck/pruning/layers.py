@@ -1,4 +1,4 @@
-"""Prunable layers: the weights of convolutions and linear layers, in ``model.modules()`` order.
+"""What can be pruned: the weights of convolutions and linear layers, in ``model.modules()`` order.
 
 Biases and normalisation are never pruned and never counted, as in the official code of Su et al. 2020. A weight shared
 by several modules is one layer, named after its first appearance.

@@ -1,4 +1,4 @@
-"""Masks: ``{parameter name: bool tensor}``, True where the weight is kept.
+"""Masks: ``{parameter name: bool tensor}``, True where the weight stays.
 
 Selection is by partition, never by sorting everything; counts are exact; ties are broken by position (earlier layers
 and earlier weights first), and how many ties decided is reported. Scores may be of any floating dtype and device.
@@ -113,7 +113,7 @@ def _trues(mask: Tensor) -> int:
 
 
 def threshold(scores: Mapping[str, Tensor], cut: float, *, strict: bool) -> Masks:
-    """``score > cut`` (strict) or ``score >= cut``: the rule of published codes; the count is not exact."""
+    """``score > cut`` (strict) or ``score >= cut``: what published codes do, whatever count that gives."""
     return {n: (s > cut) if strict else (s >= cut) for n, s in scores.items()}
 
 

@@ -1,4 +1,4 @@
-"""The kinds of plug-ins (method, allocation, check), and the parameters that each may have."""
+"""What a method, an allocation and a check are, and what each may ask for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Point = Literal["batches", "scores", "masks", "weights"]
 POINTS: tuple[Point, ...] = ("batches", "scores", "masks", "weights")
 
 METHOD_OFFERS: dict[str, str] = {
-    "weights": "{parameter name: tensor} of the prunable weights, at the time of the call",
+    "weights": "{parameter name: tensor} of the prunable weights, as they stand when the method is called",
     "model": "the module, holding those weights, in training mode with batch statistics",
     "batches": "list of (inputs, targets): the scoring batches, normalised floats and integer targets",
     "loss": "loss(weights, temperature=1) -> scalar, summed over the scoring batches; differentiable",
@@ -36,10 +36,10 @@ CHECK_OFFERS: dict[str, str] = {
     "batches": "(inputs, targets): the whole training set, uint8 [N, C, H, W] and int64 [N]",
     "scores": ALLOCATION_OFFERS["scores"],
     "masks": "{parameter name: bool tensor}, True = keep",
-    "weights": "{parameter name: tensor}: the ticket's starting weights, 0 where pruned",
+    "weights": "{parameter name: tensor}: the ticket's start weights, 0 where pruned",
     "classes": "number of classes",
     "layers": METHOD_OFFERS["layers"],
-    "initial": "{parameter name: tensor}: a fresh initialisation from its own random stream",
+    "initial": "{parameter name: tensor}: a fresh initialisation drawn from a stream of its own",
     "rng": METHOD_OFFERS["rng"],
 }
 AT_POINT: dict[Point, tuple[str, ...]] = {
@@ -48,7 +48,7 @@ AT_POINT: dict[Point, tuple[str, ...]] = {
     "masks": ("masks", "layers", "classes", "initial", "rng"),
     "weights": ("weights", "masks", "layers", "classes", "initial", "rng"),
 }
-"""The parameters in CHECK_OFFERS that are available at each intervention point."""
+"""What of CHECK_OFFERS there is for a check at each intervention point."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,7 @@ class Method:
 
     ``when``: scored at initialisation or after pretraining. ``rewind``: the ticket starts from the initial weights,
     from those of the rewind epoch, or from the trained ones (nothing is rewound). ``retrain``: the full schedule, or
-    the rest of it from the rewind epoch. ``rounds``: 1 is one-shot; more remove the same fraction of the remaining
-    weights each.
+    the rest of it from the rewind epoch. ``rounds``: 1 is one-shot; more remove the same share of the survivors each.
     """
 
     name: str

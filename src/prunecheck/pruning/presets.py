@@ -2,7 +2,7 @@
 
 Without a preset prunecheck keeps exactly ``round(n * (1 - sparsity))`` weights, breaks ties by position and scores the
 weights as they are, with batch statistics. Published codes pick a threshold score instead, each in its own way, and
-keep all scores above it (``Rule``); some also score another network than the one they prune (``Scoring``). A
+keep whatever lies above it (``Rule``); some also score another network than the one they prune (``Scoring``). A
 ``Preset`` is the set of these choices of one code.
 """
 
@@ -18,7 +18,7 @@ from prunecheck.pruning.counts import kept_total
 from prunecheck.text import unknown
 
 NONE = "none"
-"""the name on the command line of prunecheck without a preset"""
+"""what the desk calls prunecheck without a preset"""
 OTHERS = "other methods"
 
 

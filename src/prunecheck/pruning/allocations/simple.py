@@ -60,7 +60,7 @@ def balanced(layers: tuple[Layer, ...], sparsity: float) -> Counts:
     """The same number of weights in every layer, small layers whole.
 
     Gadhikar, Mukherjee & Burkholz 2023. A layer with fewer weights than that is kept whole and the others share the
-    rest evenly. The published code passes the surplus of a full layer to later layers only and draws positions
+    rest evenly. The published code hands the surplus of a full layer only to the layers behind it and draws positions
     with probabilities; here the rest is shared by all and the total is exact.
     """
     return _spread(layers, [1 / layer.size for layer in layers], sparsity)

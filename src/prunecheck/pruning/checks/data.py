@@ -73,7 +73,7 @@ def random_pixels(batches: tuple[Tensor, Tensor], rng: Rng) -> tuple[Tensor, Ten
 
 @check(
     at="batches",
-    destroys="all information of the data: labels and spatial structure",
+    destroys="everything the data could tell: labels and spatial structure",
     keeps="each image's histogram, the number of classes, everything the ticket trains on",
     paper="Su et al. 2020",
     aliases=("corrupt_data", "corrupted"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def layerwise_rearrange(masks: dict[str, Tensor], rng: Rng) -> dict[str, Tensor]:
     """Same number of kept weights per layer, at uniformly random positions.
 
-    The weights at the new positions keep their own starting values, as in the official code.
+    The weights at the new positions keep their own start values, as in the official code.
     """
     from prunecheck.pruning.masks import permuted
 
@@ -33,13 +33,13 @@ def layerwise_rearrange(masks: dict[str, Tensor], rng: Rng) -> dict[str, Tensor]
 
 @check(
     at="scores",
-    destroys="the importance ranking (scores negated)",
-    keeps="the total of kept weights, their starting values, everything the ticket trains on",
+    destroys="what the method takes for important: the ranking is turned round",
+    keeps="the total of kept weights, their start values, everything the ticket trains on",
     paper="Frankle et al. 2021",
     aliases=("inverted",),
 )
 def invert(scores: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Keep the weights with the lowest scores.
+    """Keep the weights the method values least.
 
     The score changes sign, everything else (allocation, ties, exact total) stays. With a global threshold the counts of
     the layers therefore change as well; with an allocation that needs no scores they do not. Methods that choose masks
@@ -50,9 +50,9 @@ def invert(scores: dict[str, Tensor]) -> dict[str, Tensor]:
 
 @check(at="masks", preserves="counts", changes=False, destroys="nothing", keeps="everything")
 def identity(masks: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Change nothing: the two arms must be equal bit for bit.
+    """Change nothing: the two arms must agree to the last bit.
 
-    The arm is trained again from the start.
+    The arm is trained again from scratch and must be equal to the bit.
     """
     return masks
 
@@ -60,13 +60,13 @@ def identity(masks: dict[str, Tensor]) -> dict[str, Tensor]:
 @check(
     at="masks",
     preserves="counts",
-    destroys="which weights are kept, for the given fraction of them",
+    destroys="which weights are kept, for the given share of them",
     keeps="how many weights every layer keeps, and the positions of all others",
 )
 def planted(masks: dict[str, Tensor], rng: Rng, share: float = 0.5) -> dict[str, Tensor]:
-    """Redraw a fraction of each layer's kept positions among the positions that are not kept.
+    """Redraw a share of each layer's kept positions among those not kept otherwise.
 
-    A control: it shows how small a loss the study can detect.
+    A control, not a question: it shows how small a loss the study can see.
     """
     import numpy as np
     import torch

@@ -1,4 +1,4 @@
-"""Checks of the starting weights under an unchanged mask."""
+"""Checks of the start weights under a mask that stays."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Methods that use no weights: the random ticket and the dense reference.
+"""Methods that look at no weight: the random ticket and the dense reference.
 
-Random tickets (Su et al. 2020, section 5): the smart ratio decides how many, chance decides which.
+Random tickets (Su et al. 2020, section 5): the smart ratio says how many, chance says which.
 
 Exactly ``counts[layer]`` positions are drawn uniformly without replacement in each layer (official code: randperm), the
 weights are the initial ones, no data is touched. With another allocation (``allocate = "erk"``) it is that
