@@ -20,7 +20,7 @@ def study(cli: Cli, tmp_path: Path) -> Path:
     return path
 
 
-def test_an_empty_store_is_no_trouble(cli: Cli, tmp_path: Path) -> None:
+def test_cache_commands_on_an_empty_store(cli: Cli, tmp_path: Path) -> None:
     study = new_study_folder(tmp_path / "trial") / "s.toml"
     assert json.loads(cli("cache", "ls", "--json").out)["artefacts"] == {"count": 0, "bytes": 0}
     assert cli("cache", "verify").out == "0 artefacts, 0 B: all intact\n"
@@ -31,7 +31,7 @@ def test_an_empty_store_is_no_trouble(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("study")
-def test_ls_counts_and_measures(cli: Cli, tmp_path: Path) -> None:
+def test_cache_ls_counts_and_measures(cli: Cli, tmp_path: Path) -> None:
     document = json.loads(cli("cache", "ls", "--json").out)
     keys = {path.split("/")[1] for path in artefacts(tmp_path)}
     assert document["artefacts"]["count"] == len(keys)
@@ -41,7 +41,7 @@ def test_ls_counts_and_measures(cli: Cli, tmp_path: Path) -> None:
     assert re.search(rf"^artefacts +{len(keys)} +[0-9.]+ kB  finished steps$", said.out, re.MULTILINE)
 
 
-def test_verify_sets_damage_aside_and_says_so_with_3(cli: Cli, study: Path, tmp_path: Path) -> None:
+def test_cache_verify_quarantines_damage_and_exits_with_3(cli: Cli, study: Path, tmp_path: Path) -> None:
     assert cli("cache", "verify").code == 0
     store = Store.open(tmp_path / "store")
     key = next(step.key for step in make_plan(load_study(study)).steps.values() if step.kind == "train")
@@ -53,9 +53,7 @@ def test_verify_sets_damage_aside_and_says_so_with_3(cli: Cli, study: Path, tmp_
     assert store.has(key)
 
 
-def test_gc_keeps_what_a_study_can_come_to_need_and_asks_before_it_removes(
-    cli: Cli, study: Path, tmp_path: Path
-) -> None:
+def test_gc_keeps_what_a_study_can_need_and_removes_only_with_yes(cli: Cli, study: Path, tmp_path: Path) -> None:
     everything = artefacts(tmp_path)
     other = new_study_folder(tmp_path / "other", ("random_ticket",)) / "s.toml"
     assert cli("run", other, "--workers", 1, "--out", "there").code == 0
@@ -83,14 +81,14 @@ def test_gc_keeps_the_seeds_that_an_open_verdict_may_add(cli: Cli, study: Path, 
 
 
 @pytest.mark.usefixtures("study")
-def test_gc_wants_a_study(cli: Cli, tmp_path: Path) -> None:
+def test_gc_needs_a_study(cli: Cli, tmp_path: Path) -> None:
     before = artefacts(tmp_path)
     assert cli("cache", "gc", "--yes").code == 2
     assert cli("cache", "gc", tmp_path / "missing.toml", "--yes").code == 2
     assert artefacts(tmp_path) == before
 
 
-def test_a_study_travels_in_one_file(cli: Cli, study: Path, tmp_path: Path) -> None:
+def test_cache_export_and_import_of_a_study(cli: Cli, study: Path, tmp_path: Path) -> None:
     tar, there = tmp_path / "x.tar", tmp_path / "elsewhere"
     assert "artefacts" in cli("cache", "export", study, tar).err
     before = tar.read_bytes()
@@ -107,7 +105,7 @@ def test_a_study_travels_in_one_file(cli: Cli, study: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("command", ["ls", "verify", "gc", "export", "import"])
-def test_every_command_explains_itself(cli: Cli, command: str) -> None:
+def test_every_command_has_help(cli: Cli, command: str) -> None:
     said = cli("cache", command, "--help")
     assert (said.code, said.err) == (0, "")
     assert f"Usage: prunecheck cache {command}" in said.out

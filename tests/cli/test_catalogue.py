@@ -34,7 +34,7 @@ def test_every_kind_is_tested() -> None:
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_the_first_word_of_every_line_is_a_name(cli: Cli, kind: str) -> None:
+def test_list_prints_the_name_first_on_every_line(cli: Cli, kind: str) -> None:
     said = cli("list", kind)
     assert (said.code, said.err) == (0, "")
     assert [line.split()[0] for line in said.out.splitlines()] == NAMES[kind]
@@ -48,7 +48,7 @@ def test_a_list_as_json(cli: Cli, kind: str) -> None:
     assert [entry["name"] for entry in document[kind]] == NAMES[kind]
 
 
-def test_a_plugin_cannot_move_the_cursor(cli: Cli) -> None:
+def test_control_characters_printed_by_a_plugin_are_replaced(cli: Cli) -> None:
     @method(summary="red \x1b[31m and\nmore")
     def mine(weights: object) -> object:
         return weights
@@ -99,7 +99,7 @@ def test_the_schema_is_json_and_names_every_field_of_a_study(cli: Cli) -> None:
         assert document["$defs"][name]["additionalProperties"] is False
 
 
-def test_a_difference_has_one_line_a_choice(cli: Cli) -> None:
+def test_presets_diff_prints_one_line_per_choice(cli: Cli) -> None:
     said = cli("presets", "diff", "official", "none")
     assert (said.code, said.err) == (0, "")
     head, *rows = said.out.splitlines()
@@ -108,7 +108,7 @@ def test_a_difference_has_one_line_a_choice(cli: Cli) -> None:
     assert not any(row.startswith("left whole") for row in rows)
 
 
-def test_a_difference_as_json(cli: Cli) -> None:
+def test_presets_diff_as_json(cli: Cli) -> None:
     document = json.loads(cli("presets", "diff", "snip", "grasp", "--json").out)
     assert (document["schema_version"], document["first"], document["second"]) == (1, "snip", "grasp")
     assert {"choice": "snip: draws anew", "first": "conv and linear", "second": "nothing"} in document["different"]
@@ -130,7 +130,7 @@ def test_a_misspelt_preset_is_refused_with_the_nearest(cli: Cli) -> None:
     assert "'snap' is not a preset. Did you mean 'snip'?" in said.err
 
 
-def test_it_names_versions_cores_and_the_store(cli: Cli, tmp_path: Path) -> None:
+def test_doctor_names_versions_cores_and_the_store(cli: Cli, tmp_path: Path) -> None:
     document = json.loads(cli("doctor", "--json").out)
     assert document["torch"] == version("torch")
     assert int(document["cores"]) >= 1
@@ -141,7 +141,7 @@ def test_it_names_versions_cores_and_the_store(cli: Cli, tmp_path: Path) -> None
     assert not (tmp_path / "store").exists()
 
 
-def test_it_says_what_is_missing_and_what_that_costs(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_names_missing_packages_and_what_needs_them(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "find_spec", lambda _: None)
     monkeypatch.setattr("shutil.which", lambda _: None)
     document = json.loads(cli("doctor", "--json").out)
@@ -150,7 +150,7 @@ def test_it_says_what_is_missing_and_what_that_costs(cli: Cli, monkeypatch: pyte
     assert document["browser"].startswith("none found")
 
 
-def test_torch_is_loaded_only_where_that_is_asked_for(cli: Cli, tmp_path: Path) -> None:
+def test_doctor_imports_torch_only_on_request(cli: Cli, tmp_path: Path) -> None:
     program = "import sys; from prunecheck.cli import main; main(['doctor']); sys.exit('torch' in sys.modules)"
     assert python(program, env={"PRUNECHECK_HOME": str(tmp_path / "store")}).returncode == 0
     assert json.loads(cli("doctor", "--torch", "--json").out)["devices"].startswith("cpu")

@@ -44,7 +44,7 @@ def completed(script: Path, *words: str) -> set[str]:
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 @pytest.mark.usefixtures("bin_")
-def test_in_bash(cli: Cli, tmp_path: Path) -> None:
+def test_completion_in_bash(cli: Cli, tmp_path: Path) -> None:
     script = tmp_path / "completion.bash"
     script.write_text(cli("completion", "bash").out)
     (tmp_path / "mine.toml").touch()
@@ -66,7 +66,7 @@ def test_in_bash(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_in_other_shells(cli: Cli, tmp_path: Path, shell: str) -> None:
+def test_completion_in_other_shells(cli: Cli, tmp_path: Path, shell: str) -> None:
     said = cli("completion", shell)
     assert (said.code, said.err) == (0, "")
     assert "prunecheck" in said.out
@@ -77,7 +77,7 @@ def test_in_other_shells(cli: Cli, tmp_path: Path, shell: str) -> None:
     assert subprocess.run([shell, "-n", script]).returncode == 0
 
 
-def test_the_shell_is_the_users_own_unless_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_completion_uses_the_users_shell_by_default(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHELL", "/bin/bash")
     assert cli("completion").out == cli("completion", "bash").out
     for shell, says in (("/bin/tcsh", "'tcsh' is not a shell"), ("", "Name one: prunecheck completion bash")):
@@ -88,7 +88,7 @@ def test_the_shell_is_the_users_own_unless_named(cli: Cli, monkeypatch: pytest.M
     assert (said.code, "fish" in said.err) == (2, True)
 
 
-def test_it_is_installed_where_shells_look(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_completion_is_installed_where_shells_look(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))

@@ -25,12 +25,12 @@ def test_an_error_keeps_its_lines_and_a_note_is_one(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == "first second\N{REPLACEMENT CHARACTER}\n"
 
 
-def test_no_document_holds_what_is_not_json() -> None:
+def test_print_json_refuses_nan() -> None:
     with pytest.raises(ValueError):
         console.print_json({"x": float("nan")})
 
 
-def test_a_console_that_nobody_reads_goes_quiet() -> None:
+def test_console_on_a_closed_pipe_becomes_quiet() -> None:
     read, wrote = os.pipe()
     os.close(read)
     with os.fdopen(wrote, "w") as stream:

@@ -28,7 +28,7 @@ def test_help_and_version_import_nothing_heavy() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_is_only_looked_up_does_without_numpy() -> None:
+def test_list_does_not_import_numpy() -> None:
     program = PROGRAM
     for kind in ("methods", "checks", "models", "datasets", "allocations", "presets", "recipes", "studies"):
         program += f"tell('list', '{kind}')\n"
@@ -36,13 +36,13 @@ def test_what_is_only_looked_up_does_without_numpy() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_plan_does_without_statistics_and_without_drawing(tmp_path: Path) -> None:
+def test_plan_does_not_import_statistics_or_drawing(tmp_path: Path) -> None:
     program = PROGRAM + "tell('plan', sys.argv[1])\nabsent('torch', 'scipy', 'rich', 'jinja2', 'matplotlib')"
     done = python(program, write(tmp_path, BASE_TOML), env={"PRUNECHECK_HOME": str(tmp_path / "store")})
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_everything_but_training_and_building_networks_does_without_torch(tmp_path: Path) -> None:
+def test_commands_without_networks_do_not_import_torch(tmp_path: Path) -> None:
     study, results = write(tmp_path, BASE_TOML), table(tmp_path, full(snip=0.0))
     program = PROGRAM + "study, results, out = sys.argv[1:]\n"
     for kind in ("methods", "checks", "models", "datasets", "allocations", "presets", "recipes"):

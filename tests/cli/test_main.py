@@ -19,7 +19,7 @@ COMMANDS = ["demo", "init", "plan", "run", "report", "verdict", "list", "counts"
 COMMANDS += ["cache", "doctor", "explain", "verify", "presets", "status", "paper", "completion"]
 
 
-def test_help_names_every_command_and_the_way_in(cli: Cli) -> None:
+def test_help_names_every_command_and_where_to_start(cli: Cli) -> None:
     said = cli("--help")
     assert (said.code, said.err) == (0, "")
     for command in COMMANDS:
@@ -30,7 +30,7 @@ def test_help_names_every_command_and_the_way_in(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_and_its_options(cli: Cli, command: str) -> None:
+def test_every_command_and_option_has_help(cli: Cli, command: str) -> None:
     said = cli(command, "--help")
     assert (said.code, said.err) == (0, "")
     assert f"Usage: prunecheck {command}" in said.out
@@ -40,7 +40,7 @@ def test_every_command_explains_itself_and_its_options(cli: Cli, command: str) -
         assert len(option[1].strip(" │")) > 10, f"{option[0]} says nothing about itself"
 
 
-def test_the_version_is_the_packages(cli: Cli) -> None:
+def test_version_is_that_of_the_package(cli: Cli) -> None:
     assert cli("--version").out.strip() == prunecheck.__version__
 
 
@@ -79,9 +79,7 @@ def test_the_version_is_the_packages(cli: Cli) -> None:
     ],
     ids=" ".join,
 )
-def test_a_wrong_request_is_refused_with_what_is_right(
-    cli: Cli, arguments: list[str], says: str, tmp_path: Path
-) -> None:
+def test_wrong_argument_is_refused_with_a_suggestion(cli: Cli, arguments: list[str], says: str, tmp_path: Path) -> None:
     write(tmp_path, BASE_TOML, "s.toml")
     said = cli(*arguments)
     assert (said.code, said.out) == (2, "")
@@ -102,7 +100,7 @@ def test_a_wrong_request_is_refused_with_what_is_right(
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
-def test_every_end_has_its_code(
+def test_every_error_has_its_exit_code(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, tmp_path: Path
 ) -> None:
     def fail(*_: object) -> None:
@@ -117,7 +115,7 @@ def test_every_end_has_its_code(
     assert str(error) in said.err
 
 
-def test_a_study_that_is_wrong_writes_nothing(cli: Cli, tmp_path: Path) -> None:
+def test_invalid_study_writes_nothing(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, "sparsites = [0.9]\n")
     for command in (["plan"], ["run"], ["run", "--masks-only"], ["report"]):
         said = cli(*command, path)
@@ -134,7 +132,7 @@ def test_control_characters_in_a_message_are_harmless(cli: Cli, tmp_path: Path) 
         assert "\x1b" not in said.err
 
 
-def test_a_broken_pipe_is_no_failure_and_no_noise() -> None:
+def test_broken_pipe_exits_with_0_and_prints_nothing() -> None:
     program = "import sys; from prunecheck.cli import main; sys.exit(main())"
     for arguments in (["schema"], ["list", "models"], ["--help"]):
         read, wrote = os.pipe()

@@ -17,7 +17,7 @@ def steps_of(path: Path) -> dict[str, Step]:
     return {step.kind: step for step in make_plan(load_study(path)).steps.values()}
 
 
-def test_before_and_after_a_run(cli: Cli, tmp_path: Path) -> None:
+def test_explain_before_and_after_a_run(cli: Cli, tmp_path: Path) -> None:
     path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
     steps = steps_of(path)
     train, pretrain = steps["train"], steps["pretrain"]
@@ -38,7 +38,7 @@ def test_before_and_after_a_run(cli: Cli, tmp_path: Path) -> None:
     assert said.out.endswith("All it is made from (masks) is there.\n")
 
 
-def test_what_has_changed_since_the_last_run(cli: Cli, tmp_path: Path) -> None:
+def test_explain_names_changes_since_the_last_run(cli: Cli, tmp_path: Path) -> None:
     path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
     before = steps_of(path)
     assert cli("run", path, "--workers", 1).code == 0
@@ -54,7 +54,7 @@ def test_what_has_changed_since_the_last_run(cli: Cli, tmp_path: Path) -> None:
     assert "it was never run, and no step of that name was in the last run" in said
 
 
-def test_another_torch_is_named(cli: Cli, tmp_path: Path) -> None:
+def test_explain_names_another_torch_version(cli: Cli, tmp_path: Path) -> None:
     path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
     plan = make_plan(load_study(path))
     folder = tmp_path / "runs" / "s"
@@ -71,7 +71,7 @@ def test_another_torch_is_named(cli: Cli, tmp_path: Path) -> None:
         assert "plan.json is damaged: " in cli("explain", key[:12], path).err
 
 
-def test_who_is_at_work_on_it_and_why_it_failed(cli: Cli, tmp_path: Path) -> None:
+def test_explain_names_running_process_and_last_failure(cli: Cli, tmp_path: Path) -> None:
     path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
     step = steps_of(path)["pretrain"]
     with Store.open(tmp_path / "store").claim(step.key):
@@ -94,7 +94,7 @@ def test_differences_are_named_leaf_by_leaf() -> None:
     assert list(differences(new, new)) == []
 
 
-def test_a_key_must_be_one(cli: Cli, tmp_path: Path) -> None:
+def test_explain_refuses_an_ambiguous_or_unknown_key(cli: Cli, tmp_path: Path) -> None:
     path = new_study_folder(tmp_path / "trial") / "s.toml"
     for digits in ("zz", "\x1b[2J", "f" * 64):
         said = cli("explain", digits, path)
@@ -107,7 +107,7 @@ def test_a_key_must_be_one(cli: Cli, tmp_path: Path) -> None:
     assert cli("explain", "", path).code == 2
 
 
-def test_a_key_with_a_wrong_digit_and_words_in_the_wrong_order(cli: Cli, tmp_path: Path) -> None:
+def test_explain_suggests_a_close_key_and_the_order_of_arguments(cli: Cli, tmp_path: Path) -> None:
     path = new_study_folder(tmp_path / "trial") / "s.toml"
     key = next(iter(make_plan(load_study(path)).steps))
     wrong = key[:6] + ("0" if key[6] != "0" else "1") + key[7:12]

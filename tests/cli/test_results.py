@@ -28,7 +28,7 @@ def table(folder: Path, rows: list[Row], name: str = "results.csv") -> Path:
 
 
 @pytest.mark.parametrize(("drop", "strictly", "answer"), [(5.0, 0, "PASSES"), (0.0, 1, "FAILS")])
-def test_a_verdict_on_anybodys_numbers(cli: Cli, tmp_path: Path, drop: float, strictly: int, answer: str) -> None:
+def test_verdict_of_a_csv_file(cli: Cli, tmp_path: Path, drop: float, strictly: int, answer: str) -> None:
     path = table(tmp_path, full(snip=drop))
     said = cli("verdict", path, "--json")
     assert (said.code, said.err) == (0, "")
@@ -40,13 +40,13 @@ def test_a_verdict_on_anybodys_numbers(cli: Cli, tmp_path: Path, drop: float, st
     assert f"snip: {answer.lower()}" in cli("verdict", path).out
 
 
-def test_an_open_verdict_is_4_where_strict(cli: Cli, tmp_path: Path) -> None:
+def test_open_verdict_exits_with_4_when_strict(cli: Cli, tmp_path: Path) -> None:
     path = table(tmp_path, full(snip=0.6, seeds=3))
     assert cli("verdict", path, "--strict", "--margin", "0.5").code == 4
     assert cli("verdict", path, "--margin", "0.5").code == 0
 
 
-def test_the_margin_is_taken(cli: Cli, tmp_path: Path) -> None:
+def test_margin_option_is_used(cli: Cli, tmp_path: Path) -> None:
     path = table(tmp_path, full(snip=5.0))
     document = json.loads(cli("verdict", path, "--json", "--margin", "0.75").out)
     assert document["margin"] == 0.75
@@ -69,7 +69,7 @@ def test_the_page_and_the_junit_file(cli: Cli, tmp_path: Path) -> None:
     assert suite.findall(".//failure")
 
 
-def test_a_report_that_cannot_be_written_is_the_disks_fault(cli: Cli, tmp_path: Path) -> None:
+def test_report_into_an_unwritable_folder_is_a_store_error(cli: Cli, tmp_path: Path) -> None:
     path = table(tmp_path, full(snip=0.0))
     (tmp_path / "file").write_text("")
     before = files(tmp_path)
@@ -92,7 +92,7 @@ def test_a_report_that_cannot_be_written_is_the_disks_fault(cli: Cli, tmp_path: 
     ],
     ids=["empty", "columns missing", "no rows", "percent", "sparsity in percent", "no seed", "no text", "binary"],
 )
-def test_a_table_that_is_none(cli: Cli, tmp_path: Path, content: bytes, says: str) -> None:
+def test_file_that_is_not_a_table_is_refused(cli: Cli, tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "results.csv"
     path.write_bytes(content)
     said = cli("verdict", path, "--out", "here")
@@ -115,7 +115,7 @@ def _rest(row: Row) -> tuple[str, float | None, int, float, int]:
     return row.check, row.sparsity, row.seed, row.accuracy, row.n_test
 
 
-def test_a_verdict_without_colour_and_for_nobody(tmp_path: Path) -> None:
+def test_verdict_without_colour_and_into_a_closed_pipe(tmp_path: Path) -> None:
     path = table(tmp_path, full(snip=0.0))
     coloured = run("verdict", path, env={"FORCE_COLOR": "1", "NO_COLOR": "", "TERM": "xterm-256color"})
     plain = run("verdict", path, env={"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm-256color"})
@@ -128,7 +128,7 @@ def test_a_verdict_without_colour_and_for_nobody(tmp_path: Path) -> None:
 FILES = ["accuracy.tex", "effects.svg", "methods.tex", "references.bib", "results.csv", "tables.md", "verdicts.tex"]
 
 
-def test_a_papers_folder_from_anybodys_numbers(cli: Cli, tmp_path: Path) -> None:
+def test_paper_folder_from_a_csv_file(cli: Cli, tmp_path: Path) -> None:
     path = table(tmp_path, full(snip=5.0))
     said = cli("paper", path, "--to", "paper", "--formats", "svg", "--parquet")
     assert said.code == 0, said.err
@@ -146,7 +146,7 @@ def test_a_papers_folder_from_anybodys_numbers(cli: Cli, tmp_path: Path) -> None
     ]
 
 
-def test_a_study_that_was_not_run_has_no_paper(cli: Cli, tmp_path: Path) -> None:
+def test_paper_of_a_study_that_was_not_run_is_refused(cli: Cli, tmp_path: Path) -> None:
     from prunecheck.study.toml import to_toml
 
     (tmp_path / "study.toml").write_text(to_toml(tiny.study()))
@@ -156,7 +156,7 @@ def test_a_study_that_was_not_run_has_no_paper(cli: Cli, tmp_path: Path) -> None
     assert not (tmp_path / "paper").exists()
 
 
-def test_mistakes_are_said_before_anything_is_written(
+def test_wrong_options_are_refused_before_anything_is_written(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = table(tmp_path, full(snip=5.0))

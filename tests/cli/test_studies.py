@@ -37,7 +37,7 @@ def test_init_copies_a_shipped_study(cli: Cli, tmp_path: Path) -> None:
     assert not (tmp_path / "other.toml").exists()
 
 
-def test_init_overwrites_only_when_told(cli: Cli, tmp_path: Path) -> None:
+def test_init_overwrites_only_with_force(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, "mine", "mine.toml")
     said = cli("init", path)
     assert (said.code, said.out) == (2, "")
@@ -47,7 +47,7 @@ def test_init_overwrites_only_when_told(cli: Cli, tmp_path: Path) -> None:
     assert path.read_text() != "mine"
 
 
-def test_init_takes_no_folder_and_no_place_that_cannot_be(cli: Cli, tmp_path: Path) -> None:
+def test_init_refuses_a_folder_and_an_impossible_path(cli: Cli, tmp_path: Path) -> None:
     for force in ([], ["--force"]):
         said = cli("init", tmp_path, *force)
         assert said.code == 2
@@ -57,7 +57,7 @@ def test_init_takes_no_folder_and_no_place_that_cannot_be(cli: Cli, tmp_path: Pa
     assert files(tmp_path) == []
 
 
-def test_a_plan_says_what_will_be_trained(cli: Cli, tmp_path: Path) -> None:
+def test_plan_prints_what_will_be_trained(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, BASE_TOML)
     said = cli("plan", path)
     plan = make_plan(load_study(path))
@@ -87,7 +87,7 @@ def test_a_plan_as_json(cli: Cli, tmp_path: Path) -> None:
     assert document["workers"] >= 1
 
 
-def test_a_plan_of_an_adaptive_study_says_the_most_it_can_come_to(cli: Cli, tmp_path: Path) -> None:
+def test_plan_of_an_adaptive_study_prints_the_largest_cost(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, BASE_TOML)
     document = json.loads(cli("plan", path, "--json", "--set", "seeds=auto", "--set", "max_seeds=5").out)
     fixed = json.loads(cli("plan", path, "--json", "--set", "seeds=3").out)
@@ -108,7 +108,7 @@ def test_set_changes_the_study(cli: Cli, tmp_path: Path) -> None:
     assert "'epochs'" in said.err
 
 
-def test_names_are_shown_without_control_characters(cli: Cli, tmp_path: Path) -> None:
+def test_names_are_printed_without_control_characters(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, study_text('model = "some:\\u001b[31mnet\\nx"'))
     said = cli("plan", path)
     assert said.code == 0
@@ -169,7 +169,7 @@ def test_a_small_study_from_end_to_end(cli: Cli, tmp_path: Path) -> None:
     assert "<testsuite" in (tmp_path / "junit.xml").read_text()
 
 
-def test_results_that_cannot_be_written_are_found_out_before_anything_is_trained(cli: Cli, tmp_path: Path) -> None:
+def test_unwritable_results_folder_is_reported_before_any_training(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, study_text('methods = ["random_ticket"]\nchecks = ["layerwise_rearrange"]\nseeds = 1'))
     (tmp_path / "file").touch()
     said = cli("run", path, "--out", "file", "--workers", 1)
@@ -178,7 +178,7 @@ def test_results_that_cannot_be_written_are_found_out_before_anything_is_trained
     assert not (tmp_path / "store" / "objects").exists()
 
 
-def test_a_tracker_that_is_not_installed_is_said_before_anything_is_trained(
+def test_missing_tracker_is_reported_before_any_training(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from prunecheck.study.toml import to_toml

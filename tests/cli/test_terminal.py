@@ -140,7 +140,7 @@ def test_ctrl_c_before_anything_has_begun(terminal: Open, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_no_colour_where_none_is_wanted_and_no_bar_where_none_can_be(terminal: Open, tmp_path: Path) -> None:
+def test_no_colour_and_no_progress_bar_on_dumb_terminals(terminal: Open, tmp_path: Path) -> None:
     path = study(tmp_path)
     plain = terminal("run", path, "--workers", 1, NO_COLOR="1")
     assert plain.wait() == 0
@@ -166,7 +166,7 @@ def test_status_is_drawn_until_the_study_is_over(terminal: Open, done: Path, tmp
 
 
 @pytest.mark.parametrize("command", [pytest.param("run", marks=pytest.mark.slow), "report"])
-def test_quiet_is_quiet(done: Path, command: str) -> None:
+def test_quiet_prints_no_progress(done: Path, command: str) -> None:
     env = {"PRUNECHECK_HOME": str(done.parent / "store")}
     said = run(command, done, "--quiet", cwd=done.parent, env=env)
     assert (said.returncode, said.stderr) == (0, "")
@@ -199,7 +199,7 @@ def test_streams_that_are_closed_broken_or_full(done: Path, script: str, code: i
 
 
 @pytest.mark.slow
-def test_what_others_print_never_ends_in_a_file_of_the_store(tmp_path: Path) -> None:
+def test_output_with_closed_streams_never_reaches_a_store_file(tmp_path: Path) -> None:
     """Without stdout the next file to be opened would get its number."""
     text = "from prunecheck.pruning import method\n\n@method\ndef loud(weights):\n    print('!' * 9999, flush=True)\n"
     plug = tiny.plugin(tmp_path, text + "    return {n: w.abs() for n, w in weights.items()}\n")

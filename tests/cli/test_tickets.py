@@ -25,7 +25,9 @@ def ticket(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_ticket_is_the_one_of_the_front_door(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ticket_command_writes_the_mask_of_the_python_function(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "ticket.safetensors"
     assert main(["ticket", "resnet8", "--sparsity", "95%", "--out", str(path)]) == 0
     model = build("resnet8", num_classes=10)
@@ -117,7 +119,7 @@ def test_arms_filled_in_are_judged(ticket: Path, tmp_path: Path, capsys: pytest.
     assert set(verdicts) == set(checks.split(","))
 
 
-def test_arms_complain(ticket: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_arms_refuses_wrong_arguments(ticket: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["arms", str(ticket), *MODEL, "--out", str(tmp_path / "arms")]
     assert main([*command, "--seeds", "0;1"]) == 2
     assert "--seeds 0;1: write whole numbers separated by commas" in capsys.readouterr().err

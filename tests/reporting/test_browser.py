@@ -62,9 +62,7 @@ def opened(browser: Browser, path: Path, anchor: str = "", **context: Any) -> It
 
 
 @pytest.mark.parametrize("which", ["real", "full"])
-def test_the_browser_builds_the_page_we_wrote_and_nothing_goes_wrong(
-    which: str, browser: Browser, request: pytest.FixtureRequest
-) -> None:
+def test_browser_parses_the_page_without_errors(which: str, browser: Browser, request: pytest.FixtureRequest) -> None:
     path = request.getfixturevalue(which)
     with opened(browser, path) as (page, wrong):
         built = parse(page.content())
@@ -109,7 +107,7 @@ def test_the_verdicts_on_the_page_are_those_of_the_file(
             assert float(effect.split()[0].replace("−", "-")) == pytest.approx(cell["mean_drop"], abs=0.006)
 
 
-def test_a_cell_of_the_matrix_opens_its_evidence_by_mouse_and_keyboard(browser: Browser, full: Path) -> None:
+def test_matrix_cell_opens_its_evidence_by_mouse_and_keyboard(browser: Browser, full: Path) -> None:
     with opened(browser, full) as (page, wrong):
         page.locator(".matrix td a").nth(3).click()
         assert page.locator("details.check[open]").count() == 1
@@ -122,7 +120,7 @@ def test_a_cell_of_the_matrix_opens_its_evidence_by_mouse_and_keyboard(browser: 
         assert first
 
 
-def test_an_address_with_a_check_opens_it(browser: Browser, full: Path) -> None:
+def test_url_fragment_of_a_check_opens_it(browser: Browser, full: Path) -> None:
     with opened(browser, full, "#check-3") as (page, _):
         assert page.locator("details.check[open] .inside").evaluate_all("parts => parts.map(p => p.id)") == ["check-3"]
 
@@ -152,7 +150,7 @@ def test_tables_sort_by_number_and_filter(browser: Browser, full: Path) -> None:
         assert page.locator("#rows tbody tr:visible").count() == 5
 
 
-def test_hovering_says_the_numbers_behind_a_mark(browser: Browser, full: Path) -> None:
+def test_hovering_shows_the_numbers_of_a_mark(browser: Browser, full: Path) -> None:
     cell = sample.verdict().checks[0].pooled
     assert cell is not None
     with opened(browser, full) as (page, _):
@@ -166,7 +164,7 @@ def test_hovering_says_the_numbers_behind_a_mark(browser: Browser, full: Path) -
         assert page.locator(".tip").is_hidden()
 
 
-def test_every_control_can_be_reached_by_keyboard_and_shows_it(browser: Browser, full: Path) -> None:
+def test_every_control_is_focusable_with_visible_focus(browser: Browser, full: Path) -> None:
     with opened(browser, full) as (page, _):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the answer"
@@ -222,7 +220,7 @@ def test_training_curves_of_every_sparsity_can_be_chosen_without_scripts(browser
         assert page.locator("#curves svg.panel:visible").count() == 2
 
 
-def test_paper_gets_everything_without_scripts_too(browser: Browser, full: Path) -> None:
+def test_printing_without_scripts_shows_all_sections(browser: Browser, full: Path) -> None:
     with opened(browser, full, java_script_enabled=False) as (page, _):
         assert page.locator(".said dd").last.is_hidden()
         page.emulate_media(media="print")
@@ -230,7 +228,7 @@ def test_paper_gets_everything_without_scripts_too(browser: Browser, full: Path)
         assert page.locator("#rows tbody tr").last.is_visible()
 
 
-def test_paper_gets_everything_opened_and_the_screen_gets_it_back(browser: Browser, full: Path) -> None:
+def test_printing_opens_all_sections_and_closes_them_again(browser: Browser, full: Path) -> None:
     with opened(browser, full) as (page, _):
         page.emulate_media(media="print")
         assert page.locator("nav").is_hidden()
@@ -271,7 +269,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_hostile_text_runs_nothing_and_asks_nobody(text: str, browser: Browser, tmp_path: Path) -> None:
+def test_hostile_text_runs_no_script_and_makes_no_request(text: str, browser: Browser, tmp_path: Path) -> None:
     with opened(browser, write(sample.hostile(text, sample.small()), tmp_path)) as (page, wrong):
         page.evaluate(EVERY_DETAIL)
         page.locator("details.check svg.strip").first.hover()
@@ -282,7 +280,7 @@ def test_hostile_text_runs_nothing_and_asks_nobody(text: str, browser: Browser, 
         assert wrong == []
 
 
-def test_the_policy_stops_what_is_smuggled_in(browser: Browser, full: Path, tmp_path: Path) -> None:
+def test_content_security_policy_blocks_injected_scripts(browser: Browser, full: Path, tmp_path: Path) -> None:
     html = full.read_text(encoding="utf-8")
     bad = tmp_path / "bad.html"
     bad.write_text(html.replace("</main>", "<script>document.title='owned'</script></main>"), encoding="utf-8")

@@ -92,7 +92,7 @@ def test_the_verdict_table_holds_methods_by_checks() -> None:
     assert body[-1][-1] == f"depends  {one.pooled.mean_drop:+.2f} [{one.pooled.low:+.2f}, {one.pooled.high:+.2f}]"
 
 
-def test_a_combination_that_was_not_run_is_empty() -> None:
+def test_combination_that_was_not_run_is_empty_in_the_table() -> None:
     verdict = sample.verdict()
     table = verdict_table(replace(verdict, checks=verdict.checks[1:]))
     assert table[1][table[0].index("random_labels")] == ""
@@ -113,7 +113,7 @@ def test_the_table_leaves_out_what_only_controls_use() -> None:
     assert "planted_0.25" not in verdict_table(replace(verdict, checks=(*verdict.checks, planted)))[0]
 
 
-def test_markdown_holds_the_page_in_words() -> None:
+def test_markdown_has_the_sections_of_the_page() -> None:
     data = sample.data()
     text = markdown(data)
     assert text == markdown(data)
@@ -125,7 +125,7 @@ def test_markdown_holds_the_page_in_words() -> None:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
-def test_markdown_stays_text(payload: str) -> None:
+def test_markdown_escapes_names(payload: str) -> None:
     text = markdown(sample.hostile(payload))
     text.encode("utf-8")
     plain = markdown(sample.hostile("harmless")).splitlines()
@@ -138,7 +138,7 @@ def test_markdown_stays_text(payload: str) -> None:
     assert not re.search(r"<[a-zA-Z/!]|://|(?<!\\)\]\(|@\w", text)
 
 
-def test_latex_is_a_booktabs_table_with_a_column_a_check() -> None:
+def test_latex_is_a_booktabs_table_with_one_column_per_check() -> None:
     text = latex_verdicts(sample.data())
     assert r"\begin{tabular}{llllll}" in text
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].strip().splitlines()[1:]
@@ -148,7 +148,7 @@ def test_latex_is_a_booktabs_table_with_a_column_a_check() -> None:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
-def test_latex_obeys_no_name(payload: str) -> None:
+def test_latex_escapes_names(payload: str) -> None:
     commands = set(re.findall(r"\\[a-zA-Z]+", latex_verdicts(sample.hostile("harmless"))))
     text = latex_verdicts(sample.hostile(payload))
     known = {r"\textbackslash", r"\textasciitilde", r"\textasciicircum"}
@@ -170,7 +170,7 @@ def test_latex_has_the_accuracy_of_every_arm() -> None:
     assert len(body) == 30
 
 
-def test_markdown_holds_published_numbers_and_says_what_is_missing() -> None:
+def test_markdown_has_published_numbers() -> None:
     text = markdown(replace(sample.data(), unfinished="Not finished: 37 of 99 trainings."))
     assert "> Not finished: 37 of 99 trainings." in text
     assert text.index("> Not finished") < text.index("## The answer")
@@ -179,7 +179,7 @@ def test_markdown_holds_published_numbers_and_says_what_is_missing() -> None:
     assert PUBLISHED_EXPLANATION.split(".")[0] in text
 
 
-def test_markdown_says_what_dense_networks_of_other_lengths_reach() -> None:
+def test_markdown_lists_dense_networks_of_other_lengths() -> None:
     longer = [{**ROW, "method": m, "sparsity": None, "accuracy": a} for m, a in (("dense", 0.94), ("dense_long", 0.95))]
     base = sample.plain()
     assert "Dense networks: dense 94.00% (1 seed) and dense_long 95.00% (1 seed)." in markdown(

@@ -54,7 +54,7 @@ def test_the_same_evidence_gives_the_same_bytes(html: str) -> None:
     assert page(sample.data()) == html
 
 
-def test_every_part_has_a_section_and_a_link_to_it(tree: Node) -> None:
+def test_every_section_is_linked_in_the_navigation(tree: Node) -> None:
     ids = [n.attributes["id"] for n in tree.one("main").children]
     assert ids == [*SECTIONS, "provenance"]
     assert [a.attributes["href"] for a in tree.one("nav").all("a")] == [f"#{i}" for i in ids]
@@ -70,7 +70,7 @@ def test_ids_are_unique_and_every_link_inside_leads_somewhere(tree: Node) -> Non
     assert set(named) <= set(ids)
 
 
-def test_the_matrix_says_what_the_verdict_says(tree: Node) -> None:
+def test_matrix_shows_the_verdicts(tree: Node) -> None:
     verdict = sample.verdict()
     table = tree.one("table", "matrix")
     columns = [th.text for th in table.one("thead").all("th")][1:]
@@ -87,7 +87,7 @@ def test_the_matrix_says_what_the_verdict_says(tree: Node) -> None:
         assert float(numbers.split()[0].replace("−", "-")) == pytest.approx(told[key][1], abs=0.006)
 
 
-def test_the_answers_and_controls_are_the_verdicts(tree: Node) -> None:
+def test_answers_and_controls_on_the_page_are_those_of_the_verdict(tree: Node) -> None:
     verdict = sample.verdict()
     items = tree.one("ul", "answers").children
     assert [i.one("h3").text for i in items] == [m.method for m in verdict.methods]
@@ -145,7 +145,7 @@ def test_tables_have_captions_and_scopes_and_drawings_have_names(tree: Node) -> 
     assert [len(tree.all(tag)) for tag in ("h1", "main", "nav", "header", "footer")] == [1, 1, 1, 1, 1]
 
 
-def test_no_verdict_is_told_by_colour_alone(tree: Node) -> None:
+def test_every_verdict_has_a_symbol_and_a_word(tree: Node) -> None:
     for node in [*tree.all("span", "badge"), *tree.all("span", "answer"), *tree.all("span", "word")]:
         symbol, word = node.text.split(" ", 1)
         assert symbol in "●○◐–✓✗"
@@ -211,7 +211,7 @@ def test_a_study_without_results_still_makes_a_page() -> None:
     assert "No controls were run" in tree.by_id("controls").text
 
 
-def test_cells_without_numbers_are_said_and_not_drawn() -> None:
+def test_cells_without_numbers_are_printed_but_not_drawn() -> None:
     nan = float("nan")
     verdict = sample.verdict()
     check = verdict.checks[0]
@@ -269,7 +269,7 @@ def test_the_verdicts_file_is_sorted_and_plain(tmp_path: Path) -> None:
     assert text == json.dumps(json.loads(text), sort_keys=True, indent=2) + "\n"
 
 
-def test_a_failed_write_keeps_the_old_report_and_leaves_no_scraps(
+def test_failed_write_keeps_the_old_report_and_leaves_no_temporary_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(sample.plain(), tmp_path)

@@ -61,7 +61,7 @@ def test_figures_of_arms_whose_accuracies_are_all_equal(tmp_path: Path) -> None:
     assert len(write_figures(equal, tmp_path, ("svg",))) == 3
 
 
-def test_what_has_no_data_is_not_drawn(tmp_path: Path) -> None:
+def test_figures_without_data_are_not_written(tmp_path: Path) -> None:
     assert [p.name for p in write_figures(sample.plain(), tmp_path, ("svg",))] == ["accuracy.svg", "effects.svg"]
 
 
@@ -83,7 +83,7 @@ def test_a_folder_that_is_a_file_is_a_disk_error(tmp_path: Path) -> None:
         write_figures(sample.plain(), tmp_path / "taken", ("svg",))
 
 
-def test_the_paragraph_states_the_study_and_cites_only_known_papers() -> None:
+def test_methods_paragraph_states_the_study_and_cites_only_known_papers() -> None:
     text = methods_paragraph(sample.data())
     for said in (
         "margin of 0.84 points",
@@ -129,13 +129,13 @@ def test_variants_cite_their_stem(method: str, cited: str) -> None:
     assert papers(method) == (cited,)
 
 
-def test_a_method_of_ones_own_cites_nobody() -> None:
+def test_unknown_method_has_no_citation() -> None:
     assert papers("my_method") == ()
     assert papers("lt2") == ()
 
 
 @pytest.mark.parametrize("text", ["\\input{/etc/passwd} $x^2$ %_&#{}~", "a\r\nb", "\ud800\u202e", "]{x}\\end{table}"])
-def test_no_name_is_a_command_or_a_line_of_its_own(text: str) -> None:
+def test_latex_and_markdown_escape_hostile_names(text: str) -> None:
     bad, innocent = sample.hostile(text, sample.small()), sample.hostile("harmless", sample.small())
     for write in (latex_accuracies, methods_paragraph):
         said, plain = write(bad), write(innocent)

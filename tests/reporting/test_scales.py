@@ -31,7 +31,7 @@ def test_effect_ticks_hold_zero_and_do_not_collide(margin: float, values: list[f
 
 
 @pytest.mark.parametrize("margin", [0.0, -1.0, math.nan, math.inf])
-def test_a_margin_that_is_none_still_gives_an_axis(margin: float) -> None:
+def test_effects_axis_without_a_positive_margin(margin: float) -> None:
     assert 0 < effects_axis(margin, [math.nan, math.inf, 3.0]).place(3.0) < 1
 
 

@@ -26,7 +26,7 @@ def rows(data: ReportData) -> list[tuple[str, ...]]:
     return list(found.rows) if found else []
 
 
-def test_an_arm_stands_beside_all_that_was_published_of_it() -> None:
+def test_published_table_has_one_row_per_published_number() -> None:
     data = sample.data()
     ours = [r["accuracy"] for r in data.rows if (r["method"], r["check"], r["sparsity"]) == ("snip", "clean", 0.9)]
     su, wang, rearranged = rows(data)
@@ -39,7 +39,7 @@ def test_an_arm_stands_beside_all_that_was_published_of_it() -> None:
     assert rearranged[8] == "n/a", "a reproduction is not the publication"
 
 
-def test_what_we_did_not_run_is_not_shown() -> None:
+def test_published_numbers_of_arms_not_run_are_not_shown() -> None:
     data = sample.data()
     assert "Nobody's business" not in dict(published_sources(data))
     assert "Nobody" not in page(data)
@@ -47,7 +47,7 @@ def test_what_we_did_not_run_is_not_shown() -> None:
     assert published_table(replace(data, published=(elsewhere,)), order(data)) is None
 
 
-def test_every_source_says_how_it_trained_and_every_word_of_certainty_what_it_means() -> None:
+def test_published_sources_and_certainties_are_explained() -> None:
     data = sample.data()
     assert dict(published_sources(data)) == {
         "Su et al. 2020": "160 epochs",
@@ -83,14 +83,14 @@ def dense(**accuracies: list[float]) -> ReportData:
     return replace(base, rows=[*base.rows, *more])
 
 
-def test_a_longer_dense_network_stands_beside_the_studys_own() -> None:
+def test_dense_networks_of_other_lengths_are_listed() -> None:
     data = dense(dense=[0.94, 0.942], dense_2x=[0.95])
     said = "Dense networks: dense 94.10% (2 seeds) and dense_2x 95.00% (1 seed)."
     assert dense_sentence(data) == said
     assert said in page(data)
 
 
-def test_the_studys_own_is_the_dotted_line_and_no_sentence() -> None:
+def test_no_sentence_where_only_the_studys_dense_network_was_trained() -> None:
     assert dense_sentence(dense(dense=[0.94])) == ""
     assert dense_sentence(sample.data()) == ""
     assert "Dense networks" not in page(sample.data())
@@ -100,7 +100,7 @@ def test_a_dense_network_without_a_number_is_left_out() -> None:
     assert dense_sentence(dense(dense=[0.94], dense_2x=[float("nan")])) == ""
 
 
-def test_a_name_is_text() -> None:
+def test_dense_sentence_escapes_names() -> None:
     for payload in PAYLOADS.values():
         html = page(dense(**{"dense": [0.94], payload: [0.95]}))
         assert "<script>alert" not in html
@@ -127,13 +127,13 @@ def test_runs_at_or_below_the_line_collapsed() -> None:
     assert table.rows[0][-2:] == ("2 of 3", "0 of 3")
 
 
-def test_where_nobody_can_tell_nothing_is_said_of_collapse() -> None:
+def test_unknown_collapse_is_not_reported() -> None:
     found = arms(tickets(0.1, 0.9))
     assert health_sentences(found) == ["Of 2 trained tickets, 0 diverged."]
     assert health_table(found) is None
 
 
-def test_a_rows_own_word_comes_before_the_line() -> None:
+def test_collapsed_column_overrides_the_collapse_line() -> None:
     (arm,) = arms(tickets(0.1, 0.9, line=0.2, collapsed=False))
     assert arm.collapsed == 0
 

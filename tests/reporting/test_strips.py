@@ -25,7 +25,7 @@ def dots(drawing: str) -> list[str]:
     return re.findall(r"M([\d.]+) 13h0", path.attributes["d"])
 
 
-def test_every_one_of_few_seeds_is_a_dot() -> None:
+def test_few_seeds_are_one_dot_each() -> None:
     assert len(dots(strip(sample.cell(0.9, with_seeds(10)), AXIS))) == 10
 
 
@@ -43,13 +43,13 @@ def test_few_seeds_are_listed_and_many_are_summed_up() -> None:
     assert "101 seeds: 0.00 to +1.00" in tip(many)
 
 
-def test_seeds_without_a_number_are_no_reason_to_fail() -> None:
+def test_seeds_with_nan_differences_are_skipped_in_strips() -> None:
     nan = replace(sample.cell(0.9, with_seeds(30)), differences={str(i): float("nan") for i in range(30)})
     assert by_seed(nan, 12) == "n/a"
     assert "dots" not in strip(nan, AXIS)
 
 
-def test_a_page_of_many_pairs_leaves_the_verdict_for_machines_to_its_file() -> None:
+def test_page_of_many_pairs_has_no_embedded_json() -> None:
     whole = sample.data()
     check = replace(whole.verdict.checks[0], cells=(sample.cell(0.9, with_seeds(6000)),), pooled=None)
     html = page(replace(whole, verdict=replace(whole.verdict, checks=(check,))))

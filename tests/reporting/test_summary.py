@@ -49,7 +49,7 @@ def test_the_order_of_rows_changes_nothing() -> None:
     assert arms(replace(full, rows=tuple(reversed(full.rows)))) == arms(full)
 
 
-def test_yardsticks_come_after_the_methods_methods_under_test() -> None:
+def test_reference_methods_come_after_the_methods_under_test() -> None:
     full = sample.data()
     methods = tuple(replace(m, role="reference" if m.method == "random_ticket" else None) for m in full.verdict.methods)
     judged = replace(full, verdict=replace(full.verdict, methods=methods))

@@ -30,12 +30,12 @@ def test_every_method_check_and_number_is_printed() -> None:
     assert line.split() == ["lr_rewinding", "random_labels", "●", "depends", "+4.30", "[+4.11,", "+4.49]"]
 
 
-def test_lines_hold_a_hundred_columns_where_nobody_watches() -> None:
+def test_lines_are_100_columns_wide_off_terminals() -> None:
     longest = max(len(line.rstrip()) for line in shown(sample.verdict(), width=40).splitlines())
     assert 80 < longest <= 100
 
 
-def test_few_checks_stand_side_by_side() -> None:
+def test_few_checks_are_printed_as_columns() -> None:
     verdict = sample.verdict()
     two = replace(verdict, checks=tuple(c for c in verdict.checks if c.check in sample.CHECKS[:2]))
     lines = shown(two).splitlines()
@@ -43,13 +43,13 @@ def test_few_checks_stand_side_by_side() -> None:
     assert head.split() == ["method", "random_labels", "random_pixels"]
 
 
-def test_colour_is_an_extra() -> None:
+def test_colour_only_on_terminals() -> None:
     coloured = shown(sample.verdict(), color_system="truecolor", force_terminal=True, width=100)
     assert "\x1b[" in coloured
     assert "\x1b" not in shown(sample.verdict())
 
 
-def test_only_controls_that_are_not_ok_are_spelled_out() -> None:
+def test_only_controls_that_are_not_ok_are_printed_in_full() -> None:
     text = shown(sample.verdict())
     assert "2 of 3 controls ok. Not run: planted effect." in text
     assert "control weak: The same arm twice" in text
@@ -62,12 +62,12 @@ def test_the_banner_comes_first() -> None:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
-def test_names_cannot_steer_the_terminal(payload: str) -> None:
+def test_escape_sequences_in_names_are_replaced(payload: str) -> None:
     text = shown(sample.hostile(payload).verdict)
     assert not [c for c in text if not c.isprintable() and c != "\n"]
 
 
-def test_markup_in_a_name_is_printed_as_it_stands() -> None:
+def test_rich_markup_in_a_name_is_printed_literally() -> None:
     assert "[bold red]snip" in shown(sample.hostile("[bold red]").verdict)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def plan(study: Path, *, options: Options = DEFAULTS) -> None:
-    """Show what a study will train, what is shared, what is there already and how long it should take.
+    """Show what a study will train, what is shared, what is already in the store, and the expected time.
 
     Example: prunecheck plan study.toml --set seeds=5
 

@@ -99,7 +99,7 @@ def verdict_rows(verdict: StudyVerdict) -> list[dict[str, Any]]:
 
 
 def grid(verdict: StudyVerdict) -> tuple[list[str], list[str], dict[tuple[str, str], CheckVerdict]]:
-    """Methods, checks, and what was found for each pair that was run; what only controls use is left out."""
+    """Methods, checks, and the verdict of each pair that was run; pairs that only controls use are left out."""
     found = {(c.method, c.check): c for c in verdict.checks if c.control not in INSTRUMENT_CONTROLS}
     methods = dict.fromkeys([m.method for m in verdict.methods] + [method for method, _ in found])
     return list(methods), list(dict.fromkeys(check for _, check in found)), found

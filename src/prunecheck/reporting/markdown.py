@@ -16,7 +16,7 @@ from prunecheck.text import printable, printable_line
 
 
 def markdown(data: ReportData) -> str:
-    """The page's twin for a pull request: question, answers, verdicts, controls, accuracies, provenance."""
+    """The report for a pull request: question, answers, verdicts, controls, accuracies, provenance."""
     verdict, known = data.verdict, order(data)
     parts = [f"# {_md(printable(data.name))}", _md(views.question(data, known))]
     parts.append(" · ".join(f"{term} {_md(value)}" for term, value in views.facts(data, known)))

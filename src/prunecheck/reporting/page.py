@@ -163,8 +163,10 @@ def _sha256(text: str) -> str:
 
 
 def _json(data: ReportData) -> str:
-    """The verdict for machines; no character of it can end the block it stands in. Empty where it would be a large part
-    of the page: verdicts.json has it all."""
+    """The verdict as JSON; no character of it can end the script block that holds it.
+
+    Empty where it would be a large part of the page: verdicts.json has all of it.
+    """
     verdict = data.verdict
     if sum(len(cell.differences) for check in verdict.checks for cell in check.cells) > MACHINE_PAIRS:
         return ""

@@ -14,8 +14,8 @@ from prunecheck.text import counted, duration, listing, percent, printable, sign
 HEALTH_HEADS = ("method", "check", "sparsity", "effective sparsity", "dead layers", "collapsed", "diverged")
 PUBLISHED_HEADS = ("method", "check", "sparsity", "published", "source", "reproduction", "yours", "seeds", "difference")
 PUBLISHED_EXPLANATION = (
-    "Published accuracies of arms of the same name, beside the mean of yours. The difference is yours minus the "
-    "published number, in points. Setups differ, so it is a hint, no verdict; nothing here is judged by it."
+    "Published numbers of arms of the same name, beside the mean of yours. The difference is yours minus the "
+    "published number, in points. Setups differ, so the difference is only a hint; no verdict uses it."
 )
 
 ArmName = tuple[str, str, float | None]
@@ -29,8 +29,8 @@ def dense_sentence(data: ReportData) -> str:
             found.setdefault(str(row["method"]), []).append(float(row["accuracy"]))
     if len(found) < 2:
         return ""
-    said = [f"{printable(m)} {share(mean(of), 2)} ({counted(len(of), 'seed')})" for m, of in found.items()]
-    return f"Dense networks: {listing(said)}."
+    parts = [f"{printable(m)} {share(mean(of), 2)} ({counted(len(of), 'seed')})" for m, of in found.items()]
+    return f"Dense networks: {listing(parts)}."
 
 
 def cost_sentence(cost: Mapping[str, object]) -> str:
@@ -137,7 +137,7 @@ def published_sources(data: ReportData) -> list[tuple[str, str]]:
 
 
 def certainties(data: ReportData) -> list[tuple[str, str]]:
-    """The words of certainty that are shown, and what they mean."""
+    """The certainties that occur in the table, with their meaning."""
     shown = {number.certainty for number in _shown(data)}
     return [(word, meaning) for word, meaning in CERTAINTIES.items() if word in shown]
 

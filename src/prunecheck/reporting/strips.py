@@ -21,7 +21,7 @@ MANY = 20
 
 
 def strip(cell: Cell, axis: Effects) -> str:
-    """The drawing of one cell. Decoration to a screen reader: the numbers stand beside it as text."""
+    """The drawing of one cell. Hidden from screen readers: the same numbers stand beside it as text."""
     middle = HEIGHT / 2
     parts = [_band(axis), _zero(axis)]
     if math.isfinite(cell.low) and math.isfinite(cell.high):
@@ -71,7 +71,7 @@ def by_seed(cell: Cell, most: int) -> str:
 
 
 def _dots(cell: Cell, axis: Effects) -> list[str]:
-    """The places of the seeds; of many seeds only those that can be told apart."""
+    """The places of the seeds; of many seeds only those that are visibly apart."""
     values = sorted(value for value in cell.differences.values() if math.isfinite(value))
     if len(values) <= MANY:
         return [_x(axis, value) for value in values]

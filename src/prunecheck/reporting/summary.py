@@ -49,7 +49,7 @@ class Order:
 
 
 def order(data: ReportData) -> Order:
-    """Methods and checks as the verdict lists them, yardsticks last, then those only rows or masks know, by name."""
+    """Methods and checks as the verdict lists them, reference methods last; then other names from rows and masks."""
     verdict = data.verdict
     methods = [m.method for m in sorted(verdict.methods, key=lambda m: m.role is not None)]
     methods += [c.method for c in verdict.checks]

@@ -58,7 +58,7 @@ class CellView:
 
 @dataclass(frozen=True)
 class CheckView:
-    """One method x check: its place in the matrix and what opens below it."""
+    """One method x check: its cell in the matrix and its opened evidence."""
 
     anchor: str
     check: CheckVerdict
@@ -257,7 +257,7 @@ def accuracy_table(arms: Sequence[Arm]) -> Table:
 
 
 def layer_tables(data: ReportData, known: Order) -> list[tuple[str, Table]]:
-    """Per sparsity: a row a layer, a column an allocation, kept share and kept weights in each cell."""
+    """For every sparsity one row per layer, one column per allocation; kept share and kept weights in each cell."""
     tables = clean_layer_tables(data)
     methods = [m for m in (*known.methods, *REFERENCES) if any(t.method == m for t in tables)]
     views = []
