@@ -93,7 +93,7 @@ def circles(found: list[Module]) -> list[list[str]]:
         graph[module.name] = (targets & known) - {module.name}
     reached = {name: _reachable(graph, name) for name in graph}
     groups = {frozenset({name} | {o for o in reached[name] if name in reached[o]}) for name in graph}
-    return sorted((sorted(group) for group in groups if len(group) > 1), key=len, reverse=True)
+    return sorted((sorted(group) for group in groups if len(group) > 1), key=lambda group: (-len(group), group))
 
 
 def _reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:
