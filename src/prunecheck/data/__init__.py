@@ -11,7 +11,7 @@ from prunecheck._lazy import lazily
 from prunecheck.data.catalogue import DATASETS, DataEntry, DataShape, DataSpec, names
 
 if TYPE_CHECKING:
-    from prunecheck.data.loading import check, describe, fingerprint, load
+    from prunecheck.data.loading import check, describe, fingerprint, load, load_once
     from prunecheck.data.types import ImageData
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "describe",
     "fingerprint",
     "load",
+    "load_once",
     "names",
 ]
 
@@ -31,6 +32,6 @@ __getattr__ = lazily(
     __name__,
     {
         "prunecheck.data.types": ["ImageData"],
-        "prunecheck.data.loading": ["check", "describe", "fingerprint", "load"],
+        "prunecheck.data.loading": ["check", "describe", "fingerprint", "load", "load_once"],
     },
 )

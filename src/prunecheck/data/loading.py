@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -60,6 +61,16 @@ def load(spec: DataSpec) -> ImageData:
         class_names=source.class_names,
         notes=(*source.notes, *_remarks(train_inputs, test_inputs)),
     )
+
+
+@lru_cache(maxsize=1)
+def load_once(spec: DataSpec, expected: str | None = None) -> ImageData:
+    """``load``, and the same object again for the same arguments; *expected* is the fingerprint, so that files which
+    change are loaded anew. Raises DataError where the files do not have it."""
+    images = load(spec)
+    if expected is not None and fingerprint(spec) != expected:
+        raise DataError(f"data {spec.name!r}: its files changed after the study was planned. Run the study again.")
+    return images
 
 
 def describe(spec: DataSpec) -> DataShape:

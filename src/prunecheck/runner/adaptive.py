@@ -12,17 +12,16 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Protocol
 
-from prunecheck import data
 from prunecheck.runner.engine import Outcome, needed
 from prunecheck.runner.records import DenseRuns, blocked, fix_margin, read_failed
-from prunecheck.runner.report_data import Row, present, rows
+from prunecheck.runner.report_data import Row, present, rows, study_images
 from prunecheck.runner.step_results import StepResults
 from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import Cell, CheckVerdict, Settings, StudyVerdict, next_look
 from prunecheck.statistics.rows import CLEAN, DENSE
 from prunecheck.study.plan import Arm, Plan, make_plan
 from prunecheck.study.step import Step
-from prunecheck.study.study import Study, located
+from prunecheck.study.study import Study
 from prunecheck.text import percent
 
 Seeds = dict[tuple[str, str], tuple[int, ...]]
@@ -186,7 +185,7 @@ def _chance(study: Study) -> float:
     """Accuracy of always guessing the commonest class of the test set."""
     import numpy as np
 
-    targets = data.load(located(study)).test_targets
+    targets = study_images(study).test_targets
     return float(np.bincount(targets).max() / len(targets))
 
 

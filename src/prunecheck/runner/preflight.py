@@ -21,6 +21,7 @@ from prunecheck.pruning.layers import Layer, family_of, layers_of, total
 from prunecheck.pruning.presets import preset_named
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.runner.dry_run import rehearse
+from prunecheck.runner.report_data import study_images
 from prunecheck.store import Store
 from prunecheck.study.arms import ResolvedMethod, control_arms, resolved_methods
 from prunecheck.study.step import Step
@@ -48,7 +49,7 @@ def preflight(study: Study) -> int:
     for method in _methods_and_controls(study):
         for sparsity in study.sparsities:
             _feasible(method, layers, sparsity, study)
-    images = data.load(located(study))
+    images = study_images(study)
     _enough_samples(study, images)
     rehearse(study, model, images)
     return size

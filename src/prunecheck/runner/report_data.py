@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
-from prunecheck import models
+from prunecheck import data, models
+from prunecheck.data import ImageData
 from prunecheck.errors import InfeasibleError
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
 from prunecheck.pruning.counts import Counts
@@ -23,7 +24,7 @@ from prunecheck.statistics.rows import CLEAN
 from prunecheck.store import Store
 from prunecheck.study.plan import Arm, Plan
 from prunecheck.study.step import canonical, numerics
-from prunecheck.study.study import AllocateChoice, CheckChoice, MethodChoice, Study
+from prunecheck.study.study import AllocateChoice, CheckChoice, MethodChoice, Study, located
 from prunecheck.text import counted
 
 Row = dict[str, Any]
@@ -218,3 +219,9 @@ def _is_altered(choice: MethodChoice | CheckChoice) -> bool:
         # whether the published magnitude pruning ranked the classifier too is stated in each number's setup, if known
         choice = choice.model_copy(update={"allocate": None})
     return not choice.label and choice != type(choice)(name=choice.name)
+
+
+def study_images(study: Study) -> ImageData:
+    """The study's data set, loaded once per process for as long as its files stay the same."""
+    spec = located(study)
+    return data.load_once(spec, data.fingerprint(spec))

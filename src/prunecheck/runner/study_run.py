@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -42,6 +43,7 @@ from prunecheck.runner.report_data import (
     present,
     provenance_of,
     published_for,
+    study_images,
     trained_in_words,
 )
 from prunecheck.runner.results import Results
@@ -76,6 +78,8 @@ def run_study(
     from prunecheck.runner.preflight import preflight
 
     model_bytes = preflight(study)
+    for remark in study_images(study).notes:
+        progress.note(remark)
     plan = make_plan(study)
     enough_space(needed(plan.steps, plan.targets, workspace.store).values(), model_bytes, workspace.store)
     if note := take_folder(workspace.folder, study):
@@ -212,7 +216,8 @@ def _analyse_and_report(
                 progress.note(line)
     if analysis.verdict is None:
         raise _nothing_to_judge(study, workspace, total.failures)
-    data = _report_data(study, workspace, analysis, analysis.verdict, results, command)
+    verdict = replace(analysis.verdict, notes=(*analysis.verdict.notes, *study_images(study).notes))
+    data = _report_data(study, workspace, analysis, verdict, results, command)
     page = workspace.shown(write(data, workspace.folder))
     mark_reported(workspace.folder, study)
     return Results(study, data, page, analysis.plan, total.done, total.seconds, total.failures, total.memory, notes)

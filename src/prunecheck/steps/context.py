@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from prunecheck import data, models
 from prunecheck import tensors as tree
-from prunecheck.errors import DataError, ModelError
+from prunecheck.errors import ModelError
 from prunecheck.pruning.partial import apply_data_check
 from prunecheck.pruning.scoring import Batch, balanced_samples
 from prunecheck.pruning.seeds import stream, torch_stream
@@ -39,7 +38,7 @@ class Context:
     def images(self, params: Params) -> data.ImageData:
         """The data set of a step, loaded once per process."""
         described = {name: value for name, value in params["data"].items() if name != "fingerprint"}
-        return _images(data.DataSpec(root=self.root, **described), params["data"].get("fingerprint"))
+        return data.load_once(data.DataSpec(root=self.root, **described), params["data"].get("fingerprint"))
 
     def training_set(self, params: Params) -> tuple[Tensor, Tensor]:
         """(inputs uint8 [N, C, H, W], targets int64 [N]), corrupted if the step says so."""
@@ -98,15 +97,6 @@ class Context:
         """The results of an earlier step."""
         facts: dict[str, Any] = json.loads(self.store.read(key, "result.json"))
         return facts
-
-
-@lru_cache(maxsize=1)
-def _images(spec: data.DataSpec, fingerprint: str | None) -> data.ImageData:
-    """Raises DataError if the data are not those of the fingerprint in the step's key."""
-    images = data.load(spec)
-    if fingerprint is not None and data.fingerprint(spec) != fingerprint:
-        raise DataError(f"data {spec.name!r}: its files changed after the study was planned. Run the study again.")
-    return images
 
 
 def scoring_batches(context: Context, params: Params) -> list[Batch]:
