@@ -490,3 +490,24 @@ def test_a_result_that_contradicts_itself_is_refused_and_computed_again(
         report_study(tiny.study(), tiny.place(tmp_path))
     tiny.run(tmp_path)
     assert (tmp_path / "out" / "results.csv").read_bytes() == expected
+
+
+@pytest.mark.parametrize(
+    "forged", [None, b"", b"garbage", b"\xff" * 8 + b"{}"], ids=["absent", "empty", "garbage", "huge header"]
+)
+def test_an_artefact_without_its_tensors_is_computed_again(
+    forged: bytes | None, tmp_path: Path, whole_tiny: Path
+) -> None:
+    """The manifest is valid; the training that needs the masks is not there yet."""
+    shutil.copytree(whole_tiny, tmp_path, dirs_exist_ok=True)
+    expected = tiny.objects(tmp_path)
+    store = Store.open(tmp_path / "store")
+    arm = next(arm for arm in make_plan(tiny.study()).arms if arm.mask and arm.check == "clean")
+    assert arm.mask is not None
+    files = {"result.json": store.read(arm.mask, "result.json")}
+    store.drop(arm.mask)
+    store.drop(arm.train)
+    store.commit(arm.mask, files if forged is None else files | {"masks.safetensors": forged})
+    tiny.run(tmp_path)
+    assert tiny.objects(tmp_path) == expected
+    assert len(list((tmp_path / "store" / "quarantine").iterdir())) == 1

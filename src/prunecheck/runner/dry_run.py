@@ -31,26 +31,26 @@ NEAR = 8
 """scoring batches that take more than 1/8 of the rarest class are counted again after every corruption of the data"""
 
 
-def rehearse(study: Study, model: nn.Module, images: ImageData) -> None:
+def dry_run_plugins(study: Study, model: nn.Module, images: ImageData) -> None:
     """Raises PluginError (or the plug-in's own kind of PrunecheckError) naming the field and the line that failed."""
     for i, choice in enumerate(study.methods):
         one = resolve_method(study, choice)
-        if _is_news(one.plugin, choice.options) or one.allocation.origin != "built-in":
+        if _is_untested(one.plugin, choice.options) or one.allocation.origin != "built-in":
             _try_method(f"methods[{i}] = {one.label!r}", one, study, model)
         if one.counts_of is not None and one.counts_of.plugin.origin != "built-in":
             _try_method(f"methods[{i}].allocate.method = {one.counts_of.label!r}", one.counts_of, study, model)
     scores = any({"batches", "loss"} & set(resolve_method(study, choice).plugin.asks) for choice in study.methods)
     wanted = study.scoring.samples_per_class * study.scoring.batches if scores else 0
     for i, (choice_, check) in enumerate(zip(study.checks, resolved_checks(study), strict=True)):
-        field, news = f"checks[{i}] = {check.label!r}", _is_news(check.plugin, choice_.options)
+        field, untested = f"checks[{i}] = {check.label!r}", _is_untested(check.plugin, choice_.options)
         if check.plugin.at == "batches":
-            if news or wanted * NEAR > _rarest(images.train_targets)[1]:
+            if untested or wanted * NEAR > _rarest(images.train_targets)[1]:
                 _try_on_data(field, check, study, images, wanted)
-        elif news:
+        elif untested:
             _try_on_ticket(field, check, study, model, images.num_classes)
 
 
-def _is_news(plugin: Method | Check, options: Mapping[str, Any]) -> bool:
+def _is_untested(plugin: Method | Check, options: Mapping[str, Any]) -> bool:
     return plugin.origin != "built-in" or bool(options)
 
 

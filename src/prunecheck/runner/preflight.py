@@ -20,7 +20,7 @@ from prunecheck.pruning.counts import budget_beside
 from prunecheck.pruning.layers import Layer, family_of, layers_of, total
 from prunecheck.pruning.presets import preset_named
 from prunecheck.pruning.seeds import torch_stream
-from prunecheck.runner.dry_run import rehearse
+from prunecheck.runner.dry_run import dry_run_plugins
 from prunecheck.runner.report_data import study_images
 from prunecheck.store import Store
 from prunecheck.study.arms import ResolvedMethod, control_arms, resolved_methods
@@ -43,7 +43,7 @@ def preflight(study: Study) -> int:
         raise StudyError("training.nesterov = true needs a momentum above 0. Give training.momentum, such as 0.9.")
     if study.preset is not None:
         preset_named(study.preset)
-    model = sound_network(study, data.describe(located(study)))
+    model = validate_network(study, data.describe(located(study)))
     size: int = sum(tensor.nbytes for tensor in model.state_dict().values())
     layers = layers_of(model)
     for method in _methods_and_controls(study):
@@ -51,7 +51,7 @@ def preflight(study: Study) -> int:
             _feasible(method, layers, sparsity, study)
     images = study_images(study)
     _enough_samples(study, images)
-    rehearse(study, model, images)
+    dry_run_plugins(study, model, images)
     return size
 
 
@@ -108,7 +108,7 @@ def _enough_samples(study: Study, images: ImageData) -> None:
         )
 
 
-def sound_network(study: Study, shape: DataShape) -> nn.Module:
+def validate_network(study: Study, shape: DataShape) -> nn.Module:
     """The study's network, on the CPU. Raises ModelError naming the problem."""
     size = study.data.size or shape.size
     who = f"model = {printable(study.model)!r}"
@@ -116,14 +116,14 @@ def sound_network(study: Study, shape: DataShape) -> nn.Module:
         model = models.build(study.model, shape.num_classes, shape.channels, size, folder=study.folder)
     with torch_stream(0, "preflight"):
         second = models.build(study.model, shape.num_classes, shape.channels, size, folder=study.folder)
-    _sound_layers(who, model)
-    _same_weights(who, model, second)
+    _validate_layers(who, model)
+    _validate_reproducible(who, model, second)
     with torch_stream(0, "preflight"):
-        _answers(who, second, (shape.channels, size, size), shape.num_classes, study.data.name)
+        _validate_passes(who, second, (shape.channels, size, size), shape.num_classes, study.data.name)
     return model
 
 
-def _same_weights(who: str, model: nn.Module, second: nn.Module) -> None:
+def _validate_reproducible(who: str, model: nn.Module, second: nn.Module) -> None:
     """Raises ModelError if a network built twice from one seed is not the same network."""
     import torch
 
@@ -142,7 +142,7 @@ def _same_weights(who: str, model: nn.Module, second: nn.Module) -> None:
         raise ModelError(f"{who}: its factory returns the same object twice. It must build a new network each time.")
 
 
-def _sound_layers(who: str, model: nn.Module) -> None:
+def _validate_layers(who: str, model: nn.Module) -> None:
     """Raises ModelError for weights that cannot be pruned or trained."""
     import torch
 
@@ -158,7 +158,7 @@ def _sound_layers(who: str, model: nn.Module) -> None:
             raise ModelError(f"{who}: {bad} of {value.numel()} values of {name} are NaN or infinite from the start.")
 
 
-def _answers(who: str, model: nn.Module, image: tuple[int, int, int], classes: int, data: str) -> None:
+def _validate_passes(who: str, model: nn.Module, image: tuple[int, int, int], classes: int, data: str) -> None:
     """Two images in training mode, with gradients, and one in evaluation mode. Raises ModelError."""
     import torch
     from torch.nn import functional as F
@@ -173,7 +173,7 @@ def _answers(who: str, model: nn.Module, image: tuple[int, int, int], classes: i
             raise ModelError(
                 f"{who} cannot take {shown} images of {data}{while_}: {printable(str(error), 160)}"
             ) from None
-        _sound_outputs(who, outputs, images, classes, data)
+        _validate_outputs(who, outputs, images, classes, data)
         if mode:
             try:
                 F.cross_entropy(outputs, torch.arange(images) % classes).backward()  # type: ignore[no-untyped-call]
@@ -181,7 +181,7 @@ def _answers(who: str, model: nn.Module, image: tuple[int, int, int], classes: i
                 raise ModelError(f"{who} cannot be trained: {printable(str(error), 160)}") from None
 
 
-def _sound_outputs(who: str, outputs: Any, images: int, classes: int, data: str) -> None:
+def _validate_outputs(who: str, outputs: Any, images: int, classes: int, data: str) -> None:
     import torch
 
     if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != (images, classes):

@@ -168,9 +168,9 @@ def backends_of(arms: Iterable[Arm], results: StepResults) -> dict[str, str]:
         return {}
     sparse = sum(one["backend"] == "sparse" for one in found)
     reasons = Counter(one["backend_reason"] for one in found if one["backend"] == "dense")
-    told = [f"{sparse} of {len(trained)} tickets trained sparsely"]
-    told += [f"{n} densely ({reason})" for reason, n in sorted(reasons.items())]
-    return {"backend": "; ".join(told)}
+    counts = [f"{sparse} of {len(trained)} tickets trained sparsely"]
+    counts += [f"{n} densely ({reason})" for reason, n in sorted(reasons.items())]
+    return {"backend": "; ".join(counts)}
 
 
 def provenance_of(study: Study, plan: Plan) -> dict[str, str]:

@@ -84,12 +84,12 @@ class Results:
         return self.plan.trainings_requested - self.plan.trainings
 
     def __repr__(self) -> str:
-        return "\n".join([repr(self.verdict), *[printable(line, 600) for line in self._told()]])
+        return "\n".join([repr(self.verdict), *[printable(line, 600) for line in self._footer()]])
 
     def _repr_html_(self) -> str:
-        return as_html(self.verdict) + "".join(html.said(line) for line in self._told())
+        return as_html(self.verdict) + "".join(html.said(line) for line in self._footer())
 
-    def _told(self) -> list[str]:
+    def _footer(self) -> list[str]:
         """The lines below the verdict: missing steps, the cost, the path of the page."""
         unfinished = [self.data.unfinished] if self.data.unfinished else []
         return [*unfinished, cost_sentence(self.data.cost), f"Page: {self.page}"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from prunecheck import data, models
@@ -20,6 +21,7 @@ from prunecheck.pruning.scoring import Batch, balanced_samples
 from prunecheck.pruning.seeds import stream, torch_stream
 from prunecheck.pruning.task import Task, task_named
 from prunecheck.store import Store
+from prunecheck.text import printable
 from prunecheck.training.feed import Feed
 
 Params = Mapping[str, Any]
@@ -90,8 +92,14 @@ class Context:
         return channels, height, width
 
     def tree(self, key: str, file: str) -> tree.Tree:
-        """Tensors of an earlier step."""
-        return tree.from_bytes(self.store.read(key, f"{file}.safetensors"))
+        """Tensors of an earlier step. Raises Damaged for an artefact without them, which was not written by a step."""
+        name = f"{file}.safetensors"
+        if name not in self.store.entries(key):
+            raise self.store.reject(key, f"it has no {name}")
+        try:
+            return tree.from_bytes(self.store.read(key, name))
+        except SafetensorError as error:
+            raise self.store.reject(key, f"its {name} cannot be read ({printable(error, 100)})") from None
 
     def result(self, key: str) -> dict[str, Any]:
         """The results of an earlier step."""
