@@ -106,6 +106,20 @@ def test_paragraph_on_a_table_claims_nothing_about_its_training() -> None:
     assert "runs of a seed are compared in pairs" in table
 
 
+def test_paragraph_on_summaries_names_welchs_test_and_no_pairs() -> None:
+    made = replace(sample.verdict(), basis="summaries", notes=("Chance accuracy was not given and counts as 0.",))
+    data = replace(sample.data(), rows=[], verdict=made, study_toml="")
+    text = methods_paragraph(data)
+    assert "without pairing" in text
+    assert "compared in pairs" not in text
+    assert "with 5 seeds" in text
+    assert r"90\%, 95\% and 98\% sparsity" in text
+    assert made.margin_rule.replace("%", r"\%") not in text, "the chance accuracy that it names was not given"
+    cited = {key for group in re.findall(r"\\cite[pt]\{([^}]*)\}", text) for key in group.split(",")}
+    assert "welch1947generalization" in cited
+    assert cited <= set(re.findall(r"@\w+\{(\w+),", bibtex(data)))
+
+
 def test_references_are_those_of_the_methods_used() -> None:
     keys = re.findall(r"@\w+\{(\w+),", bibtex(sample.data()))
     assert keys == sorted(keys)
@@ -114,7 +128,9 @@ def test_references_are_those_of_the_methods_used() -> None:
 
 
 def test_every_citation_has_an_entry_with_balanced_braces() -> None:
-    assert {key for keys in PAPERS_OF.values() for key in keys} | {*PROCEDURE} == set(entries())
+    assert {key for keys in PAPERS_OF.values() for key in keys} | {*PROCEDURE, "welch1947generalization"} == set(
+        entries()
+    )
     for key, entry in entries().items():
         assert re.match(rf"@\w+\{{{key},", entry)
         assert entry.count("{") == entry.count("}")

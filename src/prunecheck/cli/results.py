@@ -128,6 +128,8 @@ def paper(
     formats: str = "pdf",
     parquet: Flag = False,
     margin: float | None = None,
+    chance: str | None = None,
+    classes: int | None = None,
     set: Set = (),
     store: StorePath = None,
     out: Out = None,
@@ -150,6 +152,10 @@ def paper(
         Also write results.parquet (needs pyarrow).
     margin
         For a CSV file: the margin in points of accuracy; by default set by rule from the dense rows.
+    chance
+        For a CSV file: accuracy of always guessing the commonest class, such as 0.1 or 10%.
+    classes
+        For a CSV file: number of classes, where all are equally common; instead of --chance.
     """
     from prunecheck.reporting.export import require_pyarrow
     from prunecheck.reporting.paper import write_paper
@@ -161,7 +167,7 @@ def paper(
     if study.suffix.lower() == ".csv":
         from prunecheck.reporting.foreign import data_of_table
 
-        data = data_of_table(study, margin)
+        data = data_of_table(study, margin, chance=_chance(chance), classes=classes)
     else:
         data = api.report(study, overrides=set, store=store, folder=out).data
     for path in write_paper(data, to, wanted, parquet=parquet):

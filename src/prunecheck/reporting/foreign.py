@@ -9,12 +9,18 @@ from prunecheck.statistics import Reading, StudyVerdict, read_table, verdict
 
 
 def data_of_table(
-    path: Path, margin: float | None = None, judged: StudyVerdict | None = None, reading: Reading | None = None
+    path: Path,
+    margin: float | None = None,
+    judged: StudyVerdict | None = None,
+    reading: Reading | None = None,
+    *,
+    chance: float | None = None,
+    classes: int | None = None,
 ) -> ReportData:
     """Judge the file (unless *judged* is its verdict already) and hold its rows beside the answer.
 
-    *margin*: points of accuracy; by rule from the dense rows when None. Raises StudyError where the file holds no
-    results.
+    *margin*: points of accuracy; None sets it by rule from the dense rows and *chance* (or the number of *classes*).
+    Raises StudyError where the file holds no results.
     """
-    judged = judged or verdict(path, margin)
+    judged = judged or verdict(path, margin, chance=chance, classes=classes)
     return ReportData(name=judged.study, rows=read_table(path, reading).records, verdict=judged)

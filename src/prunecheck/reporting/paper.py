@@ -26,6 +26,12 @@ from prunecheck.text import counted, listing, percent, printable
 
 PROCEDURE = ("su2020sanity", "goeman2010three", "schuirmann1987comparison", "smyth2004linear", "holm1979simple")
 
+METRICS = {
+    "accuracy": "test accuracy",
+    "p_correct": "mean probability of the correct class on the test set",
+    "brier": "Brier score on the test set",
+}
+
 PAPERS_OF = {
     "random_ticket": ("su2020sanity",),
     "hybrid": ("su2020sanity", "renda2020comparing"),
@@ -86,17 +92,20 @@ def methods_paragraph(data: ReportData) -> str:
     looks = ""
     if verdict.looks:
         looks = f" after {_counts(verdict.looks)} seeds, with bounds that hold over all interim analyses together"
-    rule = f" {tex(verdict.margin_rule.strip().rstrip('.'))}." if verdict.margin_rule.strip() else ""
+    known_rule = verdict.margin_rule.strip() and not any(
+        note.startswith("Chance accuracy was") for note in verdict.notes
+    )
+    rule = f" {tex(verdict.margin_rule.strip().rstrip('.'))}." if known_rule else ""
     number = seed_counts(data)
     alpha = f"{100 * verdict.alpha:g}\\%"
     return (
         f"We sanity-checked {methods} following \\citet{{su2020sanity}}, with the checks {checks}, at "
         f"{sparsities} sparsity and with {number} {'seed' if number == '1' else 'seeds'}. "
-        f"{_pairs(data)} by their test accuracy after the last epoch on "
+        f"{_pairs(data)} by their {METRICS[verdict.metric]} after the last epoch on "
         f"{counted(verdict.n_test, 'sample')}. A drop counts if it exceeds a margin of "
         f"{verdict.margin:.3g} points.{rule} Every comparison is decided by two one-sided "
         f"tests at the margin \\citep{{schuirmann1987comparison,goeman2010three}} at {alpha} each{looks}, with "
-        "variances moderated across the comparisons of one sparsity \\citep{smyth2004linear} and Holm's correction "
+        f"{_variances(verdict)} and Holm's correction "
         f"over the checks of a method \\citep{{holm1979simple}}.{_comparisons(verdict)} "
         f"Controls: {_controls(verdict)}.\n"
     )
@@ -114,8 +123,16 @@ def _comparisons(verdict: StudyVerdict) -> str:
     return f" The clean arms of {listing(pairs)} are compared by the same tests." if pairs else ""
 
 
+def _variances(verdict: StudyVerdict) -> str:
+    if verdict.basis == "summaries":
+        return "Welch's degrees of freedom \\citep{welch1947generalization}"
+    return "variances moderated across the comparisons of one sparsity \\citep{smyth2004linear}"
+
+
 def _pairs(data: ReportData) -> str:
-    """What is known of the arms of a seed: everything in a study of ours, nothing but the seed in another table."""
+    """What is known of the two arms: everything in a study of ours, at most the seed in a table from elsewhere."""
+    if data.verdict.basis == "summaries":
+        return "Means and standard deviations of clean and corrupted runs are compared without pairing"
     if data.study_toml:
         return (
             "Clean and corrupted arms of a seed share initialisation, data order and augmentation and are compared in "
@@ -138,6 +155,8 @@ def bibtex(data: ReportData) -> str:
     """The references of the procedure and of the methods in this study, sorted by key."""
     methods = order(data).methods
     keys = {*PROCEDURE, *(key for method in methods for key in papers(method))}
+    if data.verdict.basis == "summaries":
+        keys = keys - {"smyth2004linear"} | {"welch1947generalization"}
     return "\n\n".join(entries()[key] for key in sorted(keys)) + "\n"
 
 

@@ -59,6 +59,7 @@ def order(data: ReportData) -> Order:
     methods += sorted({str(row["method"]) for row in pruned} | {o.method for o in others} - {*REFERENCES})
     checks += sorted(({str(row["check"]) for row in pruned} | {o.check for o in others}) - {CLEAN})
     sparsities = {float(row["sparsity"]) for row in pruned}
+    sparsities |= {cell.sparsity for check in verdict.checks for cell in check.cells if math.isfinite(cell.sparsity)}
     return Order(tuple(dict.fromkeys(methods)), tuple(dict.fromkeys(checks)), tuple(sorted(sparsities)))
 
 

@@ -111,7 +111,8 @@ def facts(data: ReportData, known: Order) -> list[tuple[str, str]]:
     if verdict.dense_accuracy is not None:
         found.append(("dense accuracy", share(verdict.dense_accuracy)))
     found.append(("test examples", whole(verdict.n_test)))
-    found.append(("trained networks", whole(len(data.rows))))
+    if data.rows:
+        found.append(("trained networks", whole(len(data.rows))))
     return found
 
 
@@ -120,6 +121,8 @@ def seed_counts(data: ReportData) -> str:
     pairs = {cell.n for c in data.verdict.checks if c.control not in INSTRUMENT_CONTROLS for cell in c.cells}
     if len(pairs) > 1:
         return f"{whole(min(pairs))} to {whole(max(pairs))}"
+    if not data.rows and pairs:  # a table of means has no rows of single runs
+        return whole(min(pairs))
     return whole(len(seeds(data.rows)))
 
 
