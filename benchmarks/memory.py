@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
         "sort": lambda: official_masks.by_sort(list(scores.values()), kept),
     }
     tiny = {layer.name: scores[layer.name][:1, :1] for layer in layers[:2]}
-    from_scores(tiny, 1)  # what is loaded on first use is nobody's memory
+    from_scores(tiny, 1)  # what is loaded on first use is not counted
     official_masks.by_topk(list(tiny.values()), 1)
     official_masks.by_sort(list(tiny.values()), 1)
     print(extra_mib(works[arguments[0]]))

@@ -67,7 +67,7 @@ def judged(size: int) -> tuple[int, float, float]:
         with tempfile.TemporaryDirectory() as folder:
             write(ReportData(name="made up", rows=some, verdict=verdict), Path(folder))
 
-    work(made_up_rows(3))  # what is loaded on first use is nobody's time
+    work(made_up_rows(3))  # what is loaded on first use is not counted
     return (len(rows), *_measured(lambda: work(rows)))
 
 

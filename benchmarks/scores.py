@@ -36,7 +36,7 @@ def report(quick: bool, say: Callable[[str], None]) -> str:
             say(f"scores: {regime.title}")
             works = works_of(regime)
             for work in works.values():
-                work()  # what is loaded on first use is nobody's time
+                work()  # what is loaded on first use is not counted
             rounds = pairs.take_turns({name: pairs.timed(work) for name, work in works.items()}, regime.seconds)
             memory = ", ".join(f"{name} {extra_mib(work):.0f}" for name, work in works.items())
             notes.append(f"- {regime.title}: extra MiB at the highest moment: {memory}")

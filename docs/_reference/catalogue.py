@@ -70,9 +70,9 @@ def _more(kind: str, name: str) -> dict[str, str]:
     """The other columns of an entry, by their heads."""
     if kind in ("methods", "allocations", "checks"):
         plugin = _plug_in(kind, name)
-        joint = {"joint": plugin.at} if kind == "checks" else {}
+        point = {"intervention point": plugin.at} if kind == "checks" else {}
         options = ", ".join(f"`{option}`" for option in plugin.options)
-        return {**joint, "options": options, "also": ", ".join(map(code, plugin.aliases))}
+        return {**point, "options": options, "also": ", ".join(map(code, plugin.aliases))}
     if kind == "datasets":
         entry = DATASETS[name]
         images = f"{entry.size} × {entry.size} × {entry.channels}" if entry.size else "as they are"

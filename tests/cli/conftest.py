@@ -11,7 +11,7 @@ from tests.cli.command import Cli
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
-    """The desk in an empty folder with a store of its own; what it does to signals is undone."""
+    """The command line in an empty folder with its own store; its changes of signal handlers are undone."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PRUNECHECK_HOME", str(tmp_path / "store"))
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}

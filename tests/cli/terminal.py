@@ -1,4 +1,4 @@
-"""The desk in a real terminal: a pseudo-terminal of a given size, typed into and read from."""
+"""The command line in a real terminal: a pseudo-terminal of a given size, typed into and read from."""
 
 from __future__ import annotations
 

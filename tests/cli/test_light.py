@@ -1,4 +1,4 @@
-"""The desk answers at once: nothing heavy is imported before it is needed."""
+"""The command line starts fast: nothing slow is imported before it is needed."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def test_broken_pipe_exits_with_0_and_prints_nothing() -> None:
     program = "import sys; from prunecheck.cli import main; sys.exit(main())"
     for arguments in (["schema"], ["list", "models"], ["--help"]):
         read, wrote = os.pipe()
-        os.close(read)  # nobody reads on: what `| head` comes to
+        os.close(read)  # the reader closes the pipe, as `| head` does
         done = subprocess.run(
             [sys.executable, "-c", program, *arguments], stdout=wrote, stderr=subprocess.PIPE, text=True
         )

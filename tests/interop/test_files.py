@@ -21,7 +21,7 @@ from prunecheck.interop.files import read_tensors
 from tests.interop.nets import masks, net, same, with_prune_buffers, with_zeros
 
 
-class Canary:
+class LeavesTrace:
     """Unpickled carelessly, it leaves a file behind."""
 
     def __init__(self, trace: Path) -> None:
@@ -58,19 +58,19 @@ def test_every_file_format_round_trips(form: str, tmp_path: Path) -> None:
 
 
 def hostile_pickle(path: Path, trace: Path) -> None:
-    path.write_bytes(pickle.dumps({"state_dict": Canary(trace)}))
+    path.write_bytes(pickle.dumps({"state_dict": LeavesTrace(trace)}))
 
 
 def hostile_zip(path: Path, trace: Path) -> None:
-    torch.save({"conv.weight": torch.ones(2), "x": Canary(trace)}, path)
+    torch.save({"conv.weight": torch.ones(2), "x": LeavesTrace(trace)}, path)
 
 
 def hostile_legacy(path: Path, trace: Path) -> None:
-    torch.save({"x": Canary(trace)}, path, _use_new_zipfile_serialization=False)
+    torch.save({"x": LeavesTrace(trace)}, path, _use_new_zipfile_serialization=False)
 
 
 def hostile_npz(path: Path, trace: Path) -> None:
-    np.savez(path.with_suffix(".npz"), a=np.array([Canary(trace)], dtype=object))
+    np.savez(path.with_suffix(".npz"), a=np.array([LeavesTrace(trace)], dtype=object))
     if path.suffix != ".npz":
         path.with_suffix(".npz").rename(path)
 

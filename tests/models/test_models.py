@@ -1,4 +1,4 @@
-"""The room's front door: what is listed, what is built, and what is refused."""
+"""The public functions of the package: listing, building and refusals."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_runs_killed_at_random_end_with_undisturbed_bytes(
     def kill(folder: Path, seconds: float) -> int:
         child = zygote.start(folder, *RUN)
         time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)  # nobody has waited for it, so the number is still its own
+        os.kill(child, signal.SIGKILL)  # it was not waited for, so its number is not reused
         return zygote.wait(child)
 
     folder = endure(kills, kill, lambda name: new_study_folder(tmp_path / name), undisturbed, seed=kills)

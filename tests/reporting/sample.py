@@ -310,7 +310,7 @@ def hostile(text: str, base: ReportData | None = None) -> ReportData:
 
 
 def plain() -> ReportData:
-    """What somebody else's table gives: names, rows and a verdict, nothing more."""
+    """The data of a table from another program: names, rows and a verdict."""
     base = data()
     keys = ("method", "check", "sparsity", "seed", "accuracy", "n_test")
     return ReportData("theirs", [{k: r[k] for k in keys} for r in base.rows], base.verdict)

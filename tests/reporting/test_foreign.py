@@ -1,4 +1,4 @@
-"""Anybody's CSV as data."""
+"""A CSV from another program as report data."""
 
 from __future__ import annotations
 

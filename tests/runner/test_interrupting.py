@@ -71,22 +71,22 @@ pytestmark = [
 
 
 def begin(folder: Path, workers: int, **changes: Any) -> subprocess.Popen[str]:
-    """The desk, running the study in a session of its own."""
+    """The command line, running the study in a separate session."""
     path = folder / "tiny.toml"
     path.write_text(as_toml(tiny.fields(**changes)))
-    desk = [sys.executable, "-c", "import sys; from prunecheck.cli import main; sys.exit(main())", "run", str(path)]
-    desk += ["--workers", str(workers), "--store", str(folder / "store"), "--out", str(folder / "out")]
+    command = [sys.executable, "-c", "import sys; from prunecheck.cli import main; sys.exit(main())", "run", str(path)]
+    command += ["--workers", str(workers), "--store", str(folder / "store"), "--out", str(folder / "out")]
     return subprocess.Popen(
-        desk, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
 
 
 def stop(process: subprocess.Popen[str], number: signal.Signals, to_all: bool) -> None:
-    """Stop it and look at its last words: one line, the right code, nobody left."""
+    """Stop it and check its last output: one line, the right code, no process left."""
     try:
         (os.killpg if to_all else os.kill)(process.pid, number)
         out, err = process.communicate(timeout=60)
-        wait_until("everybody is gone", lambda: not alive(process.pid), 20)
+        wait_until("all processes have ended", lambda: not alive(process.pid), 20)
     finally:
         if alive(process.pid):
             os.killpg(process.pid, signal.SIGKILL)
@@ -169,14 +169,14 @@ def test_a_training_puts_down_its_last_epochs_end(
 
 
 @pytest.mark.slow
-def test_workers_do_not_outlive_a_desk_that_is_killed(tmp_path: Path) -> None:
+def test_workers_do_not_outlive_a_killed_run(tmp_path: Path) -> None:
     """They finish their step, and do not wait for more for ever."""
     process = begin(tmp_path, 2, seeds=3)
     try:
         wait_until("the first artefact", lambda: tiny.objects(tmp_path) or process.poll() is not None)
         process.kill()
         process.communicate(timeout=60)
-        wait_until("everybody is gone", lambda: not alive(process.pid), 60)
+        wait_until("all processes have ended", lambda: not alive(process.pid), 60)
     finally:
         if alive(process.pid):
             os.killpg(process.pid, signal.SIGKILL)

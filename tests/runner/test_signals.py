@@ -1,4 +1,4 @@
-"""SIGTERM becomes Interrupted once, nobody swallows it for good, and workers are gone in time."""
+"""SIGTERM raises Interrupted once, a plug-in cannot swallow it for good, and workers end in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole studies, small ones: equal bytes whoever computes them, nothing done twice, failures contained."""
+"""Small whole studies: equal bytes with any number of workers, nothing done twice, failures contained."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ def test_a_damaged_artefact_is_computed_again_in_the_same_run(kind: str, file: s
     before, page = tiny.objects(tmp_path), results_of(tmp_path)
     victim = next(step for step in first.plan.steps.values() if step.kind == kind)
     store = Store.open(tmp_path / "store")
-    if file == "final.safetensors":  # nobody reads it unless a ticket is trained again
+    if file == "final.safetensors":  # it is read only if a ticket is trained again
         for step in first.plan.steps.values():
             if step.kind == "train":
                 store.drop(step.key)

@@ -1,4 +1,4 @@
-"""What every registered allocation promises, whoever wrote it."""
+"""Properties of every registered allocation."""
 
 from __future__ import annotations
 
