@@ -166,3 +166,27 @@ def test_wrong_options_are_refused_before_anything_is_written(
     said = cli("paper", path, "--to", "paper", "--parquet")
     assert (said.code, "pip install 'prunecheck[parquet]'" in said.err) == (2, True)
     assert not (tmp_path / "paper").exists()
+
+
+def test_the_table_written_beside_a_verdict_is_judged_the_same_again(cli: Cli, tmp_path: Path) -> None:
+    path = table(tmp_path, full(snip=0.3))
+    path.write_text(path.read_text().replace(",", ";").replace("dense", "Dense"))
+    options = ("--margin", "0.5", "--looks", "3,5,10", "--against", "random_ticket")
+    assert cli("verdict", path, *options, "--out", "judged").code == 0
+    first = json.loads((tmp_path / "judged" / "verdicts.json").read_text())
+    again = json.loads(cli("verdict", tmp_path / "judged" / "results.csv", "--json").out)
+    assert first["looks"] == [3, 5, 10]
+    assert {key for key in first if first[key] != again[key]} == {"notes"}  # the remarks on how the table was read
+
+
+def test_options_of_a_table_are_refused_in_one_line(cli: Cli, tmp_path: Path) -> None:
+    path = table(tmp_path, full(snip=0.0))
+    for option, value, says in (
+        ("--chance", "x", "--chance 'x' is not an accuracy. Write 0.1 or 10%."),
+        ("--looks", "3;5", "--looks '3;5': write numbers of seeds, such as 3,5,7,10."),
+        ("--against", "snipp", "against: 'snipp' is not a method with a clean arm. Did you mean 'snip'?"),
+        ("--classes", "1", "classes 1 must be at least 2."),
+    ):
+        answer = cli("verdict", path, option, value)
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err.strip() == f"prunecheck: {says}"
