@@ -1,4 +1,5 @@
-"""Dry run: user plug-ins and non-default options are called once before the first training.
+"""Dry run: what is not known to work is called once before the first training: user plug-ins, non-default options, and
+every method that scores through the network where that comes from outside the package.
 
 A method prunes the freshly initialised network on a few images of noise, a check of scores, masks or weights corrupts a
 random ticket, a check of batches corrupts the training set. The validation is that of the run.
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from prunecheck import models
 from prunecheck.errors import DataError, PluginError, PrunecheckError
 from prunecheck.pruning import ALLOCATIONS, Allocation, Check, Method
 from prunecheck.pruning.layers import family_of, layers_of, weights_of
@@ -35,7 +37,8 @@ def dry_run_plugins(study: Study, model: nn.Module, images: ImageData) -> None:
     """Raises PluginError (or the plug-in's own kind of PrunecheckError) naming the field and the line that failed."""
     for i, choice in enumerate(study.methods):
         one = resolve_method(study, choice)
-        if _is_untested(one.plugin, choice.options) or one.allocation.origin != "built-in":
+        foreign = models.is_external(study.model) and bool({"loss", "model"} & set(one.plugin.asks))
+        if foreign or _is_untested(one.plugin, choice.options) or one.allocation.origin != "built-in":
             _try_method(f"methods[{i}] = {one.label!r}", one, study, model)
         if one.counts_of is not None and one.counts_of.plugin.origin != "built-in":
             _try_method(f"methods[{i}].allocate.method = {one.counts_of.label!r}", one.counts_of, study, model)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from prunecheck.errors import PluginError
+from prunecheck.process_state import process_state_kept
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
 from prunecheck.pruning.registry import Registry
 from prunecheck.steps import compare, corrupt, evaluate, mask, score, training
@@ -36,7 +37,9 @@ def perform(step: Step, context: Context) -> None:
     """Compute *step* and commit its artefact; its inputs must be in the store. Raises PluginError if this process has
     loaded other plug-in code than the step's key was made from."""
     validate_code(step.params)
-    context.store.commit(step.key, STEPS[step.kind](step, context))
+    with process_state_kept():  # what a network's own code sets while it is trained, for one
+        files = STEPS[step.kind](step, context)
+    context.store.commit(step.key, files)
 
 
 def validate_code(params: Params) -> None:

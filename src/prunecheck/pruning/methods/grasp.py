@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from prunecheck.errors import PluginError
 from prunecheck.pruning.built_in import method
 
 if TYPE_CHECKING:
@@ -21,8 +22,14 @@ def grasp(weights: dict[str, Tensor], loss: Any, temperature: float = 200.0) -> 
     import torch
 
     leaves = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-    inputs = list(leaves.values())  # one that the loss does not touch has slope 0
-    slope = torch.autograd.grad(loss(leaves, temperature), inputs, create_graph=True, materialize_grads=True)
-    along = torch.stack([(g * g.detach()).sum() for g in slope]).sum()
-    hessian_slope = torch.autograd.grad(along, inputs, materialize_grads=True)
-    return {name: weights[name] * hg for name, hg in zip(weights, hessian_slope, strict=True)}
+    inputs = list(leaves.values())
+    slopes = torch.autograd.grad(loss(leaves, temperature), inputs, create_graph=True, allow_unused=True)
+    along = torch.stack([(g * g.detach()).sum() for g in slopes if g is not None]).sum()
+    # not autograd.grad(along, inputs): it would skip, without a word, what cannot be differentiated twice
+    torch.autograd.backward(along)
+    scores = {}
+    for (name, weight), slope, leaf in zip(weights.items(), slopes, inputs, strict=True):
+        if slope is not None and leaf.grad is None:
+            raise PluginError(f"grasp: the network has no second derivative for {name}.")
+        scores[name] = torch.zeros_like(weight) if leaf.grad is None else weight * leaf.grad
+    return scores

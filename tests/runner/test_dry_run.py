@@ -1,0 +1,81 @@
+"""What the run will do to a network from outside the package is tried before the first training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prunecheck.errors import PluginError
+from prunecheck.runner.preflight import preflight
+
+from . import tiny
+
+NETS = """
+    import torch
+    from torch import nn
+
+    def plain(num_classes):
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, num_classes))
+
+    def parallel(num_classes):
+        return nn.DataParallel(plain(num_classes))
+
+    def compiled(num_classes):
+        return torch.compile(plain(num_classes))
+
+    class Once(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx, gradient):
+            return gradient * 2
+
+    class Single(nn.Module):
+        def __init__(self, num_classes):
+            super().__init__()
+            self.net = plain(num_classes)
+
+        def forward(self, x):
+            return Once.apply(self.net(x))
+
+    def single(num_classes):
+        return Single(num_classes)
+
+    class Narrow(nn.Module):
+        def __init__(self, num_classes):
+            super().__init__()
+            self.net = plain(num_classes)
+
+        def forward(self, x):
+            return self.net(x.float())
+
+    def narrow(num_classes):
+        return Narrow(num_classes)
+"""
+
+
+def trial(folder: Path, factory: str, method: str) -> int:
+    nets = tiny.plugin(folder, NETS, f"nets_of_{factory}.py")
+    return preflight(tiny.study(model=f"{nets}:{factory}", methods=[method]))
+
+
+@pytest.mark.parametrize("factory", ["plain", "parallel", "compiled"])
+@pytest.mark.parametrize("method", ["snip", "grasp", "synflow"])
+def test_scoring_works_on_networks_with_and_without_wrappers(factory: str, method: str, tmp_path: Path) -> None:
+    assert trial(tmp_path, factory, method) > 0
+
+
+def test_network_without_second_derivatives_is_refused_for_grasp_alone(tmp_path: Path) -> None:
+    assert trial(tmp_path, "single", "snip") > 0
+    with pytest.raises(PluginError, match=r"methods\[0\] = 'grasp' failed when it was tried.*differentiate twice"):
+        trial(tmp_path, "single", "grasp")
+
+
+def test_network_that_takes_no_double_precision_is_refused_for_synflow_alone(tmp_path: Path) -> None:
+    assert trial(tmp_path, "narrow", "snip") > 0
+    with pytest.raises(PluginError, match=r"methods\[0\] = 'synflow' failed when it was tried"):
+        trial(tmp_path, "narrow", "synflow")
