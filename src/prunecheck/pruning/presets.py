@@ -18,7 +18,7 @@ from prunecheck.pruning.counts import kept_total
 from prunecheck.text import unknown
 
 NONE = "none"
-"""what the desk calls prunecheck without a preset"""
+"""what the command line calls prunecheck without a preset"""
 OTHERS = "other methods"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # plug-ins name it in their signatures, and the desk lists them without waiting for numpy
+if TYPE_CHECKING:  # plug-ins name it in their signatures, and the command line lists them without importing numpy
     import numpy as np
 
     Rng = np.random.Generator
