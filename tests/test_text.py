@@ -18,6 +18,7 @@ from prunecheck.text import (
     nearest,
     parse_sparsity,
     percent,
+    points,
     printable,
     printable_line,
     printable_lines,
@@ -144,3 +145,10 @@ def test_counted_nouns_and_listing() -> None:
     assert [counted(n, "seed") for n in (0, 1, 10_000)] == ["0 seeds", "1 seed", "10,000 seeds"]
     assert counted(2, "study", "studies") == "2 studies"
     assert [listing(list(words)) for words in ("", "a", "ab", "abc")] == ["", "a", "a and b", "a, b and c"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.8413, "0.84"), (0.0512, "0.051"), (12.0, "12.00"), (0.0, "0.00"), (0.0004, "0.0004")]
+)
+def test_points_has_two_decimals_or_two_digits(value: float, text: str) -> None:
+    assert points(value) == text

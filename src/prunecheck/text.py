@@ -68,6 +68,11 @@ def decimal(value: float | None, places: int = 2) -> str:
     return "n/a" if value is None or not math.isfinite(value) else f"{value:.{places}f}"
 
 
+def points(value: float) -> str:
+    """A margin in points of accuracy: ``0.8413 -> '0.84'``, ``0.0512 -> '0.051'``."""
+    return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
+
+
 def duration(seconds: float) -> str:
     """``95 -> '1 min 35 s'``; two units at most, seconds below a minute to three digits."""
     whole = max(0, round(seconds))

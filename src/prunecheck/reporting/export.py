@@ -14,7 +14,7 @@ from prunecheck.reporting.data import ReportData, Row
 from prunecheck.reporting.summary import Arm, arms, is_number, natural, order
 from prunecheck.reporting.text import check_effect, effect, headline
 from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, CheckVerdict, StudyVerdict, interval_name
-from prunecheck.text import percent, printable, printable_line, printable_lines
+from prunecheck.text import percent, points, printable, printable_line, printable_lines
 
 FIRST_COLUMNS = (
     "method",
@@ -170,7 +170,7 @@ def latex_verdicts(data: ReportData) -> str:
     sparsities = ", ".join(percent(s) for s in order(data).sparsities)
     caption = (
         f"{tex(printable(data.name))}: mean drop in accuracy (points) and {tex(interval_name(verdict))} at "
-        f"{tex(sparsities)} sparsity; margin {verdict.margin:.3g}. $\\bullet$ depends, $\\circ$ does not depend, "
+        f"{tex(sparsities)} sparsity; margin {points(verdict.margin)}. $\\bullet$ depends, $\\circ$ does not depend, "
         "? inconclusive, -- uninformative."
     )
     return _latex_table(["method", *map(_tex_name, checks)], rows, caption, "tab:prunecheck")

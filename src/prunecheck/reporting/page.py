@@ -19,7 +19,7 @@ from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import MEANINGS, STYLES, minus, remarks
 from prunecheck.statistics.outcome import SYMBOLS, interval_name
 from prunecheck.store.durable import plainly, write_file
-from prunecheck.text import printable, printable_lines
+from prunecheck.text import points, printable, printable_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -132,6 +132,7 @@ def _environment() -> Environment:
         "remarks": remarks,
         "lead": margins.lead_sentence,
     }
+    environment.filters |= {"points": points}
     environment.filters |= {"symbol": SYMBOLS.__getitem__, "css": STYLES.__getitem__, "label": _label}
     return environment
 

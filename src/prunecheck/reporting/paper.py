@@ -22,7 +22,7 @@ from prunecheck.reporting.summary import order
 from prunecheck.reporting.views import matrix_checks, seed_counts
 from prunecheck.statistics.outcome import StudyVerdict
 from prunecheck.store.durable import plainly, write_file
-from prunecheck.text import counted, listing, percent, printable
+from prunecheck.text import counted, listing, percent, points, printable
 
 PROCEDURE = ("su2020sanity", "goeman2010three", "schuirmann1987comparison", "smyth2004linear", "holm1979simple")
 
@@ -88,7 +88,8 @@ def methods_paragraph(data: ReportData) -> str:
     sparsities = listing([tex(percent(s)) for s in known.sparsities])
     judged = {c.method for c in verdict.checks} | {m.method for m in verdict.methods}
     methods = listing([_cited(m) for m in known.methods if m in judged])
-    checks = listing([tex(printable(c).replace("_", " ")) for c in matrix_checks(verdict, known)])
+    tried = [tex(printable(c).replace("_", " ")) for c in matrix_checks(verdict, known)]
+    checks = f"{'check' if len(tried) == 1 else 'checks'} {listing(tried)}"
     looks = ""
     if verdict.looks:
         looks = f" after {_counts(verdict.looks)} seeds, with bounds that hold over all interim analyses together"
@@ -99,11 +100,11 @@ def methods_paragraph(data: ReportData) -> str:
     number = seed_counts(data)
     alpha = f"{100 * verdict.alpha:g}\\%"
     return (
-        f"We sanity-checked {methods} following \\citet{{su2020sanity}}, with the checks {checks}, at "
+        f"We sanity-checked {methods} following \\citet{{su2020sanity}}, with the {checks}, at "
         f"{sparsities} sparsity and with {number} {'seed' if number == '1' else 'seeds'}. "
         f"{_pairs(data)} by their {METRICS[verdict.metric]} after the last epoch on "
         f"{counted(verdict.n_test, 'sample')}. A drop counts if it exceeds a margin of "
-        f"{verdict.margin:.3g} points.{rule} Every comparison is decided by two one-sided "
+        f"{points(verdict.margin)} points.{rule} Every comparison is decided by two one-sided "
         f"tests at the margin \\citep{{schuirmann1987comparison,goeman2010three}} at {alpha} each{looks}, with "
         f"{_variances(verdict)} and Holm's correction "
         f"over the checks of a method \\citep{{holm1979simple}}.{_comparisons(verdict)} "

@@ -17,7 +17,7 @@ from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import headline
 from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS
 from prunecheck.store.durable import plainly, write_file
-from prunecheck.text import printable, unknown
+from prunecheck.text import points, printable, unknown
 
 try:
     from matplotlib import rc_context
@@ -179,7 +179,7 @@ def _effects(data: ReportData) -> Any:
     ticks = scale.ticks(apart=0.11)
     ax.set_xticks(ticks, [plain_tick(tick) for tick in ticks])
     ax.minorticks_off()
-    ax.set_xlabel(f"drop in accuracy (points); band: margin {verdict.margin:.3g}")
+    ax.set_xlabel(f"drop in accuracy (points); band: margin {points(verdict.margin)}")
     return figure
 
 

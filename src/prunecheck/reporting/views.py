@@ -30,7 +30,7 @@ from prunecheck.statistics.outcome import (
     MethodVerdict,
     StudyVerdict,
 )
-from prunecheck.text import counted, decimal, listing, percent, printable
+from prunecheck.text import counted, decimal, listing, percent, points, printable
 
 RAW_ROWS = 500
 TABLE_ROWS = 400
@@ -134,7 +134,10 @@ def command(data: ReportData) -> str:
 def procedure(verdict: StudyVerdict) -> str:
     """How the margin was set and what passing means, in one paragraph."""
     rule = verdict.margin_rule.strip().rstrip(".")
-    parts = [f"A drop counts when it exceeds the margin of {verdict.margin:.3g} points.", f"{rule}." if rule else ""]
+    parts = [
+        f"A drop counts when it exceeds the margin of {points(verdict.margin)} points.",
+        f"{rule}." if rule else "",
+    ]
     parts.append("A method passes when it depends on everything the checks destroy.")
     return " ".join(filter(None, parts))
 
@@ -155,7 +158,7 @@ def leads(verdict: StudyVerdict) -> list[tuple[ComparisonVerdict, str]]:
 def margin_text(verdict: StudyVerdict) -> str:
     """``0.841 points``; of which metric, where it is not accuracy, and whether means were judged instead of runs."""
     unit = "points" if verdict.metric == "accuracy" else f"points of {verdict.metric}"
-    return f"{verdict.margin:.3g} {unit}" + (" (summary, unpaired)" if verdict.basis == "summaries" else "")
+    return f"{points(verdict.margin)} {unit}" + (" (summary, unpaired)" if verdict.basis == "summaries" else "")
 
 
 def tally(verdict: StudyVerdict) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from prunecheck import html
 from prunecheck.statistics.rows import Metric
-from prunecheck.text import printable, signed
+from prunecheck.text import points, printable, signed
 
 SCHEMA_VERSION = 2
 
@@ -244,7 +244,7 @@ def interval_name(verdict: StudyVerdict) -> str:
 def title(verdict: StudyVerdict) -> str:
     unit = "points" if verdict.metric == "accuracy" else f"points of {verdict.metric}"
     mark = " (summary, unpaired)" if verdict.basis == "summaries" else ""
-    return f"{verdict.study}: margin {verdict.margin:.3g} {unit}{mark}"
+    return f"{verdict.study}: margin {points(verdict.margin)} {unit}{mark}"
 
 
 def _controls(verdict: StudyVerdict) -> str:
