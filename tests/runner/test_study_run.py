@@ -19,6 +19,7 @@ from prunecheck.pruning import allocation, check, method
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.results import Results
 from prunecheck.runner.study_run import mask_tier, report_study, run_study, unimportable_plugin
+from prunecheck.runner.verify import rerun
 from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import judge, judging
 from prunecheck.steps.perform import STEPS
@@ -442,6 +443,7 @@ def test_two_study_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path)
     for attempt in (
         lambda: run_study(second, tiny.place(tmp_path), 1, Progress()),
         lambda: report_study(second, tiny.place(tmp_path)),
+        lambda: rerun(second, tiny.place(tmp_path), 0.5, 0, 1, Progress()),
     ):
         with pytest.raises(StudyError, match=r"holds the results of another study \(.*/a/study\.toml\)"):
             attempt()

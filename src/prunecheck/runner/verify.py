@@ -17,7 +17,7 @@ from prunecheck.pruning.seeds import stream
 from prunecheck.runner.engine import Outcome, execute
 from prunecheck.runner.estimate import Estimate
 from prunecheck.runner.progress import Progress
-from prunecheck.runner.records import write_verification
+from prunecheck.runner.records import check_folder, write_verification
 from prunecheck.runner.worker import WorkerConfig
 from prunecheck.runner.workspace import Workspace
 from prunecheck.store import Damaged, Store
@@ -78,8 +78,9 @@ def rerun(study: Study, workspace: Workspace, share: float, seed: int, workers: 
     """Compute ``share`` (in (0, 1], at least one step) of what the store holds of *study* again, in a separate
     store, from the inputs the study used. The outcome is written into the study's folder, where the report finds it.
 
-    Raises StudyError if nothing of the study is in the store.
+    Raises StudyError if nothing of the study is in the store, or if the folder holds the results of another study.
     """
+    check_folder(workspace.folder, study)
     steps = make_plan(study).steps | make_plan(study, largest_seeds(study)).steps
     absent = workspace.store.missing(steps)
     present = {key: step for key, step in steps.items() if key not in absent}
