@@ -88,7 +88,7 @@ def test_two_versions_of_torch_share_a_store_and_no_result(tmp_path: Path, monke
     rows, other = (tmp_path / "out" / "results.csv").read_bytes(), tmp_path / "other"
     numerics = step.numerics() | {"torch": "1.0"}
     with monkeypatch.context() as patch:
-        patch.setattr(step, "numerics", lambda: numerics)
+        patch.setattr(step, "numerics", lambda _="": numerics)
         there = run_study(tiny.study(), Workspace(Store.open(tmp_path / "store"), other), 1, Progress())
     assert not here.plan.steps.keys() & there.plan.steps.keys()
     assert len(there.ran) == len(here.plan.steps)

@@ -145,7 +145,7 @@ def test_the_keys_of_a_small_study_are_pinned(monkeypatch: pytest.MonkeyPatch) -
     ``SCHEMA``, and pin the new keys. Versions of libraries and the data's fingerprint are pinned here, since they
     differ between machines.
     """
-    monkeypatch.setattr(step, "numerics", lambda: {"torch": "2.9", "numpy": "2.3", "machine": "any", "threads": 1})
+    monkeypatch.setattr(step, "numerics", lambda _: {"torch": "2.9", "numpy": "2.3", "machine": "any", "threads": 1})
     monkeypatch.setattr(planning.data, "fingerprint", lambda _spec: "f" * 64)
     one = plan(
         methods=["snip", "random_ticket", "lottery_ticket", "weight_rewinding", "lr_rewinding"],

@@ -9,7 +9,8 @@ from prunecheck.runner.estimate import spoken
 from prunecheck.runner.records import FEW, LastPlan, PlannedStep, differences, read_failed, read_plan
 from prunecheck.runner.status import running_step
 from prunecheck.runner.workspace import Workspace
-from prunecheck.study.step import Step, numerics
+from prunecheck.study.numerics import numerics
+from prunecheck.study.step import Step
 from prunecheck.text import printable
 
 

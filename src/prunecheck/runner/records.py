@@ -23,8 +23,9 @@ from prunecheck.runner.engine import Failure
 from prunecheck.statistics import Settings
 from prunecheck.statistics.rows import Metric
 from prunecheck.store.durable import discard, plainly, read_file, write_file
+from prunecheck.study.numerics import numerics
 from prunecheck.study.plan import Plan
-from prunecheck.study.step import Step, canonical, numerics
+from prunecheck.study.step import Step, canonical
 from prunecheck.study.study import Study
 from prunecheck.text import printable, printable_path
 

@@ -22,8 +22,9 @@ from prunecheck.resources import PublishedNumber, published_numbers
 from prunecheck.runner.step_results import StepResults
 from prunecheck.statistics.rows import CLEAN
 from prunecheck.store import Store
+from prunecheck.study.numerics import numerics
 from prunecheck.study.plan import Arm, Plan
-from prunecheck.study.step import canonical, numerics
+from prunecheck.study.step import canonical
 from prunecheck.study.study import AllocateChoice, CheckChoice, MethodChoice, Study, located
 from prunecheck.text import counted
 
@@ -182,7 +183,7 @@ def provenance_of(study: Study, plan: Plan) -> dict[str, str]:
         "prunecheck": version("prunecheck"),
         "torch": str(machine["torch"]),
         "numpy": str(machine["numpy"]),
-        "machine": f"{machine['machine']}, {study.device}, one thread a worker",
+        "machine": f"{machine['machine']} {machine['cpu']} {machine['maker']}, {study.device}, one thread per worker",
         "data fingerprint": fingerprint[:16],
         "plan": every[:16],
     }

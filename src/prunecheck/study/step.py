@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib.metadata import version
 from typing import Any, Literal
+
+from prunecheck.study.numerics import numerics
 
 SCHEMA = 1
 """raised when the meaning of any artefact changes"""
@@ -52,7 +51,7 @@ class Step:
             "kind": self.kind,
             "params": self.params,
             "inputs": self.inputs,
-            "numerics": numerics(),
+            "numerics": numerics(self.params.get("precision", "float32")),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,9 +71,3 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=Fal
 def canonical(value: Any) -> str:
     """JSON with sorted keys, no spaces, no NaN: equal values give equal text on every machine."""
     return _ENCODER.encode(value)
-
-
-@lru_cache
-def numerics() -> dict[str, Any]:
-    """Versions and machine type that bytes may depend on: part of every key. A worker always uses one torch thread."""
-    return {"torch": version("torch"), "numpy": version("numpy"), "machine": platform.machine(), "threads": 1}
