@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from prunecheck.data.loading import load_once
 from prunecheck.errors import PrunecheckError
 from prunecheck.pruning import temporary_plugins
 from prunecheck.runner.engine import execute, needed
 from prunecheck.runner.worker import WorkerConfig
-from prunecheck.steps import context
 from prunecheck.store import Store
 from prunecheck.study import make_plan
 from tests.data.test_folder import write_classes
@@ -161,7 +161,7 @@ def test_data_set_that_changed_after_planning_is_refused_then_read_anew(tmp_path
     first = tiny.objects(tmp_path)
     plan = make_plan(tiny.study(**fields, seeds=2))
     draw(5)
-    context._images.cache_clear()  # else the old images are still in memory, and right for these keys
+    load_once.cache_clear()  # else the old images are still in memory, and right for these keys
     config = WorkerConfig(tmp_path / "store", str(tmp_path / "images"), ())
     outcome = execute(needed(plan.steps, plan.targets, Store.open(config.store)), config, 1, lambda _: 1.0)
     assert not {step.kind for step in outcome.done} & {"pretrain", "train"}  # the others need no images
