@@ -1,288 +1,300 @@
 """How often are the verdicts wrong, silent, and expensive? Simulated studies, judged by the code that judges real ones.
 
-    python benchmarks/operating_characteristics.py [STUDIES]
+    python benchmarks/operating_characteristics.py [STUDIES] [FAMILY ...]
 
-The margin is 1, so every number is in margins: with a margin of 0.5 points read the row of twice the noise. ``sigma``
-is the standard deviation of one arm between seeds, ``rho`` the correlation of the two arms of one seed. STUDIES is
-the number of simulated methods per row (default 2000: a couple of minutes).
+The margin is 1, so every number is in margins. ``sigma`` is the standard deviation of one arm between seeds, ``rho``
+the correlation of the two arms of one seed. STUDIES is the number of simulated studies per row (default 2000). The
+families are split: those of ``TUNING`` were used to choose the constants of the procedure, those of ``CONFIRMATION``
+were run once after all constants were fixed.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from prunecheck.statistics import Row, Settings, StudyVerdict, judge, open_checks, schedule
-from prunecheck.statistics.inference import hint_above, look, p_above, p_below, stack
-from prunecheck.statistics.procedure import checks_failed, methods_pass, p_check_depends, p_check_fails, settled
+from prunecheck.statistics.calibration import calibration
+from prunecheck.statistics.futility import is_futile
+from prunecheck.statistics.inference import Looks, look, p_above, p_below, stack
+from prunecheck.statistics.procedure import (
+    ONE_SPARSITY,
+    checks_failed,
+    decided,
+    members,
+    methods_pass,
+    p_check_depends,
+    p_check_fails,
+)
+from prunecheck.statistics.ruined import FEW_RUNS, is_excluded, ruined
 from prunecheck.statistics.variance import Array
 
 ALPHA = 0.05
-MARGIN = 1.0
 SEED = 20200922
 
 
-class Truth(NamedTuple):
-    """``drops`` (sparsities, checks) of a method and ``sigma`` (sparsities,), in margins; log-sd of sigma per arm."""
+@dataclass(frozen=True)
+class Truth:
+    """A family of studies. ``drops``: one for all checks, or one for each check, or (sparsities, checks)."""
 
-    drops: Array
-    sigma: Array
+    drops: object = 0.0
+    sigma: float = 1.0
+    methods: int = 1
+    checks: int = 3
+    sparsities: int = 1
     rho: float = 0.2
     spread: float = 0.2
+    """log standard deviation of the noise of each arm"""
+    shape: str = "normal"
+    """of both arms: normal, t3, binomial, rounded; or of the corrupted arm only: exponential; of the clean arm only:
+    clean exponential"""
+    clean_noise: float = 1.0
+    check_noise: float = 1.0
+    """factors for the clean arm and for the first check"""
+    ruin: tuple[float, float] = (0.0, 0.0)
+    """rate of ruined corrupted runs, and how far down they are"""
+    ruin_checks: int | None = None
+    """how many checks are ruined, None = all"""
     missing: float = 0.0
-    """share of pairs lost, at random"""
-    margin_error: float = 0.0
-    """standard deviation of the margin that the study uses, around the one that was meant"""
+    seeds: int | None = None
+    """fixed number of seeds; None = sequential, 3 to ``max_seeds``"""
+    max_seeds: int = 10
+    futility: bool = True
 
 
-class Rates(NamedTuple):
-    """Shares of cells or of methods with a verdict for and against, and mean seeds per cell."""
+@dataclass
+class Rates:
+    """Shares of checks and methods by verdict, and trainings (clean and corrupted) per check and sparsity."""
 
     depends: float
     fails: float
-    seeds: float
+    passes: float
+    method_fails: float
+    trainings: float
+    studies: int
+    more: dict[str, float] = field(default_factory=dict)
 
 
-def same(drop: float, sigma: float, rho: float = 0.2, checks: int = 5, sparsities: int = 3) -> Truth:
-    """The same drop everywhere."""
-    return Truth(np.full((sparsities, checks), drop), np.full(sparsities, sigma), rho)
+def _unit(rng: np.random.Generator, shape: tuple[int, ...], kind: str) -> Array:
+    """Noise of mean 0 and standard deviation 1."""
+    if kind == "t3":
+        return np.asarray(rng.standard_t(3, shape) / np.sqrt(3))
+    if kind == "exponential":
+        return np.asarray(1 - rng.exponential(size=shape))  # the bad tail is long
+    return np.asarray(rng.standard_normal(shape))
 
 
-def draw(truth: Truth, studies: int, methods: int, rng: np.random.Generator, seeds: int = 10) -> Array:
-    """Paired differences (studies, sparsities, methods, checks, seeds). All checks share the clean arm."""
-    sparsities, checks = truth.drops.shape
-    shape = (studies, sparsities, methods)
-    sigma = truth.sigma[:, None]
-    sd_clean = sigma * np.exp(truth.spread * rng.standard_normal(shape))
-    sd_corrupted = sigma[..., None] * np.exp(truth.spread * rng.standard_normal((*shape, checks)))
-    clean = rng.standard_normal((*shape, 1, seeds))
-    corrupted = truth.rho * clean + np.sqrt(1 - truth.rho**2) * rng.standard_normal((*shape, checks, seeds))
-    noise = sd_clean[..., None, None] * clean - sd_corrupted[..., None] * corrupted
-    shift = truth.margin_error * rng.standard_normal((studies, 1, 1, 1, 1))
-    lost = rng.random(noise.shape) < truth.missing
-    return np.where(lost, np.nan, truth.drops[:, None, :, None] + noise + shift)
+def draw(truth: Truth, studies: int, rng: np.random.Generator, seeds: int) -> tuple[Array, Array]:
+    """Clean arms (studies, sparsities, methods, seeds) and corrupted ones (..., methods, checks, seeds), in margins."""
+    K, M, C = truth.sparsities, truth.methods, truth.checks
+    drops = np.broadcast_to(np.asarray(truth.drops, dtype=np.float64), (K, C))
+    both = truth.shape if truth.shape in ("t3",) else "normal"
+    sd = truth.sigma * np.exp(truth.spread * rng.standard_normal((studies, K, M, C + 1)))
+    sd[..., 0] *= truth.clean_noise
+    sd[..., 1] *= truth.check_noise
+    common = rng.standard_normal((studies, K, M, 1, seeds))
+    share = np.sqrt(abs(truth.rho))
+    own = _unit(rng, (studies, K, M, C + 1, seeds), both)
+    if truth.shape == "exponential":
+        own[..., 1:, :] = _unit(rng, own[..., 1:, :].shape, "exponential")
+    if truth.shape == "clean exponential":
+        own[..., 0, :] = _unit(rng, own[..., 0, :].shape, "exponential")
+    z = share * common + np.sqrt(1 - share**2) * own
+    if truth.rho < 0:
+        z[..., 0, :] -= 2 * share * common[..., 0, :]
+    runs = sd[..., None] * z
+    runs[..., 1:, :] -= drops[None, :, None, :, None]
+    rate, depth = truth.ruin
+    bad = rng.random(runs.shape) < rate
+    bad[..., 0, :] = False
+    if truth.ruin_checks is not None:
+        bad[..., 1 + truth.ruin_checks :, :] = False
+    runs -= depth * bad
+    if truth.shape == "rounded":
+        runs = np.round(runs / 0.5) * 0.5
+    if truth.shape == "binomial":  # 1,000 test images, a margin of 0.84 points, 90 % right
+        share_right = np.clip(0.9 + 0.0084 * runs, 0, 1)
+        runs = (rng.binomial(1000, share_right) / 1000 - 0.9) / 0.0084
+    lost = rng.random(runs.shape) < truth.missing
+    runs = np.where(lost, np.nan, runs)
+    return runs[..., 0, :], runs[..., 1:, :]
 
 
-def play_cells(truth: Truth, studies: int, rng: np.random.Generator, methods: int = 3) -> Rates:
-    """Cells judged one by one, each until it is decided; variance borrowed within a sparsity of a study."""
-    plan, d = schedule(Settings()), draw(truth, studies, methods, rng)
-    d = d.reshape(*d.shape[:2], -1, d.shape[-1])
-    shown, active, shots = np.full_like(d, np.nan), np.ones(d.shape[:-1], dtype=bool), []
-    for start, one in zip((0, *(one.n for one in plan)), plan, strict=False):
-        shown[..., start : one.n] = np.where(active[..., None], d[..., start : one.n], np.nan)
-        shots.append(look(shown[..., : one.n], start))
-        looks = stack(plan, shots)
-        depends, fails = p_above(looks, MARGIN) <= ALPHA, p_below(looks, MARGIN) <= ALPHA
-        active &= ~(depends | fails)
-    return Rates(depends.mean(), fails.mean(), np.isfinite(shown).sum(axis=-1).mean())
-
-
-def play_methods(
-    truth: Truth, studies: int, rng: np.random.Generator, methods: int = 1, family: str = "method"
-) -> dict[str, Array]:
-    """Whole methods: ``passes`` (studies, methods), ``failed`` (studies, methods, checks), ``seeds`` per check."""
-    plan, d = schedule(Settings()), draw(truth, studies, methods, rng)
-    table = (studies, methods, d.shape[3])
-    d = d.reshape(*d.shape[:2], -1, d.shape[-1])
-    required = np.ones(table, dtype=bool)
-    shown, active = np.full_like(d, np.nan), np.ones((studies, d.shape[2]), dtype=bool)
+def play(truth: Truth, studies: int, rng: np.random.Generator) -> Rates:
+    """Whole methods, seeds added wherever a check is open."""
+    K, M, C = truth.sparsities, truth.methods, truth.checks
+    analyses = (truth.seeds,) if truth.seeds else tuple(range(3, truth.max_seeds + 1))
+    clean, corrupted = draw(truth, studies, rng, analyses[-1])
+    owners = np.repeat(np.arange(M), C)
+    required = np.ones((studies, M, C), dtype=bool)
+    active = np.ones((studies, M, C), dtype=bool)
+    shown = np.full_like(corrupted, np.nan)
     cells, means = [], []
-    for start, one in zip((0, *(one.n for one in plan)), plan, strict=False):
-        shown[..., start : one.n] = np.where(active[:, None, :, None], d[..., start : one.n], np.nan)
-        cells.append(look(shown[..., : one.n], start))
-        means.append(look(shown[..., : one.n].mean(axis=1), start))
-        each, mean = stack(plan, cells), stack(plan, means)
-        depends = p_check_depends(p_above(each, MARGIN), p_above(mean, MARGIN)).reshape(table)
-        fails = p_check_fails(p_below(mean, MARGIN), hint_above(each, MARGIN)).reshape(table)
-        active &= ~settled(depends, fails, required, ALPHA, family).reshape(active.shape)
-    failed = checks_failed(fails, required, ALPHA, family)
-    passes = methods_pass(depends, required, ALPHA, family) & ~failed.any(axis=-1)
-    return {"passes": passes, "failed": failed, "seeds": np.isfinite(shown).sum(axis=-1).mean(axis=1)}
-
-
-def method_rates(truth: Truth, studies: int, rng: np.random.Generator) -> Rates:
-    """Shares of methods that pass and fail, one method a study."""
-    played = play_methods(truth, studies, rng)
-    return Rates(played["passes"].mean(), played["failed"].any(axis=-1).mean(), played["seeds"].mean())
-
-
-def any_method(truth: Truth, studies: int, rng: np.random.Generator, methods: int, family: str) -> Rates:
-    """Shares of studies in which at least one of several equal methods passes or fails."""
-    played = play_methods(truth, studies, rng, methods, family)
-    fails = played["failed"].any(axis=-1)
-    return Rates(played["passes"].any(axis=-1).mean(), fails.any(axis=-1).mean(), played["seeds"].mean())
-
-
-class Arm(NamedTuple):
-    """One method x check of a whole study: its drop (margins), how often its clean and corrupted runs collapse."""
-
-    drop: float
-    clean_collapse: float = 0.0
-    corrupted_collapse: float = 0.0
-
-
-Plan = Mapping[str, Mapping[str, Arm]]
-"""method -> check -> arm"""
-
-
-def play_study(
-    plan: Plan, sigma: float, rng: np.random.Generator, sparsities: Sequence[float] = (0.9, 0.95)
-) -> StudyVerdict:
-    """A whole study through the front door: rows in, seeds added wherever the verdict is open, gates and all."""
-    settings = Settings(margin=MARGIN, chance=0.1)
-    ask = frozenset((method, check) for method, checks in plan.items() for check in checks)
-    rows: list[Row] = []
-    clean = {
-        (method, k, seed): 80 + sigma * rng.standard_normal()
-        for method in plan
-        for k in sparsities
-        for seed in range(10)
-    }
-    down = {key: rng.random() for key in clean}
-    have = dict.fromkeys(ask, 0)
-    for one in schedule(settings):
-        for method, check in sorted(ask):
-            arm = plan[method][check]
-            for k in sparsities:
-                for seed in range(have[method, check], one.n):
-                    key = method, k, seed
-                    here = 10.0 if down[key] < arm.clean_collapse else clean[key]
-                    there = 80 - arm.drop + sigma * rng.standard_normal()
-                    if rng.random() < arm.corrupted_collapse:
-                        there = 10.0
-                    rows.append(Row(method, "clean", k, seed, here / 100, 10**6))
-                    rows.append(Row(method, check, k, seed, there / 100, 10**6))
-            have[method, check] = one.n
-        answer = judge(rows, settings=settings)
-        ask = open_checks(answer)
-    return answer
-
-
-CHECKS = ("random_labels", "random_pixels", "layerwise_rearrange")
-
-
-def guarded(drop: float, control: float) -> Plan:
-    """A method on trial, a positive control, and A/A."""
-    return {
-        "snip": dict.fromkeys(CHECKS, Arm(drop)),
-        "lr_rewinding": dict.fromkeys(CHECKS, Arm(control)),
-        "random_ticket": {"layerwise_rearrange": Arm(0.0)},
-    }
-
-
-def study_rates(
-    plan: Plan, sigma: float, studies: int, rng: np.random.Generator, method: str = "snip"
-) -> dict[str, float]:
-    """Shares of whole studies by the verdict of one method, with a banner, and seeds per cell."""
-    counts: dict[str, float] = dict.fromkeys(
-        ("PASSES", "FAILS", "INCONCLUSIVE", "UNINFORMATIVE", "banner", "seeds"), 0.0
+    used = calibration(owners, len(analyses) > 1)
+    for start, n in zip((0, *analyses[:-1]), analyses, strict=True):
+        shown[..., start:n] = np.where(active[:, None, ..., None], corrupted[..., start:n], np.nan)
+        d = (clean[..., None, :] - shown)[..., :n].reshape(studies, K, M * C, n)
+        cells.append(look(d, start, owners))
+        if K == 1:
+            means.append(cells[-1])
+        else:
+            means.append(look(d.mean(axis=1, keepdims=True), start, owners, likeness=cells[-1].likeness[:, :1]))
+        each = Looks(analyses, stack(analyses, cells).seen, used)
+        mean = Looks(analyses, stack(analyses, means).seen, used)
+        p_cells, p_mean = p_above(each, 1.0), p_above(mean, 1.0)[:, 0]
+        depends = np.nan_to_num(p_check_depends(p_cells, p_mean), nan=1.0)
+        fails = p_check_fails(p_below(mean, 1.0)[:, 0], p_below(each, ONE_SPARSITY))
+        allowed = ruin_excluded(clean[..., :n], shown[..., :n], last=n == analyses[-1])
+        table = (studies, M, C)
+        depends, fails = depends.reshape(table), fails.reshape(table)
+        certain = np.where(allowed, fails, 1.0)
+        failed = checks_failed(certain, required, ALPHA, "method")
+        done = decided(depends, certain, failed, required, ALPHA, "method")
+        if truth.futility and n < analyses[-1]:
+            level = np.where(failed.any(axis=-1, keepdims=True), ALPHA, ALPHA / C) + 0 * depends
+            family = ALPHA / members(p_cells)
+            hopeless = is_futile(
+                cells[-1], _flat(means[-1]), analyses, 1.0, family * used, level.reshape(studies, -1) * used
+            )
+            done |= hopeless.reshape(table)
+        active &= ~done
+    failed = checks_failed(certain, required, ALPHA, "method")
+    passes = methods_pass(depends, required, ALPHA, "method") & ~failed.any(axis=-1)
+    per_check = np.isfinite(shown).sum(axis=-1)
+    trainings = per_check.sum(axis=-1) + per_check.max(axis=-1)  # the clean arm goes as far as its longest check
+    is_depends = depends <= ALPHA
+    is_not = (certain <= ALPHA) & ~is_depends
+    return Rates(
+        is_depends.mean(),
+        is_not.mean(),
+        passes.mean(),
+        failed.any(axis=-1).mean(),
+        trainings.mean() / C,
+        studies * M,
+        {
+            "first depends": is_depends[..., 0].mean(),
+            "first fails": is_not[..., 0].mean(),
+            "last fails": is_not[..., -1].mean(),
+        },
     )
-    for _ in range(studies):
-        answer = play_study(plan, sigma, rng)
-        counts[next(one.verdict for one in answer.methods if one.method == method)] += 1 / studies
-        counts["banner"] += (answer.banner is not None) / studies
-        cells = [cell.n for check in answer.checks for cell in check.cells]
-        counts["seeds"] += sum(cells) / len(cells) / studies
-    return counts
 
 
-def everywhere(*drops: float) -> Array:
-    """One drop per check, at all three sparsities."""
-    return np.tile(np.array(drops, dtype=np.float64), (3, 1))
+def _flat(seen: object) -> object:
+    return type(seen)(*(part[:, 0] for part in seen))  # type: ignore[attr-defined, call-arg]
 
 
-def only_top(drop: float) -> Array:
-    """A drop at the highest of three sparsities only, in all five checks."""
-    drops = np.zeros((3, 5))
-    drops[2] = drop
-    return drops
+def ruin_excluded(clean: Array, corrupted: Array, *, last: bool) -> Array:
+    """Whether ruined runs stand no longer in the way of "does not depend", (studies, methods, checks)."""
+    studies, K, M, C, n = corrupted.shape
+    seen = np.isfinite(corrupted).any(axis=(3,))
+    arms = np.concatenate([np.where(seen, clean, np.nan)[..., None, :], corrupted], axis=3)
+    bad = ruined(arms.reshape(studies, K, M * (C + 1), n)).reshape(studies, K, M, C + 1, n)
+    runs = np.isfinite(arms).sum(axis=-1)
+    total, found = runs[..., 1:].sum(axis=(1, 3)), bad[..., 1:, :].sum(axis=(1, 3, 4))
+    usual = total * bad[..., 0, :].sum(axis=(1, 3)) / np.maximum(runs[..., 0].sum(axis=1), 1)
+    found = np.maximum(0, found - np.floor(usual))
+    excluded = is_excluded(total, found)[..., None]
+    if last:
+        excluded = excluded | ((found[..., None] == 0) & (runs[..., 1:].sum(axis=1) >= FEW_RUNS))
+    return np.asarray(np.broadcast_to(excluded, (studies, M, C)))
 
 
-METHODS = {
-    "initial ticket, all 0": everywhere(0, 0, 0, 0, 0),
-    "all half the margin": everywhere(0.5, 0.5, 0.5, 0.5, 0.5),
-    "all exactly the margin": everywhere(1, 1, 1, 1, 1),
-    "all 1.5 margins": everywhere(1.5, 1.5, 1.5, 1.5, 1.5),
-    "all 2 margins": everywhere(2, 2, 2, 2, 2),
-    "all 4 margins": everywhere(4, 4, 4, 4, 4),
-    "4 margins, top sparsity only": only_top(4),
-    "2 margins, top sparsity only": only_top(2),
-    "3 data checks 0, 2 others 4": everywhere(0, 0, 0, 4, 4),
-    "4 checks 4, one the margin": everywhere(4, 4, 4, 4, 1),
+MARGIN = Truth(drops=1.0)
+TUNING: Mapping[str, Truth] = {
+    "one method": MARGIN,
+    "one method, sigma .5": replace(MARGIN, sigma=0.5),
+    "K=3": replace(MARGIN, sparsities=3),
+    "K=3, M=3": replace(MARGIN, sparsities=3, methods=3),
+    "M=3": replace(MARGIN, methods=3),
+    "first check 4x, C=8, K=3": replace(MARGIN, checks=8, sparsities=3, check_noise=4.0),
+    "first check 4x, C=3": replace(MARGIN, check_noise=4.0),
+    "first check 10x, C=3, K=3": replace(MARGIN, check_noise=10.0, sparsities=3),
+    "first check 4x, M=3": replace(MARGIN, check_noise=4.0, methods=3),
+    "clean 2x, K=3": replace(MARGIN, clean_noise=2.0, sparsities=3),
+    "clean 3x": replace(MARGIN, clean_noise=3.0),
+    "rho -.5": replace(MARGIN, rho=-0.5),
+    "log-sd .5": replace(MARGIN, spread=0.5),
+    "t3": replace(MARGIN, shape="t3"),
+    "fixed 3": replace(MARGIN, seeds=3),
+    "fixed 3, K=3": replace(MARGIN, seeds=3, sparsities=3),
+    "fixed 3, first check 4x, K=3": replace(MARGIN, seeds=3, sparsities=3, check_noise=4.0),
+    "fixed 5": replace(MARGIN, seeds=5),
+    "fixed 5, first check 4x": replace(MARGIN, seeds=5, check_noise=4.0),
 }
-SIGMAS = (0.5, 1.0, 1.5)
+CONFIRMATION: Mapping[str, Truth] = {
+    "M=2, C=4, K=2": replace(MARGIN, methods=2, checks=4, sparsities=2),
+    "M=6, C=8, K=5": replace(MARGIN, methods=6, checks=8, sparsities=5),
+    "M=1, C=1, K=5": replace(MARGIN, checks=1, sparsities=5),
+    "C=2": replace(MARGIN, checks=2),
+    "first check 2x": replace(MARGIN, check_noise=2.0),
+    "first check 6x, C=5, K=2": replace(MARGIN, checks=5, sparsities=2, check_noise=6.0),
+    "first check 10x, M=2": replace(MARGIN, methods=2, check_noise=10.0),
+    "clean 5x, C=5": replace(MARGIN, checks=5, clean_noise=5.0),
+    "clean 10x, K=2": replace(MARGIN, sparsities=2, clean_noise=10.0),
+    "rho .8": replace(MARGIN, rho=0.8),
+    "rho -.8, K=3": replace(MARGIN, rho=-0.8, sparsities=3),
+    "binomial": replace(MARGIN, shape="binomial", sigma=0.3),
+    "rounded, sigma .3": replace(MARGIN, shape="rounded", sigma=0.3),
+    "t3, K=3": replace(MARGIN, shape="t3", sparsities=3),
+    "missing 20 %": replace(MARGIN, missing=0.2),
+    "missing 20 %, K=3": replace(MARGIN, missing=0.2, sparsities=3),
+    "fixed 4, M=2": replace(MARGIN, seeds=4, methods=2),
+    "fixed 7, K=3": replace(MARGIN, seeds=7, sparsities=3),
+    "fixed 10, first check 5x": replace(MARGIN, seeds=10, check_noise=5.0),
+    "fixed 14, K=5": replace(MARGIN, seeds=14, sparsities=5),
+    "sequential to 20": replace(MARGIN, max_seeds=20),
+    "no futility": replace(MARGIN, futility=False),
+}
+SKEWED: Mapping[str, Truth] = {
+    "exponential, corrupted arm": replace(MARGIN, shape="exponential"),
+    "exponential, clean arm": replace(MARGIN, shape="clean exponential"),
+    "10 % lose 10, all checks": Truth(sigma=0.5, ruin=(0.1, 10.0)),
+    "20 % lose 10, all checks": Truth(sigma=0.5, ruin=(0.2, 10.0)),
+    "20 % lose 20, all checks": Truth(sigma=0.5, ruin=(0.2, 20.0)),
+    "20 % collapse, K=3": Truth(sigma=0.5, ruin=(0.2, 16.0), sparsities=3),
+    "20 % lose 10, one check": Truth(sigma=0.5, ruin=(0.2, 10.0), ruin_checks=1),
+    "20 % lose 10, one check, K=3": Truth(sigma=0.5, ruin=(0.2, 10.0), ruin_checks=1, sparsities=3),
+    "20 % lose 10, C=1": Truth(sigma=0.5, ruin=(0.2, 10.0), checks=1),
+    "20 % lose 10, fixed 5": Truth(sigma=0.5, ruin=(0.2, 10.0), seeds=5),
+    "20 % lose 10, fixed 10": Truth(sigma=0.5, ruin=(0.2, 10.0), seeds=10),
+}
 
 
-def row(label: str, rates: Sequence[Rates]) -> str:
-    """One line of the table."""
-    return f"{label:<34}" + "   ".join(f"{one.depends:5.3f} {one.fails:5.3f} {one.seeds:4.1f}" for one in rates)
-
-
-def table_of_cells(studies: int, rng: np.random.Generator) -> None:
-    print("\nONE CELL: DEPENDS, DOES NOT DEPEND, seeds; sigma = 0.2, 0.5, 1, 1.5")
-    for rho in (0.0, 0.5):
-        for drop in (0.0, 0.5, 1.0, 2.0, 4.0):
-            rates = [play_cells(same(drop, sigma, rho), max(studies // 5, 1), rng) for sigma in (0.2, *SIGMAS)]
-            print(row(f"rho {rho}, drop {drop} margins", rates))
-
-
-def table_of_methods(studies: int, rng: np.random.Generator) -> None:
-    print("\nONE METHOD, 5 checks x 3 sparsities: PASSES, FAILS, seeds; sigma = 0.5, 1, 1.5")
-    for label, drops in METHODS.items():
-        print(row(label, [method_rates(Truth(drops, np.full(3, sigma)), studies, rng) for sigma in SIGMAS]))
-    print("\nTHE SAME, HARDER: all 0, all the margin, all 2 margins")
-    harder = {
-        "sigma 0.5, 1, 2 by sparsity": Truth(everywhere(0), np.array([0.5, 1.0, 2.0])),
-        "sigma 0.3, 1, 3 by sparsity": Truth(everywhere(0), np.array([0.3, 1.0, 3.0])),
-        "1 pair in 10 lost": Truth(everywhere(0), np.full(3, 0.5), missing=0.1),
-        "3 pairs in 10 lost": Truth(everywhere(0), np.full(3, 0.5), missing=0.3),
-        "margin from 3 dense runs (6% off)": Truth(everywhere(0), np.full(3, 0.5), margin_error=0.06),
-        "margin from 1 dense run (10% off)": Truth(everywhere(0), np.full(3, 0.5), margin_error=0.10),
+def power(sparsities: int = 1) -> dict[str, Truth]:
+    """The table of power: drop by noise."""
+    return {
+        f"K={sparsities}, sigma {sigma}, drop {drop}": Truth(drops=drop, sigma=sigma, sparsities=sparsities)
+        for sigma in (0.25, 0.5, 1.0, 2.0)
+        for drop in (0.0, 0.5, 1.0, 2.0, 4.0)
     }
-    for label, truth in harder.items():
-        drops = [truth._replace(drops=everywhere(*[drop] * 5)) for drop in (0, 1, 2)]
-        print(row(label, [method_rates(one, studies, rng) for one in drops]))
-    print("\nFIVE METHODS in one study, all exactly the margin: any PASSES, any FAILS, seeds; sigma = 0.5, 1, 1.5")
-    for family in ("method", "study"):
-        some = [any_method(same(1.0, sigma), max(studies // 4, 1), rng, 5, family) for sigma in SIGMAS]
-        print(row(f"family: {family}", some))
 
 
-def table_of_studies(studies: int, rng: np.random.Generator) -> None:
-    count = max(studies // 20, 1)
-    print(f"\nWHOLE STUDIES with gates, {count} each, 3 checks x 2 sparsities: the method on trial")
-    plans = {
-        f"drop {drop}, control {control}, sigma {sigma}": (guarded(drop, control), sigma)
-        for drop, control, sigma in (
-            (0, 4, 0.5),
-            (0, 4, 1.0),
-            (0, 2, 0.5),
-            (0, 1, 0.5),
-            (0, 0, 0.5),
-            (1, 4, 0.5),
-            (2, 4, 0.5),
-        )
-    }
-    plans |= {
-        f"collapse {clean} / {corrupted}, sigma 0.5": ({"snip": dict.fromkeys(CHECKS, Arm(0.0, clean, corrupted))}, 0.5)
-        for clean, corrupted in ((0.1, 0.1), (0.2, 0.2), (0.5, 0.5), (0.0, 0.2), (0.0, 1.0), (1.0, 1.0))
-    }
-    for label, (plan, sigma) in plans.items():
-        rates = study_rates(plan, sigma, count, rng)
-        print(f"{label:<34}" + "  ".join(f"{name} {share:.3f}" for name, share in rates.items()))
+FAMILIES: Mapping[str, Mapping[str, Truth]] = {
+    "tuning": TUNING,
+    "confirmation": CONFIRMATION,
+    "skewed": SKEWED,
+    "power": power(),
+    "power3": power(3),
+}
 
 
-def main(studies: int = 2000) -> None:
-    """Print every table."""
-    rng = np.random.default_rng(SEED)
-    print(f"margin 1; error rate {ALPHA} per side; looks {Settings().looks}; {studies} methods per row")
-    table_of_cells(studies, rng)
-    table_of_methods(studies, rng)
-    table_of_studies(studies, rng)
+def main(studies: int = 2000, families: Iterable[str] = ()) -> None:
+    """Print one line for each truth."""
+    print("checks: DEPENDS, NOT (first check the same); method: PASSES, FAILS; trainings per check and sparsity; error")
+    for name in tuple(families) or tuple(FAMILIES):
+        print(f"\n{name.upper()}")
+        for label, truth in FAMILIES[name].items():
+            count = max(studies // truth.methods, 1)
+            rates = play(truth, count, np.random.default_rng(SEED))
+            error = np.sqrt(0.05 * 0.95 / (count * truth.methods))
+            print(
+                f"{label:<34} {rates.depends:.3f} {rates.fails:.3f} ({rates.more['first depends']:.3f} "
+                f"{rates.more['first fails']:.3f})  {rates.passes:.3f} {rates.method_fails:.3f}  "
+                f"{rates.trainings / truth.sparsities * 1:.1f}  +-{error:.3f}"
+            )
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:2]))
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000, sys.argv[2:])

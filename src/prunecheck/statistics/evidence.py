@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from prunecheck.statistics.calibration import calibration
 from prunecheck.statistics.inference import Looks, bounds, p_above, p_below, take_looks, total_level
 from prunecheck.statistics.layout import CellIndex, Layout, Slot, differences, guards
 from prunecheck.statistics.procedure import ONE_SPARSITY, Flags, members, p_check_depends, p_check_fails
@@ -96,6 +97,7 @@ def weigh_cells(layout: Layout) -> CellEvidence:
     looks = take_looks(
         differences(layout, fine), layout.analyses, owners(layout), guards(layout), layout.settings.cap_d0
     )
+    looks = looks._replace(calibration=calibration(owners(layout), layout.settings.design == "sequential"))
     collapse = np.full(looks.seen.n.shape[1:], np.nan)
     harmed = np.zeros(collapse.shape, dtype=bool)
     for place, slot in layout.slots.items():

@@ -6,19 +6,24 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import fmean, variance
 
+import numpy as np
+
 from prunecheck.statistics.analysis import Analysis, analyse
 from prunecheck.statistics.comparisons import judge_comparisons
 from prunecheck.statistics.controls import plain_answer
 from prunecheck.statistics.describe import describe_cell, describe_mean
+from prunecheck.statistics.futility import is_futile
+from prunecheck.statistics.inference import latest
 from prunecheck.statistics.layout import Layout
 from prunecheck.statistics.methods import Table, judge_method, tabulate, undecided
 from prunecheck.statistics.origin import origin_record
 from prunecheck.statistics.outcome import Answer, Cell, CheckVerdict, ComparisonVerdict, MarginCurve, StudyVerdict
-from prunecheck.statistics.procedure import Flags
+from prunecheck.statistics.procedure import Flags, members
 from prunecheck.statistics.roles import RANDOM_TICKET, role
 from prunecheck.statistics.rows import CLEAN, Row
 from prunecheck.statistics.sentences import banner, check_sentence, study_notes
 from prunecheck.statistics.settings import MIN_SEEDS, Settings
+from prunecheck.statistics.variance import Noise
 
 
 def judge(rows: Iterable[Row], *, study: str = "study", settings: Settings | None = None) -> StudyVerdict:
@@ -93,6 +98,7 @@ def _checks(analysis: Analysis, table: Table) -> tuple[CheckVerdict, ...]:
     answers = [_answer(analysis, j, parts) for j, parts in enumerate(cells)]
     found, excluded = analysis.checks.found_below(alpha), analysis.checks.excluded_above(alpha)
     short = undecided(analysis, table)
+    hopeless = _hopeless(analysis, table)
     verdicts = []
     for j, (method, check) in enumerate(layout.checks):
         pooled = describe_mean(analysis, j, answers[j])
@@ -111,12 +117,30 @@ def _checks(analysis: Analysis, table: Table) -> tuple[CheckVerdict, ...]:
                 cells=cells[j],
                 pooled=pooled,
                 everywhere=answers[j] == "DOES NOT DEPEND" and everywhere,
-                open=_is_wanted(analysis, table, short, j, cells[j], answers) and _more_could_help(analysis, j),
+                open=_is_wanted(analysis, table, short, j, cells[j], answers)
+                and not hopeless[j]
+                and _more_could_help(analysis, j),
                 control=part,
                 curve=curve,
             )
         )
     return tuple(verdicts)
+
+
+def _hopeless(analysis: Analysis, table: Table) -> Flags:
+    """Which checks (checks,) are unlikely to be decided by the last analysis; controls are never stopped for that."""
+    layout, checks, margin = analysis.layout, analysis.checks, analysis.margin.points
+    alpha = layout.settings.alpha
+    ordinary = np.array([role(*check, layout.settings) is None for check in layout.checks])
+    if layout.settings.design == "fixed":
+        return ordinary & False
+    share = checks.looks.calibration
+    required = {name: int(table.required[m].sum()) for m, name in enumerate(table.methods)}
+    fails = np.array([alpha / max(required[method], 1) for method, _ in layout.checks])
+    depends = alpha / members(checks.cells.above(margin))
+    cells, mean = (Noise(*(latest(part) for part in seen)) for seen in (checks.cells.looks.seen, checks.looks.seen))
+    futile = is_futile(cells, mean, layout.analyses, margin, depends * share, fails * share)
+    return np.asarray(futile & ordinary)
 
 
 def _is_wanted(
