@@ -131,9 +131,9 @@ def _hopeless(analysis: Analysis, table: Table) -> Flags:
     """Which checks (checks,) are unlikely to be decided by the last analysis; controls are never stopped for that."""
     layout, checks, margin = analysis.layout, analysis.checks, analysis.margin.points
     alpha = layout.settings.alpha
-    ordinary = np.array([role(*check, layout.settings) is None for check in layout.checks])
-    if layout.settings.design == "fixed":
-        return ordinary & False
+    ordinary = np.array([role(*check, layout.settings) is None for check in layout.checks], dtype=bool)
+    if layout.settings.design == "fixed" or not layout.checks:
+        return np.zeros(len(layout.checks), dtype=bool)
     share = checks.looks.calibration
     required = {name: int(table.required[m].sum()) for m, name in enumerate(table.methods)}
     fails = np.array([alpha / max(required[method], 1) for method, _ in layout.checks])
