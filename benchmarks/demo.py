@@ -90,7 +90,7 @@ def _run_demo(place: Path, overrides: tuple[str, ...]) -> tuple[float, bool]:
 
 def _verdict_and_report(place: Path, overrides: tuple[str, ...]) -> dict[str, float]:
     """Seconds of judging and of writing the results, done once more from the store."""
-    from prunecheck.runner.adaptive import settings_of
+    from prunecheck.runner.interim_analyses import settings_of
     from prunecheck.statistics import judge, read_rows
     from prunecheck.study import load_study
 

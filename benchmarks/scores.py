@@ -60,7 +60,7 @@ def works_of(regime: Regime) -> dict[str, Callable[[], object]]:
     from prunecheck.pruning.methods.gradient import snip
     from prunecheck.pruning.methods.grasp import grasp
     from prunecheck.pruning.methods.synflow import synflow
-    from prunecheck.pruning.scoring import ScoringLoss, scoring_copy
+    from prunecheck.pruning.scoring_inputs import ScoringLoss, scoring_copy
     from prunecheck.pruning.task import task_named
 
     images, labels = made_up(regime, regime.batch)

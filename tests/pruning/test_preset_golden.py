@@ -13,8 +13,8 @@ from torch import Tensor
 
 from prunecheck.api import mask
 from prunecheck.pruning import ALLOCATIONS, METHODS
-from prunecheck.pruning.apply import run_method
 from prunecheck.pruning.layers import layers_of, weights_of
+from prunecheck.pruning.run_method import run_method
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.pruning.select import select
 from prunecheck.pruning.task import task_named

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from prunecheck.errors import PluginError
 from prunecheck.pruning import check, method
+from prunecheck.pruning.call_plugin import call_plugin
 from prunecheck.pruning.layers import Layer
 from prunecheck.pruning.validation import (
-    ask,
     same_layout,
     validate_batches,
     validate_corruption,
@@ -59,7 +59,7 @@ def shuffles_the_data(batches: list[tuple[Tensor, Tensor]]) -> Tree:
 def test_what_a_plugin_was_given_must_stay_as_it_was(function: Callable[..., Any], named: str) -> None:
     offer = {"weights": tree(), "model": nn.Linear(2, 2), "batches": [(torch.ones(2, 2), torch.ones(2))]}
     with pytest.raises(PluginError, match=f"{function.__name__} changed the {named} it was given"):
-        ask(method(function), offer, {})
+        call_plugin(method(function), offer, {})
 
 
 @pytest.mark.parametrize("raises", [False, True], ids=["returns", "raises"])
@@ -84,7 +84,7 @@ def test_what_a_plugin_spoilt_is_put_back_for_others(raises: bool) -> None:
     weights = tree()
     offer = {"batches": (inputs, targets), "weights": weights, "model": model.train()}
     with pytest.raises(ValueError if raises else PluginError, match="fell over" if raises else "changed the batches"):
-        ask(vandal, offer, {})
+        call_plugin(vandal, offer, {})
     assert pixels.reshape(-1).tolist() == list(range(12))
     assert targets.tolist() == [0, 1, 2]
     assert torch.equal(weights["a"], tree()["a"])
@@ -97,8 +97,8 @@ def test_a_plugin_gets_what_it_asks_for_and_its_options_and_nothing_else() -> No
         return {name: weight**power for name, weight in weights.items()}
 
     offer = {"weights": {"a": torch.tensor([float("nan"), 3.0])}, "rng": None}
-    assert ask(mine, offer, {"power": 2})["a"][1] == 9
-    assert ask(mine, offer, {})["a"][1] == 3
+    assert call_plugin(mine, offer, {"power": 2})["a"][1] == 9
+    assert call_plugin(mine, offer, {})["a"][1] == 3
 
 
 def test_global_generators_stand_still_and_give_a_plugin_the_same_draws() -> None:
@@ -108,7 +108,7 @@ def test_global_generators_stand_still_and_give_a_plugin_the_same_draws() -> Non
         return {name: torch.rand_like(weight) + noise for name, weight in weights.items()}
 
     before = (random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().tolist())  # noqa: NPY002
-    first, again = ask(careless, {"weights": tree()}, {}), ask(careless, {"weights": tree()}, {})
+    first, again = call_plugin(careless, {"weights": tree()}, {}), call_plugin(careless, {"weights": tree()}, {})
     after = (random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().tolist())  # noqa: NPY002
     assert before == after
     assert torch.equal(first["a"], again["a"])
@@ -213,7 +213,7 @@ def test_a_corruption_that_corrupts_nothing_is_refused() -> None:
 
     before = {name: value > 1 for name, value in tree().items()}
     with pytest.raises(PluginError, match="'only_rebinds' left every tensor at 'masks' unchanged"):
-        validate_corruption(only_rebinds, before, ask(only_rebinds, {"masks": before}, {}))
+        validate_corruption(only_rebinds, before, call_plugin(only_rebinds, {"masks": before}, {}))
 
 
 def test_a_control_that_changes_something_is_refused() -> None:
@@ -256,7 +256,7 @@ def test_settings_that_a_plugin_changes_are_put_back_after_the_call() -> None:
         torch.backends.mkldnn.enabled = False
         return weights
 
-    ask(careless, {"weights": tree()}, {})
+    call_plugin(careless, {"weights": tree()}, {})
     product = torch.ones(2, 2, requires_grad=True) @ torch.ones(2, 2)
     assert (product.dtype, product.requires_grad, torch.backends.mkldnn.enabled) == (torch.float32, True, True)
 
@@ -272,5 +272,5 @@ def test_plugin_records_gradients_whatever_mode_the_caller_is_in() -> None:
     for mode in (torch.no_grad(), torch.inference_mode(), torch.autocast("cpu")):
         given = tree()
         with mode:
-            found = ask(gradient_of_square, {"weights": given}, {})
+            found = call_plugin(gradient_of_square, {"weights": given}, {})
         assert all(torch.equal(found[name], expected[name]) for name in expected)

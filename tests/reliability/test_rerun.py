@@ -112,15 +112,18 @@ def test_report_shows_the_rerun_of_this_plan_only(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"keys": 1}', '{"keys": [], "different": 3}'])
-def test_unreadable_verify_file_is_ignored(text: str, tmp_path: Path) -> None:
+def test_damaged_verify_file_is_refused_in_one_sentence(text: str, tmp_path: Path) -> None:
     (tmp_path / "verify.json").write_text(text)
-    assert read_verification(tmp_path, ["a"]) == {}
+    with pytest.raises(StudyError, match=r"verify.json is damaged: .* Delete it") as caught:
+        read_verification(tmp_path, ["a"])
+    assert "\n" not in str(caught.value)
 
 
 def test_report_shows_a_rerun_difference(tmp_path: Path) -> None:
-    facts = {"keys": ["a", "b"], "different": ["x"], "failed": {}}
+    keys = ["a" * 64, "b" * 64]
+    facts = {"keys": keys, "equal": ["y"], "different": ["x"], "failed": {}}
     (tmp_path / "verify.json").write_text(json.dumps(facts))
-    assert read_verification(tmp_path, ["a", "b"]) == {"computed again": "2 steps, drawn at random: 1 differ or failed"}
+    assert read_verification(tmp_path, keys) == {"computed again": "2 steps, drawn at random: 1 differ or failed"}
 
 
 @pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("0.05", 0.05), ("100%", 1.0), (" 1 ", 1.0)])

@@ -17,7 +17,7 @@ from rich.console import Console
 import prunecheck
 from prunecheck.errors import StepError
 from prunecheck.runner import records
-from prunecheck.runner.adaptive import Decisions, unfinished_steps
+from prunecheck.runner.interim_analyses import Decisions, unfinished_steps
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.status import Status, study_status, text
 from prunecheck.runner.study_run import report_study, run_study

@@ -19,10 +19,11 @@ from prunecheck.interop.match import state_of
 from prunecheck.interop.read import Source, read_masks
 from prunecheck.interop.write import save_masks
 from prunecheck.pruning import CHECKS, Check
+from prunecheck.pruning.call_plugin import call_plugin
 from prunecheck.pruning.layers import Layer, layers_of, weights_of
 from prunecheck.pruning.masks import Masks, sparsity_of
 from prunecheck.pruning.seeds import stream, torch_stream
-from prunecheck.pruning.validation import ask, same_layout, validate_corruption
+from prunecheck.pruning.validation import same_layout, validate_corruption
 from prunecheck.store.durable import ensure_folder, write_file
 from prunecheck.text import printable, printable_path
 
@@ -107,7 +108,7 @@ def _write_arm(
     missing = set(check.asks) - set(offer)
     if missing:
         raise StudyError(f"{check.name!r} asks for {', '.join(sorted(missing))}, which only a study can offer.")
-    answer = same_layout(f"check {check.name!r}", check.at, ask(check, offer, check.options), layers)
+    answer = same_layout(f"check {check.name!r}", check.at, call_plugin(check, offer, check.options), layers)
     validate_corruption(check, offer[check.at], answer, masks if check.at == "weights" else None)
     path = folder / f"{check.name}-seed{seed}.safetensors"
     if check.at == "masks":

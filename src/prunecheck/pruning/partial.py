@@ -16,10 +16,10 @@ from torch import Tensor
 from prunecheck import tensors
 from prunecheck.errors import PluginError
 from prunecheck.pruning import CHECKS, Check
+from prunecheck.pruning.call_plugin import call_plugin
 from prunecheck.pruning.layers import Layer
 from prunecheck.pruning.seeds import stream
 from prunecheck.pruning.validation import (
-    ask,
     same_layout,
     validate_batches,
     validate_corruption,
@@ -73,7 +73,7 @@ def run_check(
 ) -> Any:
     """The check's answer, not validated. ``fraction``: in (0, 1), of samples or weights chosen by *rng*; None: all."""
     if fraction is None:
-        return ask(check, offer, options)
+        return call_plugin(check, offer, options)
     if check.at == "batches":
         return _of_samples(check, offer, options, fraction, rng)
     return _of_weights(check, offer, options, fraction, rng)
@@ -83,7 +83,7 @@ def _of_samples(check: Check, offer: Mapping[str, Any], options: Mapping[str, An
     inputs, targets = offer["batches"]
     chosen = torch.from_numpy(rng.choice(len(targets), max(1, round(fraction * len(targets))), replace=False))
     before = inputs[chosen], targets[chosen]
-    part = ask(check, {**offer, "batches": before}, options)
+    part = call_plugin(check, {**offer, "batches": before}, options)
     part = validate_batches(f"check {check.name!r}", part, before, offer["classes"])
     if len(part[1]) != len(chosen):
         raise PluginError(f"check {check.name!r} changes the number of samples, so it cannot be applied to a fraction.")
@@ -103,7 +103,7 @@ def _of_weights(check: Check, offer: Mapping[str, Any], options: Mapping[str, An
         if what in ELEMENTWISE
     }
     layers = tuple(replace(layer, shape=tuple(chosen[layer.name].shape)) for layer in offer["layers"])
-    answer = same_layout(f"check {check.name!r}", check.at, ask(check, {**offer, **parts}, options), layers)
+    answer = same_layout(f"check {check.name!r}", check.at, call_plugin(check, {**offer, **parts}, options), layers)
     whole = {}
     for name, tensor in offer[check.at].items():
         flat = tensor.clone().reshape(-1)

@@ -14,10 +14,10 @@ from prunecheck import models
 from prunecheck.errors import ModelError, PluginError, PrunecheckError, StudyError
 from prunecheck.process_state import standard_modes
 from prunecheck.pruning import ALLOCATIONS, METHODS, Method
-from prunecheck.pruning.apply import NEEDS_BATCHES, run_method
 from prunecheck.pruning.layers import family_of, layers_of
 from prunecheck.pruning.presets import preset_named
-from prunecheck.pruning.scoring import Batch, scoring_copy
+from prunecheck.pruning.run_method import NEEDS_BATCHES, run_method
+from prunecheck.pruning.scoring_inputs import Batch, scoring_copy
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.pruning.select import allocate, counts_ahead, select
 from prunecheck.pruning.task import Task, task_named

@@ -11,11 +11,11 @@ from torch import Tensor
 from prunecheck.errors import InfeasibleError, PluginError
 from prunecheck.pruning import Allocation, Method
 from prunecheck.pruning.allocations.smart_ratio import official_counts
+from prunecheck.pruning.call_plugin import call_plugin
 from prunecheck.pruning.counts import Counts, check_counts
 from prunecheck.pruning.layers import Layer, total
 from prunecheck.pruning.masks import Masks, Selection, global_counts, global_cut, keep_top, threshold
 from prunecheck.pruning.presets import Rule, Whole, preset_named, rule_for, whole_for
-from prunecheck.pruning.validation import ask
 from prunecheck.text import percent
 
 
@@ -34,7 +34,7 @@ def allocate(
     if allocation.name == "smart_ratio" and preset is not None and preset_named(preset).official_smart_ratio:
         return official_counts(layers, sparsity, family, **options)
     offer = {"layers": layers, "sparsity": sparsity, "scores": scores, "given": given, "family": family}
-    counts = ask(allocation, offer, options)
+    counts = call_plugin(allocation, offer, options)
     check_counts(counts, {layer.name: layer.size for layer in layers})
     if sum(counts.values()) == 0:
         raise InfeasibleError(f"a sparsity of {percent(sparsity)} leaves none of {total(layers)} weights.")

@@ -60,7 +60,7 @@ def _is_untested(plugin: Method | Check, options: Mapping[str, Any]) -> bool:
 def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module) -> None:
     import torch
 
-    from prunecheck.pruning.apply import run_method
+    from prunecheck.pruning.run_method import run_method
     from prunecheck.pruning.select import counts_ahead, select
     from prunecheck.pruning.task import task_named
 

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from prunecheck.runner.adaptive import InterimAnalysis, ReadOnly, Unfinished, interim_analyses, unfinished_steps
 from prunecheck.runner.estimate import Estimate, spoken
+from prunecheck.runner.interim_analyses import InterimAnalysis, ReadOnly, Unfinished, interim_analyses, unfinished_steps
 from prunecheck.runner.records import foreign_results
 from prunecheck.runner.step_results import StepResults
 from prunecheck.runner.workspace import Workspace

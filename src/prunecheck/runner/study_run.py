@@ -14,7 +14,9 @@ from pathlib import Path
 from prunecheck.errors import PrunecheckError, StepError, StudyError
 from prunecheck.pruning.plugins import Plugin
 from prunecheck.reporting import MaskOverlap, ReportData, write
-from prunecheck.runner.adaptive import (
+from prunecheck.runner.engine import Failure, Outcome, Watcher, execute, needed, unwatched
+from prunecheck.runner.estimate import Estimate
+from prunecheck.runner.interim_analyses import (
     Decisions,
     Executor,
     InterimAnalysis,
@@ -22,8 +24,6 @@ from prunecheck.runner.adaptive import (
     interim_analyses,
     unfinished_steps,
 )
-from prunecheck.runner.engine import Failure, Outcome, Watcher, execute, needed, unwatched
-from prunecheck.runner.estimate import Estimate
 from prunecheck.runner.preflight import enough_space
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.records import (

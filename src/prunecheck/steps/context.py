@@ -17,7 +17,7 @@ from prunecheck import data, models
 from prunecheck import tensors as tree
 from prunecheck.errors import ModelError
 from prunecheck.pruning.partial import apply_data_check
-from prunecheck.pruning.scoring import Batch, balanced_samples
+from prunecheck.pruning.scoring_inputs import Batch, balanced_samples
 from prunecheck.pruning.seeds import stream, torch_stream
 from prunecheck.pruning.task import Task, task_named
 from prunecheck.store import Store

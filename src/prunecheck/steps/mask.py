@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from prunecheck import tensors
 from prunecheck.pruning import ALLOCATIONS, METHODS
-from prunecheck.pruning.apply import NEEDS_BATCHES, run_method
 from prunecheck.pruning.connectivity import connected_weights, dead_units
 from prunecheck.pruning.layers import family_of, layers_of, total
 from prunecheck.pruning.masks import Selection, counts_of
+from prunecheck.pruning.run_method import NEEDS_BATCHES, run_method
 from prunecheck.pruning.select import counts_ahead, select
 from prunecheck.steps.context import Context, as_json, scoring_batches, task_of, weights_and_model
 from prunecheck.study.step import Step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prunecheck import tensors
 from prunecheck.pruning import METHODS
-from prunecheck.pruning.apply import NEEDS_BATCHES, run_method
+from prunecheck.pruning.run_method import NEEDS_BATCHES, run_method
 from prunecheck.steps.context import Context, as_json, scoring_batches, task_of, weights_and_model
 from prunecheck.study.step import Step
 

@@ -25,11 +25,25 @@ def grasp(weights: dict[str, Tensor], loss: Any, temperature: float = 200.0) -> 
     inputs = list(leaves.values())
     slopes = torch.autograd.grad(loss(leaves, temperature), inputs, create_graph=True, allow_unused=True)
     along = torch.stack([(g * g.detach()).sum() for g in slopes if g is not None]).sum()
-    # not autograd.grad(along, inputs): it would skip, without a word, what cannot be differentiated twice
-    torch.autograd.backward(along)
-    scores = {}
-    for (name, weight), slope, leaf in zip(weights.items(), slopes, inputs, strict=True):
-        if slope is not None and leaf.grad is None:
-            raise PluginError(f"grasp: the network has no second derivative for {name}.")
-        scores[name] = torch.zeros_like(weight) if leaf.grad is None else weight * leaf.grad
-    return scores
+    if not _is_differentiable(along.grad_fn):
+        raise PluginError("grasp: the network computes something that cannot be differentiated twice.")
+    curved = torch.autograd.grad(along, inputs, allow_unused=True)
+    return {
+        name: torch.zeros_like(weight) if product is None else weight * product
+        for (name, weight), product in zip(weights.items(), curved, strict=True)
+    }
+
+
+def _is_differentiable(root: Any) -> bool:
+    """Whether every operation behind *root* has a derivative. autograd.grad skips those that have none without a word,
+    and autograd.backward, which does not, would leave gradients in whatever else the loss reaches."""
+    seen, waiting = set(), [root]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if node.name() in ("torch::autograd::Error", "NotImplemented"):
+            return False
+        seen.add(node)
+        waiting.extend(following for following, _ in node.next_functions)
+    return True

@@ -12,15 +12,16 @@ from torch import Tensor, nn
 from prunecheck.errors import PluginError
 from prunecheck.process_state import standard_modes
 from prunecheck.pruning import Method
+from prunecheck.pruning.call_plugin import call_plugin
 from prunecheck.pruning.counts import kept_total
 from prunecheck.pruning.layers import Layer, layers_of, total, weights_of
 from prunecheck.pruning.masks import counts_of
 from prunecheck.pruning.presets import scoring_for
 from prunecheck.pruning.pruned import masks_in_module
-from prunecheck.pruning.scoring import Batch, ScoringLoss, halved, redrawn, scoring_copy
+from prunecheck.pruning.scoring_inputs import Batch, ScoringLoss, halved, redrawn, scoring_copy
 from prunecheck.pruning.seeds import stream
 from prunecheck.pruning.task import Task
-from prunecheck.pruning.validation import ask, validate_masks, validate_scores
+from prunecheck.pruning.validation import validate_masks, validate_scores
 from prunecheck.text import percent
 
 NEEDS_BATCHES = frozenset({"batches", "loss"})
@@ -79,7 +80,7 @@ def run_method(
         "sparsity": sparsity,
         "rng": stream(seed, "method", label, f"{sparsity:.12g}" if method.gives == "masks" else "scores"),
     }
-    answer = ask(method, offer, options)
+    answer = call_plugin(method, offer, options)
     if method.gives == "masks":
         if isinstance(answer, nn.Module):
             answer = {layer.name: found.mask for layer, found in masks_in_module(answer).items()}

@@ -13,11 +13,10 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from prunecheck.errors import DataError, ModelError
-from prunecheck.pruning.scoring import ScoringLoss, balanced_samples, scoring_copy
+from prunecheck.pruning.scoring_inputs import ScoringLoss, balanced_samples, scoring_copy
 from prunecheck.pruning.seeds import stream
 from prunecheck.pruning.task import task_named
-
-from .small import feed, network
+from tests.training.small import feed, network
 
 TASK = task_named("classification")
 
