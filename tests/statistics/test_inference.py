@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -110,3 +112,15 @@ def test_leading_axes_are_separate_studies() -> None:
     assert p_above(looks, 0.3)[2, 1] == pytest.approx(p_above(one, 0.3))
     for whole, alone in zip(bounds(looks, 0.05), bounds(one, 0.05), strict=True):
         assert whole[2, 1] == pytest.approx(alone)
+
+
+def test_equal_differences_without_a_guard_are_decided_without_a_warning() -> None:
+    d = np.stack([np.full(4, 80.0), np.zeros(4), np.full(4, 1.0), np.full(4, np.nan)])[None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        looks = take_looks(d, (4,))
+        above, below = p_above(looks, 1.0), p_below(looks, 1.0)
+        low, high = bounds(looks, 0.05)
+    assert above.tolist() == [[0.0, 1.0, 0.5, 1.0]]
+    assert below.tolist() == [[1.0, 0.0, 0.5, 1.0]]
+    assert low[0, :3].tolist() == high[0, :3].tolist() == [80.0, 0.0, 1.0]

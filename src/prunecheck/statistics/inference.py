@@ -132,7 +132,11 @@ def _error(seen: Noise) -> Array:
 def _p_each(looks: Looks, margin: float, side: int = 1) -> Array:
     """Plain p of each analysis for "the drop exceeds *margin*" (*side* 1) or "stays below it" (*side* -1)."""
     seen = looks.seen
-    return np.asarray(stdtr(seen.dof, side * (margin - seen.mean) / _error(seen)), dtype=np.float64)
+    distance, error = side * (margin - seen.mean), _error(seen)
+    # equal differences and no guard: the error is 0, and p is 0 or 1; 1/2 where the mean is the margin itself
+    certain = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
+    score = np.where(error > 0, distance / np.where(error > 0, error, 1.0), certain)
+    return np.asarray(stdtr(seen.dof, score), dtype=np.float64)
 
 
 def _over_analyses(looks: Looks, p: Array) -> Array:
