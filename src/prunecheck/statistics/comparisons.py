@@ -15,6 +15,7 @@ import numpy as np
 
 from prunecheck.errors import StudyError
 from prunecheck.statistics.analysis import Analysis
+from prunecheck.statistics.calibration import calibration
 from prunecheck.statistics.controls import seeds
 from prunecheck.statistics.describe import Ruling, interval, make_cell, strata
 from prunecheck.statistics.evidence import CellEvidence, CheckEvidence, analyse_means
@@ -108,7 +109,8 @@ def _weigh(layout: Layout, pairings: Sequence[_Pairing], sign: int) -> CheckEvid
     owner = _owners(layout, pairings)
     cap = layout.settings.cap_d0
     seen = take_looks(every, analyses, owner, np.concatenate([guard, guards(layout)], axis=1), cap)
-    looks = Looks(analyses, Noise(*(part[..., :count] for part in seen.seen)), seen.calibration)
+    share = calibration(owner, layout.settings.design == "sequential")
+    looks = Looks(analyses, Noise(*(part[..., :count] for part in seen.seen)), share)
     none = np.full(guard.shape, np.nan)
     cells = CellEvidence(looks, none, np.zeros(guard.shape, bool), np.asarray(np.isfinite(looks.seen.n).any(axis=0)))
     pools = tuple(tuple(k for k in sorted(p.slots) if cells.judged[k, j]) for j, p in enumerate(pairings))
@@ -191,8 +193,11 @@ def _pooled(
         return None
     leads = {seed: fmean(slot.drop(seed) for slot in slots) for seed in common}
     p, q = float(p_above(forward.looks, margin)[j]), float(p_below(forward.looks, margin)[j])
-    level = alpha / float(members(forward.cells.above(margin))[j])
-    cell = make_cell(forward.looks, (j,), leads, slots, Ruling(answer, p, q, margin, level, alpha))
+    # the bound that a lead of either method is decided by is corrected for several sparsities
+    strict = alpha / float(members(forward.cells.above(margin))[j])
+    low = strict if answer in ("BETTER", "INCONCLUSIVE") else alpha
+    high = strict if answer in ("WORSE", "INCONCLUSIVE") else alpha
+    cell = make_cell(forward.looks, (j,), leads, slots, Ruling(answer, p, q, margin, low, high))
     return _with_lead(cell, strata(slot.sparsity for slot in slots))
 
 

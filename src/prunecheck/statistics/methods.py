@@ -20,8 +20,8 @@ from prunecheck.statistics.variance import Array
 class Table(NamedTuple):
     """The checks of a study as arrays (methods, checks), NaN where a method lacks a check.
 
-    p that the check matters; p that it does not, 1 where that could not have been seen (``fails``) and regardless
-    (``unguarded``); whether the method's verdict rests on it.
+    p that the check matters; p that it does not, 1 where that could not have been seen or where the check is shown to
+    matter at one sparsity (``fails``) and regardless (``unguarded``); whether the method's verdict rests on it.
     """
 
     methods: tuple[str, ...]
@@ -42,7 +42,8 @@ def tabulate(analysis: Analysis) -> Table:
     for j, (method, check) in enumerate(layout.checks):
         at = methods.index(method), names.index(check)
         depends[at], unguarded[at] = p_depends[j], p_fails[j]
-        fails[at] = p_fails[j] if analysis.guard(j) in ("none", "hurt") else 1.0
+        could_be_seen = analysis.guard(j) in ("none", "hurt")
+        fails[at] = p_fails[j] if could_be_seen and p_depends[j] > settings.alpha else 1.0
     wanted = np.isfinite(depends) if settings.required_checks is None else np.isin(names, settings.required_checks)
     own = [[role(method, check, settings) in (None, "positive") for check in names] for method in methods]
     required = np.array(own, dtype=bool).reshape(depends.shape) & wanted
@@ -109,7 +110,7 @@ def _curve(analysis: Analysis, table: Table, method: str) -> MarginCurve:
     level = _level(table, settings, m)
     methods = max(int(table.required.any(axis=-1).sum()), 1) if settings.family == "study" else 1
     found = analysis.checks.found_below(settings.alpha / methods)
-    excluded = analysis.checks.excluded_above(level)
+    excluded = np.maximum(analysis.checks.excluded_above(level), analysis.checks.found_below(settings.alpha))
     low, high, guard = math.inf, math.inf, math.inf
     for name, is_needed in zip(table.names, table.required[m], strict=True):
         if not is_needed:
