@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import prunecheck
 from prunecheck.errors import StudyError
 from prunecheck.statistics.margin import settle_margin
 
@@ -25,6 +26,39 @@ def test_the_rule(dense: float, chance: float, n_test: int, points: float, reaso
     assert margin.rule.startswith(f"The margin of {points:.2f} points is {reason}")
 
 
+def test_unknown_chance_is_not_presented_as_zero() -> None:
+    margin = settle_margin([0.94] * 3, 10_000)
+    assert margin == (
+        pytest.approx(0.94),
+        "The margin of 0.94 points is 1% of the dense network's accuracy (94.00%), since chance accuracy is unknown.",
+    )
+
+
+def test_a_margin_of_five_test_examples_is_remarked_unless_it_was_chosen_by_hand() -> None:
+    def dense(n_test: int) -> list[dict[str, object]]:
+        arms = [("dense", "clean", ""), ("mine", "clean", 0.9), ("mine", "layerwise_rearrange", 0.9)]
+        return [
+            {"method": m, "check": c, "sparsity": s, "seed": seed, "accuracy": 0.9 + 0.01 * seed, "n_test": n_test}
+            for m, c, s in arms
+            for seed in range(3)
+        ]
+
+    def remarks(n_test: int, margin: float | None = None) -> list[str]:
+        found = prunecheck.verdict(dense(n_test), margin, classes=10)
+        return [note for note in found.notes if "the test set decides it" in note]
+
+    assert remarks(200) == [
+        "The margin of 2.50 points is that of 5 of the 200 test examples: the size of the test set decides it, and "
+        "with more test examples it would be smaller."
+    ]
+    assert remarks(10_000) == remarks(200, margin=2.5) == []
+    means = [
+        {"method": m, "check": c, "sparsity": 0.9, "mean": 90.5, "std": 0.4, "n": 5, "n_test": 200}
+        for m, c in [("dense", "clean"), ("mine", "clean"), ("mine", "layerwise_rearrange")]
+    ]
+    assert any("the test set decides it" in note for note in prunecheck.verdict(means, classes=10).notes)
+
+
 def test_by_hand() -> None:
     assert settle_margin([], 100, override=0.5) == (0.5, "The margin of 0.50 points was set by hand.")
     assert settle_margin([0.9], 100, override=0.5, was=0.5).rule == "The margin of 0.50 points was set by hand."
@@ -36,7 +70,7 @@ def test_by_hand() -> None:
 def test_few_dense_runs_are_mentioned() -> None:
     assert settle_margin([0.94, 0.94], 10_000).rule.endswith(" Only 2 dense runs: the margin itself is uncertain.")
     assert settle_margin([0.94], 10_000).rule.endswith(" Only 1 dense run: the margin itself is uncertain.")
-    assert settle_margin([0.94] * 3, 10_000).rule.endswith("(0.00%).")
+    assert settle_margin([0.94] * 3, 10_000).rule.endswith("chance accuracy is unknown.")
 
 
 def test_no_margin() -> None:

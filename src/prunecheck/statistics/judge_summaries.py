@@ -17,7 +17,7 @@ import numpy as np
 
 from prunecheck.errors import StudyError
 from prunecheck.statistics.gates import collapse_line
-from prunecheck.statistics.margin import Margin, settle_margin
+from prunecheck.statistics.margin import Margin, note_on_test_set, settle_margin
 from prunecheck.statistics.outcome import (
     Answer,
     Cell,
@@ -97,6 +97,8 @@ class _Judge:
         self.margin: Margin = settle_margin(
             runs, self.n_test, chance=settings.chance, override=settings.margin, was=settings.margin_was
         )
+        if settings.margin_rule:
+            self.margin = self.margin._replace(rule=settings.margin_rule)
         self.line = collapse_line(settings.chance, self.n_test, self.dense)
         self.checks = sorted({(method, check) for method, check, _ in self.arms if check != CLEAN})
         self.cells = {(m, c): self._tested((m, c), (m, CLEAN)) for m, c in self.checks}
@@ -124,10 +126,15 @@ class _Judge:
             checks=checks,
             controls=controls,
             banner=broken,
-            notes=(NOTE,) if self.settings.chance else (NOTE, CHANCE_UNKNOWN),
+            notes=self._notes(),
             comparisons=tuple(self._comparison(*pair) for pair in self.pairs),
             basis="summaries",
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        small_test_set = note_on_test_set(self.margin, self.n_test, by_hand=self.settings.margin_by_hand)
+        unknown_chance = "" if self.settings.chance else CHANCE_UNKNOWN
+        return tuple(filter(None, (NOTE, small_test_set, unknown_chance)))
 
     def _tested(self, arm: tuple[str, str], clean: tuple[str, str]) -> tuple[_Tested, ...]:
         """The arm *clean* minus *arm* at every sparsity where both are there."""

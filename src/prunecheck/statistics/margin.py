@@ -31,9 +31,9 @@ def settle_margin(
 ) -> Margin:
     """The margin in points: 1 % of what the dense network knows above chance, at most a fifth of its errors.
 
-    *dense*: accuracies of the dense runs, fractions; *chance*: fraction. Never below 5 test examples. *override*:
-    the user's own margin in points; *was*: the margin written down first. Raises StudyError where there is neither
-    a dense run nor an override.
+    *dense*: accuracies of the dense runs, fractions; *chance*: fraction, 0 = unknown. Never below 5 test examples.
+    *override*: the user's own margin in points; *was*: the margin written down first. Raises StudyError where there is
+    neither a dense run nor an override.
     """
     if override is not None:
         rule = f"The margin of {override:.2f} points was set by hand."
@@ -52,8 +52,20 @@ def settle_margin(
         reason = f"{EXAMPLES} of the {n_test} test examples"
     elif skill <= errors:
         reason = f"1% of what the dense network ({accuracy:.2f}%) knows above chance ({100 * chance:.2f}%)"
+        if chance == 0:
+            reason = f"1% of the dense network's accuracy ({accuracy:.2f}%), since chance accuracy is unknown"
     else:
         reason = f"a fifth of the dense network's errors ({100 - accuracy:.2f}%)"
     few = len(dense) < ENOUGH_DENSE
     doubt = f" Only {len(dense)} dense run{'s' * (len(dense) > 1)}: the margin itself is uncertain." if few else ""
     return Margin(points, f"The margin of {points:.2f} points is {reason}.{doubt}")
+
+
+def note_on_test_set(margin: Margin, n_test: int, *, by_hand: bool) -> str:
+    """A remark where the size of the test set alone decides the margin, else an empty text."""
+    if by_hand or not math.isclose(margin.points, 100 * EXAMPLES / n_test):
+        return ""
+    return (
+        f"The margin of {margin.points:.2f} points is that of {EXAMPLES} of the {n_test} test examples: the size of "
+        "the test set decides it, and with more test examples it would be smaller."
+    )

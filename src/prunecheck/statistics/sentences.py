@@ -10,6 +10,7 @@ from prunecheck.statistics.analysis import Analysis
 from prunecheck.statistics.controls import Controls
 from prunecheck.statistics.describe import figures, lean, strata
 from prunecheck.statistics.inference import bounds
+from prunecheck.statistics.margin import note_on_test_set
 from prunecheck.statistics.outcome import Answer, Cell, CheckVerdict, MethodAnswer
 from prunecheck.statistics.procedure import ONE_SPARSITY, members
 from prunecheck.text import percent, signed
@@ -152,6 +153,9 @@ def study_notes(analysis: Analysis) -> tuple[str, ...]:
         f"PASSES and FAILS keep their error rate for each {settings.family}; the verdict of a check is for that check.",
     ]
     notes += [f"(unguarded) {record.sentence}" for record in analysis.controls.records if record.status == "missing"]
+    small_test_set = note_on_test_set(analysis.margin, analysis.layout.n_test, by_hand=settings.margin_by_hand)
+    if small_test_set:
+        notes.append(small_test_set)
     if settings.chance == 0:
         notes.append(CHANCE_UNKNOWN)
     return tuple(notes)

@@ -48,6 +48,11 @@ class Settings:
     chance: float = 0.0
     cap_d0: float = 4.0
 
+    @property
+    def margin_by_hand(self) -> bool:
+        """Whether the user chose the margin in points, so that it follows from no rule."""
+        return self.margin is not None and not self.margin_rule
+
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 0.5:
             raise StudyError(f"alpha {self.alpha:g} is outside (0, 0.5): it is the error rate per side, usually 0.05.")
