@@ -94,7 +94,7 @@ def status(
 
 def verdict(
     source: Any,
-    margin: float | None = None,
+    margin: float | str | None = None,
     *,
     chance: float | None = None,
     classes: int | None = None,
@@ -114,11 +114,14 @@ def verdict(
     mean, std, n, n_test``: then the test is unpaired. The ``results.csv`` of a study, beside its ``verdicts.json``, is
     judged as the study was.
 
-    ``margin``: points of accuracy, by rule from the dense rows when None. ``chance``: accuracy of always guessing the
-    commonest class, a fraction in [0, 1), or ``classes``, the number of equally common classes. ``looks``: where seeds
-    were added depending on results, the numbers of seeds at which they were analysed, such as ``(3, 5, 7, 10)``; else
-    the number of seeds is taken as chosen beforehand. ``against``: the method, or methods, with whose clean arm every
-    other method's is compared. ``metric``: the column that is compared, ``accuracy``, ``p_correct`` or ``brier``.
+    ``margin``: points of accuracy; ``"1 sd"``, standard deviations of the dense runs between seeds; or ``"30% of
+    lead"``, a share of the lead of the only method under test over ``random_ticket`` (``"30% of lead of snip"`` where
+    there are several), from clean runs alone; by rule from the dense rows when None. ``chance``: accuracy of always
+    guessing the commonest class, a fraction in [0, 1), or ``classes``, the number of equally common classes.
+    ``looks``: where seeds were added depending on results, the numbers of seeds at which they were analysed, such as
+    ``(3, 5, 7, 10)``; else the number of seeds is taken as chosen beforehand. ``against``: the method, or methods,
+    with whose clean arm every other method's is compared. ``metric``: the column that is compared, ``accuracy``,
+    ``p_correct`` or ``brier``.
 
     ``percent``: accuracies are percent (None = only where all exceed 1, or say so). ``n_test``: test examples, and
     ``runs``: runs behind each mean, where there is no such column. ``spread``: what ``std`` or ``±`` is: ``"std"``

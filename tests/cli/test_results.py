@@ -57,6 +57,27 @@ def test_margin_option_is_used(cli: Cli, tmp_path: Path) -> None:
         assert "margin" in said.err
 
 
+def test_margin_in_terms_of_clean_runs_is_written_with_its_origin(cli: Cli, tmp_path: Path) -> None:
+    dense = [Row("dense", "clean", None, seed, accuracy, 10_000) for seed, accuracy in enumerate((0.93, 0.94, 0.935))]
+    path = table(tmp_path, dense + [row for row in full(snip=5.0) if row.method != "dense"])
+    said = cli("verdict", path, "--margin", "2 sd", "--chance", "10%", "--out", "judged")
+    assert said.code == 0, said.err
+    document = json.loads((tmp_path / "judged" / "verdicts.json").read_text())
+    assert "2 standard deviations between seeds" in document["margin_rule"]
+    assert document["origin"]["settings"]["chance"] == 0.1
+    again = json.loads(cli("verdict", tmp_path / "judged" / "results.csv", "--json").out)
+    assert (again["margin"], again["margin_rule"]) == (document["margin"], document["margin_rule"])
+    refused = cli("verdict", path, "--margin", "a bit")
+    assert (refused.code, refused.out) == (2, "")
+    assert "margin 'a bit': write points of accuracy (0.5)" in refused.err
+
+
+def test_chance_is_a_fraction_or_percent(cli: Cli, tmp_path: Path) -> None:
+    path = table(tmp_path, full(snip=5.0))
+    answers = [json.loads(cli("verdict", path, "--json", "--chance", text).out) for text in ("0.1", "10%", " 10 % ")]
+    assert answers[0] == answers[1] == answers[2]
+
+
 def test_the_page_and_the_junit_file(cli: Cli, tmp_path: Path) -> None:
     path = table(tmp_path, full(snip=0.0))
     said = cli("verdict", path, "--out", "here", "--junit", "verdicts.xml")

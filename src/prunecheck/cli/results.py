@@ -12,7 +12,7 @@ from prunecheck.cli import console
 from prunecheck.cli.console import note, print_json
 from prunecheck.cli.options import Flag, Json, Junit, Out, Set, StorePath, Strict
 from prunecheck.errors import StudyError
-from prunecheck.text import as_number, printable
+from prunecheck.text import printable
 
 # as in prunecheck.statistics, which need not be loaded to parse a command line
 Metric = Literal["accuracy", "p_correct", "brier"]
@@ -22,7 +22,7 @@ Spread = Literal["std", "population", "se"]
 def verdict(
     results: Path,
     *,
-    margin: float | None = None,
+    margin: str | None = None,
     chance: str | None = None,
     classes: int | None = None,
     looks: str = "",
@@ -50,7 +50,8 @@ def verdict(
     results
         The table; other columns are ignored, rows may be in any order.
     margin
-        The margin in points of accuracy; by default set by rule from the dense rows.
+        The margin in points of accuracy, as standard deviations between dense runs ("1 sd") or as a share of the lead
+        over random_ticket ("30% of lead", "30% of lead of snip"); by default set by rule from the dense rows.
     chance
         Accuracy of always guessing the commonest class, such as 0.1 or 10%.
     classes
@@ -108,9 +109,10 @@ def verdict(
 def _chance(text: str | None) -> float | None:
     if text is None:
         return None
-    number = as_number(text.strip().removesuffix("%"))
-    if number is None:
-        raise StudyError(f"--chance {printable(text)!r} is not an accuracy. Write 0.1 or 10%.")
+    try:
+        number = float(text.strip().removesuffix("%"))
+    except ValueError:
+        raise StudyError(f"--chance {printable(text)!r} is not an accuracy. Write 0.1 or 10%.") from None
     return number / 100 if text.strip().endswith("%") else number
 
 
@@ -127,7 +129,7 @@ def paper(
     to: Path,
     formats: str = "pdf",
     parquet: Flag = False,
-    margin: float | None = None,
+    margin: str | None = None,
     chance: str | None = None,
     classes: int | None = None,
     set: Set = (),
@@ -151,7 +153,7 @@ def paper(
     parquet
         Also write results.parquet (needs pyarrow).
     margin
-        For a CSV file: the margin in points of accuracy; by default set by rule from the dense rows.
+        For a CSV file: the margin, as for `prunecheck verdict`; by default set by rule from the dense rows.
     chance
         For a CSV file: accuracy of always guessing the commonest class, such as 0.1 or 10%.
     classes

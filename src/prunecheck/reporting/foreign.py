@@ -10,7 +10,7 @@ from prunecheck.statistics import Reading, StudyVerdict, read_table, verdict
 
 def data_of_table(
     path: Path,
-    margin: float | None = None,
+    margin: float | str | None = None,
     judged: StudyVerdict | None = None,
     reading: Reading | None = None,
     *,
@@ -19,7 +19,8 @@ def data_of_table(
 ) -> ReportData:
     """Judge the file (unless *judged* is its verdict already) and hold its rows beside the answer.
 
-    *margin*: points of accuracy; None sets it by rule from the dense rows and *chance* (or the number of *classes*).
+    *margin*: points of accuracy or in terms of clean runs; None sets it by rule from the dense rows and *chance* (or
+    the number of *classes*).
     Raises StudyError where the file holds no results.
     """
     judged = judged or verdict(path, margin, chance=chance, classes=classes)

@@ -9,6 +9,15 @@ from pathlib import Path
 from prunecheck.errors import StudyError
 from prunecheck.statistics.judge_summaries import judge_summaries
 from prunecheck.statistics.judging import judge
+from prunecheck.statistics.margin import note_on_change
+from prunecheck.statistics.margin_terms import (
+    SeedSds,
+    ShareOfLead,
+    clean_runs,
+    clean_summaries,
+    derive_margin,
+    parse_margin,
+)
 from prunecheck.statistics.origin import origin_of
 from prunecheck.statistics.outcome import StudyVerdict
 from prunecheck.statistics.roles import RANDOM_TICKET
@@ -20,7 +29,7 @@ from prunecheck.text import printable, unknown
 
 def verdict(
     source: Source,
-    margin: float | None = None,
+    margin: float | str | None = None,
     *,
     chance: float | None = None,
     classes: int | None = None,
@@ -31,7 +40,8 @@ def verdict(
 ) -> StudyVerdict:
     """Judge results from a file, a DataFrame, or rows as dicts: one row per trained network, or means with spreads.
 
-    *margin*: points of accuracy; by rule from the dense rows when None. *chance*: accuracy of guessing, a fraction, or
+    *margin*: points of accuracy, ``"1 sd"`` between the dense runs or ``"30% of lead"`` over the random ticket (see
+    ``margin_terms``); by rule from the dense rows when None. *chance*: accuracy of guessing, a fraction, or
     *classes*: the number of equally large classes; a column ``chance`` or ``classes`` does as well. *looks*: the
     numbers of seeds at which results were looked at, where seeds were added depending on them; otherwise the number of
     seeds counts as fixed beforehand. *against*: compare the clean arm of every other method with these methods.
@@ -49,12 +59,12 @@ def verdict(
             name, settings = origin
         remarks += [remark] if remark else []
     settings = _with_chance(settings, table, chance, classes)
-    if margin is not None:
-        settings = replace(settings, margin=margin, margin_was=settings.margin, margin_rule="")
     if looks:
         settings = replace(settings, design="sequential", looks=tuple(looks), max_seeds=max(looks))
     if metric is not None:
         settings = replace(settings, metric=metric)
+    if margin is not None:
+        settings = _with_margin(settings, table, parse_margin(margin))
     settings = replace(
         settings, compare=_comparisons(table, settings, [against] if isinstance(against, str) else against)
     )
@@ -80,6 +90,16 @@ def _with_chance(settings: Settings, table: Table, chance: float | None, classes
         (one, first), (other, second), *_ = given.items()
         raise StudyError(f"chance accuracy is {first:g} by {one} and {second:g} by {other}. Which one is it?")
     return replace(settings, chance=next(iter(given.values())))
+
+
+def _with_margin(settings: Settings, table: Table, given: float | SeedSds | ShareOfLead) -> Settings:
+    was = settings.margin
+    if isinstance(given, float):
+        return replace(settings, margin=given, margin_was=was, margin_rule="")
+    runs = clean_summaries(table.summaries) if table.summaries else clean_runs(table.rows, settings.metric)
+    margin = derive_margin(given, runs, settings.positive_control)
+    rule = margin.rule + note_on_change(margin, was)
+    return replace(settings, margin=margin.points, margin_was=was, margin_rule=rule)
 
 
 def _comparisons(table: Table, settings: Settings, against: Iterable[str]) -> tuple[tuple[str, str], ...] | None:

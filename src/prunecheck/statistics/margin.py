@@ -36,10 +36,8 @@ def settle_margin(
     neither a dense run nor an override.
     """
     if override is not None:
-        rule = f"The margin of {override:.2f} points was set by hand."
-        if was is not None and not math.isclose(was, override):
-            rule += f" Changed after results were seen: it was {was:.2f}."
-        return Margin(override, rule)
+        margin = Margin(override, f"The margin of {override:.2f} points was set by hand.")
+        return margin._replace(rule=margin.rule + note_on_change(margin, was))
     if not dense:
         raise StudyError(
             "no margin: there is no row with method 'dense' to derive it from. Add the unpruned network's "
@@ -69,3 +67,10 @@ def note_on_test_set(margin: Margin, n_test: int, *, by_hand: bool) -> str:
         f"The margin of {margin.points:.2f} points is that of {EXAMPLES} of the {n_test} test examples: the size of "
         "the test set decides it, and with more test examples it would be smaller."
     )
+
+
+def note_on_change(margin: Margin, was: float | None) -> str:
+    """A sentence, after a space, where another margin was fixed first; else an empty text."""
+    if was is None or math.isclose(was, margin.points):
+        return ""
+    return f" Changed after results were seen: it was {was:.2f}."
