@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import stdev
 
 import pytest
 
@@ -82,3 +83,14 @@ def test_the_table_of_a_study_judged_again_gives_its_own_verdict(tmp_path: Path,
     results = tiny.run(tmp_path, seeds=seeds, metric=metric, max_seeds=4)
     own = json.loads((tmp_path / "out" / "verdicts.json").read_text())
     assert prunecheck.verdict(tmp_path / "out" / "results.csv").to_dict() == own == results.verdict.to_dict()
+
+
+def test_a_study_with_a_margin_in_standard_deviations_takes_those_of_its_dense_runs(tmp_path: Path) -> None:
+    results = tiny.run(tmp_path, seeds=3, margin="2 sd")
+    dense = [row["accuracy"] for row in results.rows if row["method"] == "dense"]
+    floor = 500 / results.rows[0]["n_test"]
+    assert results.verdict.margin == pytest.approx(max(200 * stdev(dense), floor))
+    assert "2 standard deviations between seeds" in results.verdict.margin_rule
+    assert json.loads((tmp_path / "out" / "margin.json").read_text())["in_terms"] == "2 sd"
+    again = prunecheck.verdict(tmp_path / "out" / "results.csv")
+    assert again.to_dict() == results.verdict.to_dict()

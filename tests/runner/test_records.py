@@ -45,6 +45,31 @@ def test_the_users_own_margin_is_recorded_too(tmp_path: Path) -> None:
     assert fix_margin(tmp_path, DENSE, Settings(margin=0.25)) == (settings, "")
 
 
+def test_a_margin_in_seed_standard_deviations_is_recorded_with_its_origin(tmp_path: Path) -> None:
+    first, _ = fix_margin(tmp_path, DENSE, Settings(), in_terms="2 sd")
+    recorded = json.loads((tmp_path / MARGIN).read_text())
+    assert first.margin == recorded["margin"] == pytest.approx(2.0)
+    assert recorded["in_terms"] == "2 sd"
+    assert first.margin_rule == recorded["rule"]
+    assert "2 standard deviations between seeds, estimated from 3 dense runs" in first.margin_rule
+    assert fix_margin(tmp_path, DENSE, Settings(), in_terms="2 sd") == (first, "")
+    assert fix_margin(tmp_path, DENSE, Settings()) == (first, ""), "the recorded margin holds"
+    wider, _ = fix_margin(tmp_path, DENSE, Settings(), in_terms="3 sd")
+    assert (wider.margin, wider.margin_was) == (pytest.approx(3.0), pytest.approx(2.0))
+    assert wider.margin_rule.endswith("Changed after results were seen: it was 2.00.")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("a bit", "write points"), ("30% of lead", "needs clean arms"), ("9 sd", "")]
+)
+def test_an_edited_margin_in_terms_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    fix_margin(tmp_path, DENSE, Settings(), in_terms="2 sd")
+    path = tmp_path / MARGIN
+    path.write_text(path.read_text().replace("2 sd", text))
+    with pytest.raises(StudyError, match=rf"margin\.json is damaged: .*{says}"):
+        fix_margin(tmp_path, DENSE, Settings(), in_terms="2 sd")
+
+
 def test_a_margin_that_the_study_changes_later_is_used_and_both_are_reported(tmp_path: Path) -> None:
     fix_margin(tmp_path, DENSE, Settings())
     before = (tmp_path / MARGIN).read_bytes()

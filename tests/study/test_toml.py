@@ -39,6 +39,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "training changed": {"training": {"epochs": 12, "lr": 1e-5, "drops": [], "flip": True, "schedule": "linear"}},
     "a recipe": {"training": {"recipe": "cifar", "epochs": 4}},
     "adaptive": {"seeds": "auto", "max_seeds": 5, "margin": 0.5, "preset": "official"},
+    "a margin in standard deviations": {"margin": "1.5 sd", "seeds": 3},
     "a list of seeds": {"seeds": [7, 3], "controls": ["identity", "aa", "positive", "planted"]},
     "scoring": {"scoring": {"samples_per_class": 3, "batches": 2}, "device": "cuda:1"},
 }

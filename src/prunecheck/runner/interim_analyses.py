@@ -18,6 +18,7 @@ from prunecheck.runner.report_data import Row, present, rows, study_images
 from prunecheck.runner.step_results import StepResults
 from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import Cell, CheckVerdict, Settings, StudyVerdict, next_look
+from prunecheck.statistics.margin import ENOUGH_DENSE
 from prunecheck.statistics.rows import CLEAN, DENSE
 from prunecheck.study.plan import Arm, Plan, make_plan
 from prunecheck.study.step import Step
@@ -84,7 +85,8 @@ def interim_analyses(
                 return
             settings = settings or settings_of(study)
             final = write_margin and (executor.trains or len(dense.values) == len(dense.planned))
-            fixed, note = fix_margin(workspace.folder, dense, settings, write=final)
+            in_terms = study.margin if isinstance(study.margin, str) else ""
+            fixed, note = fix_margin(workspace.folder, dense, settings, in_terms=in_terms, write=final)
             outcome = outcome.then(executor.make(plan.targets))
         arms = present(plan, workspace.store)
         found, complete = rows(arms, results), len(arms) == len(plan.arms)
@@ -100,7 +102,7 @@ def settings_of(study: Study) -> Settings:
     """The statistics' part of a study."""
     fixed = study.seeds != "auto"
     return Settings(
-        margin=study.margin,
+        margin=None if isinstance(study.margin, str) else study.margin,
         design="fixed" if fixed else "sequential",
         max_seeds=max(len(study.first_seeds()), 3) if fixed else study.max_seeds,
         compare=study.compare,
@@ -192,11 +194,12 @@ def _chance(study: Study) -> float:
 def _first_dense_runs(
     study: Study, dense_arms: list[Arm], workspace: Workspace, results: StepResults
 ) -> DenseRuns | None:
-    """The dense runs of the study's first seeds, which fix the margin; None if none is there."""
+    """The dense runs of the study's first seeds, which fix the margin; None if too few are there for that: none, or
+    for a margin in standard deviations less than three."""
     first = [arm for arm in dense_arms if arm.seed in set(study.first_seeds())]
     absent = workspace.store.missing({key for arm in first for key in (arm.train, arm.evaluate) if key})
     finished = [arm for arm in first if absent.isdisjoint((arm.train, arm.evaluate))]
-    if not finished:
+    if len(finished) < (ENOUGH_DENSE if isinstance(study.margin, str) else 1):
         return None
     values = {
         arm.train: results.evaluation(arm.evaluate)[study.metric]

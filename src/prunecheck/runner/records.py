@@ -14,13 +14,16 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import stdev
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from prunecheck.errors import StudyError
 from prunecheck.runner.engine import Failure
-from prunecheck.statistics import Settings
+from prunecheck.statistics import Margin, Settings, settle_margin
+from prunecheck.statistics.margin import note_on_change
+from prunecheck.statistics.margin_terms import CleanRuns, derive_margin, parse_margin
 from prunecheck.statistics.rows import Metric
 from prunecheck.store.durable import discard, plainly, read_file, write_file
 from prunecheck.study.numerics import numerics
@@ -64,6 +67,8 @@ class _Margin(_Document):
     n_test: Annotated[int, Field(ge=1)]
     chance: Annotated[float, Field(ge=0, le=1)]
     set_by_hand: Annotated[float, Field(gt=0, le=100)] | None
+    in_terms: Annotated[str, Field(max_length=100)] = ""
+    """the study's margin where it is no number, such as "1 sd"; left out of the file otherwise"""
     metric: Metric = "accuracy"
 
 
@@ -170,20 +175,21 @@ def foreign_results(folder: Path, study: Study) -> str:
     return f"they were written before {_listed(changed)}"
 
 
-def fix_margin(folder: Path, dense: DenseRuns, settings: Settings, *, write: bool = True) -> tuple[Settings, str]:
+def fix_margin(
+    folder: Path, dense: DenseRuns, settings: Settings, *, in_terms: str = "", write: bool = True
+) -> tuple[Settings, str]:
     """*settings* with the margin of this study, and a sentence where that is not the one in *folder*, else "".
 
     The margin is fixed before any corrupted arm is seen: the one recorded in *folder* holds, if it was derived from
     dense runs of this study. Otherwise the rule (or the study file) gives it now, and it is recorded, unless dense
     runs are still to come (``write=False``). A margin that the study file asks for later is used, and the recorded
-    one is reported beside it. Raises StudyError for a record that contradicts itself or the dense runs it names, and
+    one is reported beside it. *in_terms*: the margin of the study file where it is no number, such as "1 sd". Raises
+    StudyError for a record that contradicts itself or the dense runs it names, and
     for another metric than the recorded one: a metric is chosen before results are seen.
     """
-    from prunecheck.statistics import settle_margin
-
     path = folder / MARGIN
     recorded = _read(path, TypeAdapter(_Margin), "the margin is then fixed anew from the dense runs")
-    now = settle_margin(list(dense.values.values()), dense.n_test, chance=settings.chance, override=settings.margin)
+    now = _derive_margin(dense.values, dense.n_test, settings.chance, settings.margin, in_terms)
     if recorded is None or dense.planned.isdisjoint(recorded.dense_runs):
         if write:
             record = {
@@ -194,7 +200,7 @@ def fix_margin(folder: Path, dense: DenseRuns, settings: Settings, *, write: boo
                 "chance": settings.chance,
                 "set_by_hand": settings.margin,
                 "metric": settings.metric,
-            }
+            } | ({"in_terms": in_terms} if in_terms else {})
             _write(path, record)
         note = "" if recorded is None else _other_margin(path, recorded, now.points)
         return replace(settings, margin=now.points, margin_rule=now.rule), note
@@ -206,6 +212,9 @@ def fix_margin(folder: Path, dense: DenseRuns, settings: Settings, *, write: boo
     rule = _check_margin(path, recorded, dense)
     if settings.margin is not None and not math.isclose(settings.margin, recorded.margin):
         return replace(settings, margin_was=recorded.margin), ""
+    if in_terms and in_terms != recorded.in_terms:
+        changed = now.rule + note_on_change(now, recorded.margin)
+        return replace(settings, margin=now.points, margin_rule=changed, margin_was=recorded.margin), ""
     return replace(settings, margin=recorded.margin, margin_rule=rule), ""
 
 
@@ -340,14 +349,26 @@ def _other_margin(path: Path, recorded: _Margin, points: float) -> str:
     )
 
 
+def _derive_margin(
+    dense_runs: Mapping[str, float], n_test: int, chance: float, by_hand: float | None, in_terms: str
+) -> Margin:
+    term = parse_margin(in_terms) if in_terms else by_hand
+    dense = list(dense_runs.values())
+    if term is None or isinstance(term, float):
+        return settle_margin(dense, n_test, chance=chance, override=term)
+    sd = 100 * stdev(dense) if len(dense) > 1 else None
+    return derive_margin(term, CleanRuns(n_test, sd, len(dense), {}))
+
+
 def _check_margin(path: Path, recorded: _Margin, dense: DenseRuns) -> str:
     """The rule as a sentence. Raises StudyError unless the margin follows from the runs it names, and they have these
     accuracies."""
-    from prunecheck.statistics import settle_margin
-
-    follows = settle_margin(
-        list(recorded.dense_runs.values()), recorded.n_test, chance=recorded.chance, override=recorded.set_by_hand
-    )
+    try:
+        follows = _derive_margin(
+            recorded.dense_runs, recorded.n_test, recorded.chance, recorded.set_by_hand, recorded.in_terms
+        )
+    except StudyError as error:
+        raise _damaged(path, str(error), "the margin is then fixed anew from the dense runs") from None
     other = [key for key, found in dense.values.items() if recorded.dense_runs.get(key, found) != found]
     if not math.isclose(follows.points, recorded.margin) or other or recorded.n_test != dense.n_test:
         reason = f"a margin of {recorded.margin:g} points does not follow from the dense runs it names"

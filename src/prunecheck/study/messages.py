@@ -46,8 +46,8 @@ def not_a_field(place: str, word: str, known: Iterable[str]) -> str:
 
 def place_of(location: tuple[int | str, ...]) -> str:
     """``('methods', 2, 'name') -> methods[2].name``."""
-    if location[:1] == ("seeds",):
-        return "seeds"  # the rest are pydantic's names for a number, a list or "auto"
+    if location[:1] in (("seeds",), ("margin",)):
+        return str(location[0])  # the rest are pydantic's names for a number, a list or a text
     text = ""
     for part in location:
         if isinstance(part, int):

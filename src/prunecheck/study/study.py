@@ -11,6 +11,8 @@ from pydantic.json_schema import SkipJsonSchema
 
 from prunecheck.data import DataSpec
 from prunecheck.errors import DataError, StudyError
+from prunecheck.statistics.margin import ENOUGH_DENSE
+from prunecheck.statistics.margin_terms import ShareOfLead, parse_margin
 from prunecheck.text import parse_sparsity, printable
 from prunecheck.training.recipe import RECIPES, Recipe, usual_recipe
 
@@ -23,6 +25,18 @@ def _sparsity(value: object) -> float:
         return parse_sparsity(value)
     except StudyError as error:  # pydantic locates a ValueError, and lets anything else through
         raise ValueError(str(error)) from None
+
+
+def _margin_in_terms(text: str) -> float | str:
+    """*text*, validated; a number where it is one."""
+    term = parse_margin(text)
+    if isinstance(term, ShareOfLead):
+        raise StudyError(
+            f"margin {printable(text, 40)!r}: a study fixes its margin from the dense runs, before any ticket is "
+            'trained, so that no lead is known yet. Write points or "1 sd"; tables can have a share of the lead '
+            "(prunecheck verdict --margin)."
+        )
+    return term if isinstance(term, float) else text
 
 
 Sparsity = Annotated[float, BeforeValidator(_sparsity)]
@@ -157,7 +171,8 @@ class Study(Part):
     compare: tuple[tuple[str, str], ...] | None = None
     """pairs of methods whose tickets are compared, clean arm with clean arm; left out, every method under test with
     ``random_ticket`` where that takes part"""
-    margin: float | None = Field(None, gt=0, le=100)
+    margin: Annotated[float, Field(gt=0, le=100)] | str | None = None
+    """points, or standard deviations of the dense runs between seeds, such as ``"1 sd"``; left out, by rule"""
     metric: Metric = "accuracy"
     """what verdicts compare: ``accuracy``, or the less noisy ``p_correct`` (mean probability of the right class) or
     ``brier``, fixed before anything is trained"""
@@ -200,6 +215,17 @@ class Study(Part):
                 raise ValueError('compare holds pairs of two different methods, such as [["snip", "random_ticket"]].')
         return tuple(tuple(pair) for pair in value)
 
+    @field_validator("margin", mode="before")
+    @classmethod
+    def _margin(cls, value: object) -> object:
+        """A margin as text is one in standard deviations between seeds: the dense runs, trained first, give it."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return _margin_in_terms(value)
+        except StudyError as error:
+            raise ValueError(str(error)) from None
+
     @field_validator("data", mode="before")
     @classmethod
     def _data(cls, value: object) -> object:
@@ -228,6 +254,15 @@ class Study(Part):
             twice = [v for i, v in enumerate(values) if v in values[:i]]
             if twice:
                 raise ValueError(f"{field}: duplicate value {twice[0]!r}.")
+        return self
+
+    @model_validator(mode="after")
+    def _enough_dense_runs(self) -> Study:
+        if isinstance(self.margin, str) and len(self.first_seeds()) < ENOUGH_DENSE:
+            raise ValueError(
+                f"margin {self.margin!r} is estimated from the dense runs, one for each seed, and needs at least "
+                f"{ENOUGH_DENSE} seeds."
+            )
         return self
 
     @property
