@@ -13,8 +13,10 @@ from prunecheck.statistics.inference import nominal_level
 from prunecheck.statistics.procedure import ONE_SPARSITY, Flags
 from prunecheck.statistics.variance import Array, Noise
 
-SMALLEST_CHANCE = 0.08
+SMALLEST_CHANCE = 0.05
 """A check is stopped where both answers are less likely than this."""
+FIRST_SEEDS = 5
+"""No check is stopped before so many seeds: the spread of three or four differences says too little about the rest."""
 
 
 def is_futile(
@@ -36,7 +38,7 @@ def is_futile(
         np.fmin.reduce(_power(cells, last, fails[..., None, :], ONE_SPARSITY * margin, -1), axis=-2),
         _power(mean, last, fails, margin, -1),
     )
-    return np.asarray(np.fmax(hurt, unhurt) < SMALLEST_CHANCE)
+    return np.asarray((np.fmax(hurt, unhurt) < SMALLEST_CHANCE) & (mean.n >= FIRST_SEEDS))
 
 
 def _power(seen: Noise, last: int, level: Array, margin: float, side: int) -> Array:
