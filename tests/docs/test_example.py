@@ -11,6 +11,7 @@ from PIL import Image
 
 from prunecheck import __version__
 from prunecheck.reporting.page import policy
+from prunecheck.text import signed
 from tests.reporting.dom import Node, parse
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,8 @@ def tree() -> Node:
 def matrix(tree: Node) -> dict[tuple[str, str], tuple[str, str]]:
     """(method, check) -> the verdict's word and its effect, as the page shows them."""
     table = tree.one("table", "matrix")
-    columns = [head.text for head in table.one("thead").all("th")][1:]
+    heads = table.one("thead").all("th")[1:]
+    columns = [head.text.removesuffix("".join(word.text for word in head.all("small"))).strip() for head in heads]
     found = {}
     for row in table.one("tbody").all("tr"):
         for check, cell in zip(columns, row.all("td"), strict=True):
@@ -46,7 +48,8 @@ def test_example_page_table_equals_its_verdicts_json(tree: Node) -> None:
             word, effect = shown[check["method"], check["check"]]
             assert word == check["verdict"].lower()
             cell = check["pooled"] or check["cells"][0]
-            assert effect == f"{cell['mean_drop']:+.2f} [{cell['low']:+.2f}, {cell['high']:+.2f}]"
+            drop, low, high = (signed(cell[name]) for name in ("mean_drop", "low", "high"))
+            assert effect == f"{drop} [{low}, {high}]"
 
 
 def test_example_page_states_versions_and_command(tree: Node) -> None:
@@ -61,7 +64,7 @@ def test_example_page_states_versions_and_command(tree: Node) -> None:
 def test_readme_demo_equals_example_page(tree: Node) -> None:
     printed = re.search(r"<!-- demo -->\n```text\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
     assert printed is not None
-    lines = re.findall(r"^(\w*)\s+(\w+)\s+[●○◐–] ([a-z ]+?)\s+([-+][\d.]+ \[.*?\])$", printed[1], re.M)
+    lines = re.findall(r"^(\w*)\s+(\w+)\s+[●○◐–] ([a-z ]+?)\s+([-+]?[\d.]+ \[.*?\])$", printed[1], re.M)
     method, said = "", {}
     for name, check, word, effect in lines:
         method = name or method
