@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from prunecheck.statistics import Cell, CheckVerdict, Row, Settings, StudyVerdict, judge, open_checks
-from prunecheck.statistics.describe import seeds_needed, strata
-from tests.statistics.makers import arm, clean, study
+from prunecheck.statistics.describe import seeds_needed, seeds_needed_at, strata
+from tests.statistics.makers import arm, clean, dense, hurt, study
 
 
 def judged(rows: Sequence[Row], **changes: Any) -> StudyVerdict:
@@ -89,3 +91,36 @@ def test_without_chance_collapse_goes_unseen_and_the_study_says_so() -> None:
     note = judged(pairs([0.0] * 3), chance=0.0).notes[-1]
     assert note.startswith("Chance accuracy was not given and counts as 0: a margin by rule is then too large")
     assert "--classes" in note
+
+
+def noisy_study(drops: Sequence[float]) -> StudyVerdict:
+    """A sequential study of up to ten seeds, margin 1, in which snip loses *drops* and its control 20 points."""
+    rows = [*dense(94.0, 94.1, 93.9), *clean("snip", seeds=len(drops)), *clean("lr_rewinding", seeds=len(drops))]
+    rows += arm("snip", "random_labels", 0.9, [90.0 - drop for drop in drops])
+    rows += hurt("lr_rewinding", "random_labels", 20.0, seeds=len(drops))
+    return judge(rows, settings=Settings(design="sequential", max_seeds=10, margin=1.0, chance=0.1))
+
+
+def test_a_check_stopped_for_futility_says_so_and_what_it_would_need() -> None:
+    stopped = next(c for c in noisy_study([1.6, -0.4, 2.5, -1.6, 3.4, 0.0, 2.9]).checks if c.method == "snip")
+    assert (stopped.verdict, stopped.open) == ("INCONCLUSIVE", False)
+    assert re.search(
+        r"is shown\. Stopped early: up to 10 seeds are unlikely to decide it\. If the true drop is the one seen, a "
+        r"study would need (about \d\d+|more than 1,000) seeds\.$",
+        stopped.sentence,
+    ), stopped.sentence
+    assert stopped.sentence.count("a study") == 1
+
+
+def test_a_check_that_goes_on_or_is_decided_was_not_stopped() -> None:
+    going_on = next(c for c in noisy_study([1.4, 0.6, 2.5]).checks if c.method == "snip")
+    assert (going_on.verdict, going_on.open) == ("INCONCLUSIVE", True)
+    decided = next(c for c in noisy_study([5.0, 5.1, 5.2]).checks if c.method == "snip")
+    assert decided.verdict == "DEPENDS"
+    assert "Stopped early" not in going_on.sentence + decided.sentence
+
+
+def test_the_seeds_a_drop_needs_grow_without_bound_towards_the_margin() -> None:
+    assert seeds_needed_at(2.0, 1.0, 1.0) == seeds_needed_at(0.0, 1.0, 1.0) == seeds_needed(1.0, 1.0)
+    assert seeds_needed_at(1.1, 1.0, 1.0) > 50 * seeds_needed_at(2.0, 1.0, 1.0)
+    assert seeds_needed_at(1.0, 1.0, 1.0) == math.inf

@@ -49,6 +49,13 @@ def seeds_needed(sd: float, margin: float, level: float = 0.05) -> int:
     return max(MIN_SEEDS, math.ceil(factor * (sd / margin) ** 2))
 
 
+def seeds_needed_at(drop: float, sd: float, margin: float, level: float = 0.05) -> float:
+    """As ``seeds_needed``, if the true drop is *drop* (points); infinite where that is the margin itself."""
+    if drop == margin or not math.isfinite(sd):
+        return math.inf
+    return float(seeds_needed(sd, abs(drop - margin), level))
+
+
 def describe_cell(analysis: Analysis, place: CellIndex) -> Cell:
     """One method x check x sparsity."""
     layout, cells, margin = analysis.layout, analysis.checks.cells, analysis.margin.points

@@ -108,18 +108,18 @@ def _checks(analysis: Analysis, table: Table) -> tuple[CheckVerdict, ...]:
         if part in (None, "positive") and pooled is not None:
             low, high = float(found[j]), float(excluded[j])
             curve = MarginCurve(low, max(low, high), analysis.guarded_below(j))
+        more = _is_wanted(analysis, table, short, j, cells[j], answers) and _more_could_help(analysis, j)
+        sentence = check_sentence(analysis, j, answers[j], cells[j], pooled, is_stopped=bool(more and hopeless[j]))
         verdicts.append(
             CheckVerdict(
                 method=method,
                 check=check,
                 verdict=answers[j],
-                sentence=check_sentence(analysis, j, answers[j], cells[j], pooled),
+                sentence=sentence,
                 cells=cells[j],
                 pooled=pooled,
                 everywhere=answers[j] == "DOES NOT DEPEND" and everywhere,
-                open=_is_wanted(analysis, table, short, j, cells[j], answers)
-                and not hopeless[j]
-                and _more_could_help(analysis, j),
+                open=more and not hopeless[j],
                 control=part,
                 curve=curve,
             )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from prunecheck.statistics.analysis import Analysis
 from prunecheck.statistics.controls import Controls
-from prunecheck.statistics.describe import figures, lean, strata
+from prunecheck.statistics.describe import figures, lean, seeds_needed_at, strata
 from prunecheck.statistics.inference import bounds
 from prunecheck.statistics.margin import note_on_test_set
 from prunecheck.statistics.outcome import Answer, Cell, CheckVerdict, MethodAnswer
@@ -20,9 +21,15 @@ CHANCE_UNKNOWN = (
     "collapsed. Give it by --classes 10 or --chance 0.1 (classes= or chance= in Python)."
 )
 
+MANY_SEEDS = 1000
+"""larger numbers of seeds are not printed: they would be estimates of a drop that equals the margin"""
 
-def check_sentence(analysis: Analysis, j: int, answer: Answer, cells: Sequence[Cell], pooled: Cell | None) -> str:
-    """One check of one method, with the margins for which the verdict would be the same."""
+
+def check_sentence(
+    analysis: Analysis, j: int, answer: Answer, cells: Sequence[Cell], pooled: Cell | None, *, is_stopped: bool = False
+) -> str:
+    """One check of one method, with the margins for which the verdict would be the same. *is_stopped*: it gets no more
+    seeds because they are unlikely to decide it."""
     method, check = analysis.layout.checks[j]
     words = [f"{method} x {check}: {answer}."]
     if pooled is None:
@@ -49,6 +56,8 @@ def check_sentence(analysis: Analysis, j: int, answer: Answer, cells: Sequence[C
             "The positive control is shown to lose less than the margin by this check, too: "
             "this study cannot tell whether the method depends."
         )
+    elif is_stopped:
+        words += [_undecided(analysis, j, replace(pooled, seeds_needed=None)), _stopped(analysis, cells, pooled)]
     else:
         words.append(_undecided(analysis, j, pooled))
     return " ".join(words)
@@ -85,6 +94,24 @@ def _undecided(analysis: Analysis, j: int, pooled: Cell) -> str:
         return "The drop is below the margin, but the positive control is not shown to be hurt yet (unguarded yet)."
     text = lean(pooled)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _stopped(analysis: Analysis, cells: Sequence[Cell], pooled: Cell) -> str:
+    """That a check was stopped for futility, and the seeds a study of it would need."""
+    last = analysis.layout.analyses[-1]
+    level = pooled.low_level if pooled.mean_drop > pooled.margin else pooled.high_level
+    needed = max(
+        seeds_needed_at(pooled.mean_drop, pooled.borrowed_sd, pooled.margin, level),
+        *(cell.seeds_needed or 0 for cell in (pooled, *cells)),
+    )
+    if needed <= last:
+        many = f"more than {last}"
+    else:
+        many = f"about {needed:,.0f}" if needed <= MANY_SEEDS else f"more than {MANY_SEEDS:,}"
+    return (
+        f"Stopped early: up to {last} seeds are unlikely to decide it. If the true drop is the one seen, a study would "
+        f"need {many} seeds."
+    )
 
 
 def method_sentence(
