@@ -30,11 +30,15 @@ def write(folder: Path, checks: list[str] = CHECKS, seeds: tuple[int, ...] = (0,
 def test_one_file_and_one_row_per_arm_and_seed(tmp_path: Path) -> None:
     table = write(tmp_path)
     assert tuple(rows(table)[0]) == COLUMNS
-    assert [(r["check"], r["seed"], r["file"]) for r in rows(table)] == [
+    dense, arms = rows(table)[:3], rows(table)[3:]
+    assert [(r["method"], r["check"], r["sparsity"], r["seed"], r["file"]) for r in dense] == [
+        ("dense", "clean", "", str(seed), "") for seed in range(3)
+    ]
+    assert [(r["check"], r["seed"], r["file"]) for r in arms] == [
         (arm, str(seed), f"{arm}-seed{seed}.safetensors") for seed in range(3) for arm in ["clean", *CHECKS]
     ]
-    assert {(r["method"], r["accuracy"], r["n_test"]) for r in rows(table)} == {("mine", "", "")}
-    assert {p.name for p in tmp_path.iterdir()} == {"arms.csv"} | {r["file"] for r in rows(table)}
+    assert {(r["method"], r["accuracy"], r["n_test"]) for r in arms} == {("mine", "", "")}
+    assert {p.name for p in tmp_path.iterdir()} == {"arms.csv"} | {r["file"] for r in arms}
 
 
 def test_each_arm_is_what_its_check_promises(tmp_path: Path) -> None:
@@ -95,7 +99,15 @@ def test_a_file_for_every_seed(tmp_path: Path) -> None:
     assert torch.equal(state["norm.weight"], net(4).state_dict()["norm.weight"])
     kept = flipped["fc.weight"]
     assert torch.equal(state["fc.weight"][kept].sort().values, net(4).fc.weight.detach()[kept].sort().values)
-    assert {(r["method"], r["n_test"]) for r in rows(tmp_path / "arms" / "arms.csv")} == {("my-pruner", "100")}
+    assert {(r["method"], r["n_test"]) for r in rows(tmp_path / "arms" / "arms.csv")} == {
+        ("dense", "100"),
+        ("my-pruner", "100"),
+    }
+
+
+def test_a_method_cannot_have_the_name_of_the_unpruned_network(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="'dense' is the unpruned network"):
+        write_arms(masks(), Net, tmp_path, checks=["layerwise_rearrange"], seeds=[0], name="dense")
 
 
 def test_seeds_of_different_sparsity_are_refused(tmp_path: Path) -> None:

@@ -60,7 +60,8 @@ def arms(
 ) -> None:
     """Write the arms of a trial for your own training code: mask files and a table to fill in.
 
-    Fill in the columns accuracy and n_test of arms.csv, then: `prunecheck verdict arms.csv`.
+    Fill in the columns accuracy and n_test of arms.csv, whose dense rows are your network without a mask, then:
+    `prunecheck verdict arms.csv`.
 
     Example: prunecheck arms mask-{seed}.pt --model resnet32 --out arms
 
@@ -98,7 +99,10 @@ def arms(
             name=name,
             n_test=n_test,
         )
-    note(f"{table} written. Train every row, fill in accuracy and n_test, then: prunecheck verdict {table}")
+    note(
+        f"{table} written. Train every row (dense: your network without a mask), fill in accuracy and n_test, then: "
+        f"prunecheck verdict {table}"
+    )
 
 
 def ticket(

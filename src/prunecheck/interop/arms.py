@@ -24,6 +24,7 @@ from prunecheck.pruning.layers import Layer, layers_of, weights_of
 from prunecheck.pruning.masks import Masks, sparsity_of
 from prunecheck.pruning.seeds import stream, torch_stream
 from prunecheck.pruning.validation import same_layout, validate_corruption
+from prunecheck.statistics.rows import CLEAN, DENSE
 from prunecheck.store.durable import ensure_folder, write_file
 from prunecheck.text import printable, printable_path
 
@@ -49,12 +50,15 @@ def write_arms(
     seed.
     ``clean`` and the checks of masks give bool masks; the checks of weights give a whole starting state, pruned weights
     at 0, to be trained under the clean mask. ``name``: the method's name in the table; ``n_test``: the size of the
-    test set, if known. Returns the path of the table. Raises StudyError for checks that need the method or its
+    test set, if known. The table begins with one dense row for each seed, without a file: the unpruned network, from
+    which the margin follows. Returns the path of the table. Raises StudyError for checks that need the method or its
     data rather than its mask, and as ``read_masks``.
     """
     plugins, folder = [_ticket_check(check, start is not None) for check in checks], Path(folder)
     if not _NAME.fullmatch(name):
         raise StudyError(f"{printable(name)!r} cannot name a method: letters, digits, . _ - only.")
+    if name == DENSE:
+        raise StudyError(f"{name!r} is the unpruned network in the table: give the method another name.")
     with torch_stream(0, "skeleton"):
         model = build()
     layers = layers_of(model)
@@ -65,13 +69,14 @@ def write_arms(
         masks = {n: mask.cpu() for n, mask in read_masks(_of_seed(source, seed), model).items()}
         sparsities.add(round(sparsity_of(masks), 4))
         file = save_masks(masks, folder / f"clean-seed{seed}.safetensors")
-        arms = [("clean", file)] + [
+        arms = [(CLEAN, file)] + [
             (check.name, _write_arm(check, masks, layers, build, folder, start, seed)) for check in plugins
         ]
         rows += [(name, arm, min(sparsities), seed, "", n_test or "", file.name) for arm, file in arms]
     if len(sparsities) != 1:
         raise StudyError(f"the masks of the seeds must have one sparsity; they have {sorted(sparsities) or 'none'}.")
-    return _write_table(folder / "arms.csv", rows)
+    dense = [(DENSE, CLEAN, "", seed, "", n_test or "", "") for seed in dict.fromkeys(row[3] for row in rows)]
+    return _write_table(folder / "arms.csv", [*dense, *rows])
 
 
 def _ticket_check(name: str, has_start: bool) -> Check:
