@@ -132,3 +132,8 @@ def test_more_ruined_runs_never_make_independence_easier(
     fewer = first(table(checks, seeds, max(bad - 1, 0), clean_bad), design=design).verdict
     more = first(table(checks, seeds, bad, clean_bad), design=design).verdict
     assert fewer == "DOES NOT DEPEND" or more != "DOES NOT DEPEND"
+
+
+def test_a_corrupted_arm_without_a_clean_one_is_judged_as_having_no_pairs() -> None:
+    found = first([row for row in table(1, 5) if row.check != "clean"])
+    assert (found.verdict, found.cells[0].n) == ("INCONCLUSIVE", 0)

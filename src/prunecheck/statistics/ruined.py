@@ -88,7 +88,7 @@ def _counts(layout: Layout) -> dict[str, tuple[int, int]]:
         slots = [slot for (at, _), slot in sorted(layout.slots.items()) if at == k and slot.gate.state == "fine"]
         slots = [slot for slot in slots if role(slot.method, slot.check, layout.settings) in (None, "positive")]
         methods = sorted({slot.method for slot in slots})
-        arms = [layout.clean[method, sparsity] for method in methods]
+        arms = [layout.clean.get((method, sparsity), {}) for method in methods]  # a corrupted arm may come without
         values = [[100 * run.accuracy for run in arm.values()] for arm in arms]
         values += [[100 * slot.pairs[seed][1].accuracy for seed in slot.judged] for slot in slots]
         if not values:
