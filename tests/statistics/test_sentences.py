@@ -124,3 +124,14 @@ def test_the_seeds_a_drop_needs_grow_without_bound_towards_the_margin() -> None:
     assert seeds_needed_at(2.0, 1.0, 1.0) == seeds_needed_at(0.0, 1.0, 1.0) == seeds_needed(1.0, 1.0)
     assert seeds_needed_at(1.1, 1.0, 1.0) > 50 * seeds_needed_at(2.0, 1.0, 1.0)
     assert seeds_needed_at(1.0, 1.0, 1.0) == math.inf
+
+
+def test_method_sentence_says_why_an_interval_below_the_margin_decides_nothing() -> None:
+    """Three runs cannot exclude rare ruined runs, however narrow their interval is."""
+    verdict = judged(study({"snip": {"layerwise_rearrange": 0.0}}, seeds=3))
+    (check,) = verdict.checks
+    assert check.verdict == "INCONCLUSIVE"
+    assert check.pooled is not None
+    assert check.pooled.high < check.pooled.margin
+    reason = "the mean is below the margin, but 3 corrupted runs without a ruined one do not exclude"
+    assert f"not decided: layerwise_rearrange. layerwise_rearrange: {reason}" in verdict.methods[0].sentence

@@ -63,6 +63,9 @@ def check_sentence(
     return " ".join(words)
 
 
+BELOW_BUT = "The mean is below the margin, but "
+
+
 def _found(analysis: Analysis, j: int) -> str:
     """Where the drop was found, and up to which margin: the bound that is furthest above it."""
     checks, margin = analysis.checks, analysis.margin.points
@@ -84,12 +87,12 @@ def _undecided(analysis: Analysis, j: int, pooled: Cell) -> str:
     mean_is_below = pooled.p_not <= alpha
     below = checks.cells.below(ONE_SPARSITY * pooled.margin)[:, j]
     if mean_is_below and checks.cells.harmed[:, j].any():
-        return "The mean is below the margin, but more corrupted than clean runs collapsed."
+        return f"{BELOW_BUT}more corrupted than clean runs collapsed."
     if mean_is_below and (np.nan_to_num(below, nan=0.0) > alpha).any():
         at = percent(analysis.layout.sparsities[int(np.nanargmax(below))])
-        return f"The mean is below the margin, but at {at} a drop of {ONE_SPARSITY:g} margins is not excluded."
+        return f"{BELOW_BUT}at {at} a drop of {ONE_SPARSITY:g} margins is not excluded."
     if mean_is_below and checks.blocked[j]:
-        return f"The mean is below the margin, but {checks.blocked[j]}."
+        return f"{BELOW_BUT}{checks.blocked[j]}."
     if mean_is_below and analysis.guard(j) == "open":
         return "The drop is below the margin, but the positive control is not shown to be hurt yet (unguarded yet)."
     text = lean(pooled)
@@ -141,7 +144,17 @@ def method_sentence(
             f"(needs {level:.2%} instead of 5%)."
         )
     why = sorted({_reason(check) for check in checks if check.verdict == "UNINFORMATIVE"} - {""})
-    return " ".join((*words, *why))
+    return " ".join((*words, *_held_back([check for check in checks if check.check in rest]), *why))
+
+
+def _held_back(checks: Sequence[CheckVerdict]) -> list[str]:
+    """Why checks whose interval lies below the margin are not decided: their intervals alone would not tell."""
+    named: dict[str, list[str]] = {}
+    for check in checks:
+        before, found, reason = check.sentence.partition(BELOW_BUT)
+        if found and before:
+            named.setdefault(reason, []).append(check.check)
+    return [f"{_and(names)}: {BELOW_BUT[0].lower()}{BELOW_BUT[1:]}{reason}" for reason, names in named.items()]
 
 
 def _reason(check: CheckVerdict) -> str:
