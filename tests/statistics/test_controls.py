@@ -148,7 +148,10 @@ def test_a_collapsed_control_is_no_control() -> None:
     verdict = judged(rows)
     [one] = controls(verdict, "positive")
     assert one.status == "failed"
-    assert "(10 of 10 corrupted and 10 of 10 clean runs collapsed: nobody learned, so nobody can tell)" in one.sentence
+    assert (
+        "(10 of 10 corrupted and 10 of 10 clean runs collapsed: neither arm learned, so that no difference could show)"
+        in one.sentence
+    )
     assert verdicts(verdict, "snip") == {"a": "UNINFORMATIVE"}
 
 

@@ -69,7 +69,7 @@ def test_reasons() -> None:
     assert collapse_gate(5, 1, 2, 0).reason == "2 of 5 corrupted and 1 of 5 clean runs collapsed: unstable"
     assert collapse_gate(4, 0, 4, 0).reason == "4 of 4 corrupted and 0 of 4 clean runs collapsed"
     assert collapse_gate(2, 2, 2, 2).reason == (
-        "2 of 2 corrupted and 2 of 2 clean runs collapsed: nobody learned, so nobody can tell"
+        "2 of 2 corrupted and 2 of 2 clean runs collapsed: neither arm learned, so that no difference could show"
     )
 
 

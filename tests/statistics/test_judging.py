@@ -1,4 +1,4 @@
-"""Whole studies through the front door."""
+"""Whole studies, judged by the public functions."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from prunecheck.statistics import (
     judge,
     open_checks,
 )
-from prunecheck.statistics import verdict as front_door
-from tests.statistics.makers import THREE, clean, dense, full, hurt, study
+from prunecheck.statistics import verdict as judge_table
+from tests.statistics.makers import THREE, arm, clean, dense, full, hurt, study
 
 HALF = {"margin": 0.5, "chance": 0.1}
 
@@ -44,7 +44,7 @@ def answers(verdict: StudyVerdict) -> dict[str, str]:
     return {one.method: one.verdict for one in verdict.methods}
 
 
-def test_a_ticket_that_needs_nothing_fails_and_one_that_needs_all_passes() -> None:
+def test_a_method_without_drops_fails_and_one_with_drops_passes() -> None:
     verdict = judged(full())
     assert answers(verdict) == {"lr_rewinding": "PASSES", "random_ticket": "UNINFORMATIVE", "snip": "FAILS"}
     assert method(verdict, "snip").failed_checks == THREE
@@ -56,18 +56,18 @@ def test_a_ticket_that_needs_nothing_fails_and_one_that_needs_all_passes() -> No
     assert exit_code(verdict) == 1
 
 
-def test_the_front_door(tmp_path: Path) -> None:
+def test_verdict_takes_rows_dicts_and_paths(tmp_path: Path) -> None:
     rows = [one.__dict__ for one in full()]
-    assert front_door(rows) == judge(full())
-    assert front_door(full(), margin=0.5).margin == 0.5
+    assert judge_table(rows) == judge(full())
+    assert judge_table(full(), margin=0.5).margin == 0.5
     path = tmp_path / "trial.csv"
     columns = ["method", "check", "sparsity", "seed", "accuracy", "n_test"]
     lines = [",".join("" if row[c] is None else str(row[c]) for c in columns) for row in rows]
     path.write_text("\n".join([",".join(columns), *lines]))
-    assert front_door(path).to_dict() == {**judge(full()).to_dict(), "study": "trial"}
-    assert front_door(str(path)).study == "trial"
+    assert judge_table(path).to_dict() == {**judge(full()).to_dict(), "study": "trial"}
+    assert judge_table(str(path)).study == "trial"
     with pytest.raises(StudyError, match="no margin"):
-        front_door([row for row in rows if row["method"] != "dense"])
+        judge_table([row for row in rows if row["method"] != "dense"])
 
 
 def test_a_fixed_study_may_have_more_seeds_of_one_method_than_of_another() -> None:
@@ -77,7 +77,7 @@ def test_a_fixed_study_may_have_more_seeds_of_one_method_than_of_another() -> No
     assert {one.verdict for one in verdict.checks} == {"DOES NOT DEPEND"}
 
 
-def test_a_method_that_depends_where_one_can_tell_is_not_settled_by_where_one_cannot() -> None:
+def test_a_method_with_one_dependence_and_one_uninformative_check_is_uninformative() -> None:
     drops = {"snip": {"a": 3.0, "b": 0.0}, "lr_rewinding": {"a": 3.0, "b": 0.0}}
     assert answers(judged(study(drops))) == dict.fromkeys(drops, "UNINFORMATIVE")
 
@@ -98,7 +98,7 @@ def test_only_paired_seeds_count() -> None:
     json.dumps(judged(lost).to_dict(), allow_nan=False)
 
 
-def test_a_seed_lost_by_one_check_does_not_move_the_looks_of_another() -> None:
+def test_a_seed_lost_by_one_check_does_not_move_the_analyses_of_another() -> None:
     drops = {"snip": {"random_labels": 0.0, "random_pixels": 0.0}}
     whole = judged(study(drops))
     holed = judged([r for r in study(drops) if not (r.check == "random_pixels" and r.seed == 1)])
@@ -165,3 +165,47 @@ def test_order_of_rows_and_duplicates_change_nothing(data: st.DataObject) -> Non
     shuffled = data.draw(st.permutations(rows))
     again = data.draw(st.lists(st.sampled_from(rows), max_size=10))
     assert judged([*shuffled, *again]).to_dict() == judged(rows).to_dict()
+
+
+def test_an_undecided_control_stays_open_while_a_method_needs_it() -> None:
+    noise = (0.9, -0.8, 0.4, 0.0, -0.5)
+    control = clean("lr_rewinding", seeds=5) + arm("lr_rewinding", "a", 0.9, [90 - 0.7 - x for x in noise])
+    needy = judged([*study({"snip": {"a": 0.1}}, seeds=5), *control], design="sequential")
+    served = judged([*study({"snip": {"a": 5.0}}, seeds=5), *control], design="sequential")
+    assert check(needy, "lr_rewinding", "a").open
+    assert check(needy, "snip", "a").verdict == "INCONCLUSIVE"
+    assert check(served, "snip", "a").verdict == "DEPENDS"
+    assert not check(served, "snip", "a").open
+
+
+def test_what_is_open_and_when_it_closes() -> None:
+    drops = (0.9, -0.5, 0.6, -0.2, 0.1, 0.8, -0.4)
+    rows = dense() + clean("snip", seeds=7) + arm("snip", "a", 0.9, [90 - drop for drop in drops])
+    assert open_checks(judged(rows, design="sequential")) == {("snip", "a")}
+    assert open_checks(judged(rows)) == frozenset()
+    assert open_checks(judged(rows, design="sequential", max_seeds=7)) == frozenset()
+    assert open_checks(judged(rows, design="sequential", looks=(10,))) == {("snip", "a")}
+
+
+def test_a_check_exactly_at_the_margin_is_stopped_as_unlikely_to_be_decided() -> None:
+    assert open_checks(judged(study({"snip": {"a": 0.5}}, seeds=9), design="sequential")) == frozenset()
+
+
+def test_the_error_rate_may_be_kept_over_all_methods_of_a_study() -> None:
+    noise = [0.3, -0.3, 0.1, -0.1, 0.0]
+    rows = dense()
+    for number, name in enumerate(("m1", "m2", "m3")):
+        rows += arm(name, "clean", 0.9, [90 + x for x in noise])
+        turned = noise[number:] + noise[:number]
+        rows += arm(name, "a", 0.9, [90 + x - 1.4 * y for x, y in zip(noise, turned, strict=True)])
+    high = max(one.cells[0].high for one in judged(rows).checks)
+    assert set(answers(judged(rows, margin=1.02 * high)).values()) == {"FAILS"}
+    assert set(answers(judged(rows, margin=1.02 * high, family="study")).values()) == {"INCONCLUSIVE"}
+    assert set(answers(judged(rows, margin=3 * high, family="study")).values()) == {"FAILS"}
+
+
+def test_a_planted_drop_that_is_not_found_is_a_weak_control() -> None:
+    found = judged(study({"lr_rewinding": {"planted_0.1": 0.1, "planted_1": 0.5}}, seeds=5))
+    [missed] = [one for one in found.controls if one.role == "planted"]
+    assert (missed.status, missed.check) == ("weak", "planted_1")
+    assert "not even 100% of the mask re-drawn was found" in missed.sentence

@@ -1,4 +1,4 @@
-"""The room is cheap to enter: numpy and scipy come when something is judged."""
+"""Importing the package is cheap: numpy and scipy are loaded when something is judged."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from importlib import import_module
 
 import pytest
 
-room = import_module("prunecheck.statistics")
+package = import_module("prunecheck.statistics")
 
 
 def test_every_public_name_is_there() -> None:
-    for name in room.__all__:
-        assert getattr(room, name).__module__.startswith("prunecheck.statistics.")
+    for name in package.__all__:
+        assert getattr(package, name).__module__.startswith("prunecheck.statistics.")
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"^module 'prunecheck.statistics' has no attribute 'juge'$"):
-        _ = room.juge
+        _ = package.juge
 
 
 def loaded(name: str) -> set[str]:
-    """The heavy modules that importing *name* from the room brings along, in a fresh interpreter."""
+    """The heavy modules that importing *name* from the package loads, in a fresh interpreter."""
     code = f"import sys; from prunecheck.statistics import {name}; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     return {"numpy", "scipy", "scipy.stats", "torch"} & set(modules)

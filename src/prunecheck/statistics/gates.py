@@ -62,7 +62,7 @@ def collapse_gate(n: int, clean: int, corrupted: int, both: int) -> Gate:
         return Gate("fine")
     count = f"{corrupted} of {n} corrupted and {clean} of {n} clean runs collapsed"
     if 2 * both >= n:
-        return Gate("collapsed", reason=f"{count}: nobody learned, so nobody can tell")
+        return Gate("collapsed", reason=f"{count}: neither arm learned, so that no difference could show")
     if corrupted == n and clean == 0 and n > MIN_SEEDS:
         return Gate("all or none", p_all_or_none(n), harm=True, reason=count)
     return Gate("unstable", harm=corrupted > clean, reason=f"{count}: unstable")
@@ -74,7 +74,7 @@ def p_all_or_none(n: int) -> float:
 
 
 def _unequal_budget(check: str, pairs: Iterable[Pair]) -> str:
-    """Why the two arms did not have the same number of weights; empty where they did or where nobody counted."""
+    """Why the two arms did not have the same number of weights; empty where they did or where it was not counted."""
     exact = check.startswith(EXACT_BUDGET)
     for clean, corrupted in pairs:
         if clean.kept is None or corrupted.kept is None:
