@@ -164,6 +164,28 @@ def test_layer_without_gradient_trains() -> None:
     assert all(bool((model.get_parameter(name)[~mask] == 0).all()) for name, mask in masks.items())
 
 
+@pytest.mark.parametrize("skipped", [1, 2, 7])
+def test_weight_whose_first_gradient_comes_later_trains_as_in_plain_sgd(skipped: int) -> None:
+    """Stochastic depth and mixtures of experts: torch's fused SGD fails where only some weights have momentum."""
+
+    class Late(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.branch, self.batches = network(), nn.Linear(3, 3), 0
+            nn.init.constant_(self.branch.weight, 0.1)
+            nn.init.zeros_(self.branch.bias)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out = self.used(x)
+            self.batches += self.training
+            return out + self.branch(out) if self.batches > skipped else out
+
+    run, finite = trained(Late(), {})
+    assert finite
+    assert_close(run.model, twin(Late(), {}, RECIPE))
+    assert not bool((run.model.get_parameter("branch.weight") == 0.1).all())
+
+
 def test_history_holds_every_epoch() -> None:
     model = network()
     seen: list[int] = []

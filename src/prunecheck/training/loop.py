@@ -97,6 +97,7 @@ def train(
                 loss = task.loss(outputs, targets)
                 loss.backward()  # type: ignore[no-untyped-call]
                 held.zero_pruned_gradients()
+                _start_late_momentum(optimiser)
                 optimiser.step()
                 loss_sum += loss.detach() * len(targets)
                 correct += task.metric(outputs.detach(), targets)
@@ -111,6 +112,20 @@ def train(
             return False
         after_epoch(state)
     return True
+
+
+def _start_late_momentum(optimiser: torch.optim.SGD) -> None:
+    """Momentum of 0 for weights whose first gradient comes later than that of others (stochastic depth, experts).
+
+    torch's fused SGD fails where only some of the weights of a step have momentum. Starting from 0 is what plain SGD
+    does: the first momentum is the first gradient, to the bit.
+    """
+    parameters = optimiser.param_groups[0]["params"]
+    if not 0 < len(optimiser.state) < len(parameters) or optimiser.param_groups[0]["momentum"] == 0:
+        return
+    for parameter in parameters:
+        if parameter.grad is not None and parameter not in optimiser.state:
+            optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 @torch.no_grad()
