@@ -126,3 +126,16 @@ def test_standard_modes_record_gradients_under_every_mode_of_the_caller() -> Non
         assert (product.requires_grad, product.dtype) == (True, torch.float32)
     with torch.no_grad(), standard_modes():
         assert torch.is_grad_enabled()
+
+
+def test_os_exit_raises_within_the_block_and_ends_forked_children_as_they_ask() -> None:
+    real = os._exit
+    with process_state_kept():
+        with pytest.raises(SystemExit, match=r"os\._exit\(0\) was called"):
+            os._exit(0)
+        child = os.fork()
+        if child == 0:
+            os._exit(7)
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 7
+    assert os._exit is real

@@ -57,3 +57,8 @@ class Interrupted(BaseException):
     """
 
     exit_code = 75
+
+
+STOPS = (KeyboardInterrupt, Interrupted)
+"""what is passed on when code of the user raises it. Everything else is that code's failure, also what is no
+``Exception``: SystemExit, GeneratorExit, classes of its own."""

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 Setting = tuple[str, Callable[[], Any], Callable[[Any], Any]]
 
@@ -21,9 +21,9 @@ def process_state_kept() -> Iterator[list[str]]:
     """Within the block anything may be set; afterwards it is as before. Afterwards the list that is yielded holds the
     names of what had to be put back. torch's settings are kept where torch was imported before the block.
 
-    What is printed within the block goes to stderr, since results are read from stdout.
+    What is printed within the block goes to stderr, since results are read from stdout. ``os._exit`` raises.
     """
-    with _stdout_to_stderr():
+    with _stdout_to_stderr(), exit_raises():
         settings = [*_python_settings(), *(_torch_settings() if "torch" in sys.modules else ())]
         before = [(name, _read(get), get, put) for name, get, put in settings]
         changed: list[str] = []
@@ -35,6 +35,24 @@ def process_state_kept() -> Iterator[list[str]]:
                     changed.append(name)
                     with suppress(Exception):  # a setting that cannot be put back must not hide what the block raised
                         put(value)
+
+
+@contextmanager
+def exit_raises() -> Iterator[None]:
+    """Within the block ``os._exit`` raises SystemExit in this process. The command would else end without results and
+    with the status the plug-in chose, 0 perhaps. Forked children end as they ask."""
+    real, own = os._exit, os.getpid()
+
+    def refuse(status: int) -> NoReturn:
+        if os.getpid() != own:
+            real(status)
+        raise SystemExit(f"os._exit({status}) was called")
+
+    os._exit = refuse
+    try:
+        yield
+    finally:
+        os._exit = real
 
 
 @contextmanager

@@ -36,6 +36,16 @@ def printable(text: object, limit: int = 80) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
+def printable_error(error: BaseException, limit: int = 200) -> str:
+    """``ValueError: wrong shape``, printable; *error* may come from a plug-in, whose ``__str__`` may raise anything."""
+    try:
+        text = str(error)
+    except BaseException:
+        text = "(an error that cannot be printed)"
+    name = printable(type(error).__name__)
+    return f"{name}: {printable(text, limit)}" if text else name
+
+
 def printable_line(text: object, limit: int = 4000) -> str:
     """Like ``printable``, for a sentence: runs of spaces, tabs and line ends become one space."""
     return printable(re.sub(r"\s+", " ", str(text)), limit)

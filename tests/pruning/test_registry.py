@@ -129,7 +129,7 @@ def test_file_that_fails_registers_nothing_and_loads_once_repaired(write: Write)
 def test_a_file_that_leaves_python_is_not_taken_for_loaded(write: Write) -> None:
     path = write("raise SystemExit(3)")
     for _ in range(2):
-        with pytest.raises(SystemExit):
+        with pytest.raises(PluginError, match="SystemExit: 3"):
             load_file(path)
 
 
@@ -200,6 +200,36 @@ def test_installed_plugin_that_fails_to_import_is_named_and_stops_no_other(monke
         fresh.names()
     with pytest.raises(PluginError, match=r"(?s)'theirs' is not a method.*no_such_package_here\.pruning"):
         fresh.get("theirs")
+
+
+BAD_IMPORTS = {
+    "SystemExit": "raise SystemExit(0)",
+    "GeneratorExit": "raise GeneratorExit",
+    "Own": "class Own(BaseException): pass\nraise Own",
+    "Unprintable": "class Unprintable(Exception):\n    def __str__(self): raise RuntimeError\nraise Unprintable",
+    "os._exit": "import os\nos._exit(0)",
+}
+
+
+@pytest.mark.parametrize("name", BAD_IMPORTS)
+def test_installed_plugin_that_raises_anything_at_import_stops_no_other(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "raises_at_import.py").write_text(BAD_IMPORTS[name])
+    monkeypatch.syspath_prepend(tmp_path)
+    point = EntryPoint("theirs", "raises_at_import", "prunecheck.methods")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])  # noqa: ARG005
+    fresh = registry.Registry("method", "prunecheck.pruning.methods", "prunecheck.methods")
+    with pytest.warns(UserWarning, match=rf"theirs \(raises_at_import\) cannot be imported: .*{name}"):
+        fresh.names()
+
+
+@pytest.mark.parametrize("name", BAD_IMPORTS)
+def test_plugin_file_that_raises_anything_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "raises.py"
+    path.write_text(BAD_IMPORTS[name])
+    with pytest.raises(PluginError, match=rf"^plug-in raises\.py, line \d: .*{name}[^\n]*$"):
+        load_file(path)
 
 
 PLAIN = """

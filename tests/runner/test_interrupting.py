@@ -129,8 +129,8 @@ STUCK_IN_THE_LAST_EPOCH = """
 
     real = Feed.epoch
 
-    def epoch(self, recipe, seed, phase, epoch):
-        for batch in real(self, recipe, seed, phase, epoch):
+    def epoch(self, recipe, seed, phase, epoch, **order):
+        for batch in real(self, recipe, seed, phase, epoch, **order):
             mark = Path({marks!r}) / phase
             if epoch == 2 and not mark.exists():
                 mark.touch()

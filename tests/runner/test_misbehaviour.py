@@ -110,6 +110,8 @@ STEPS["mask"] = act
 )
 names: dict[str, Any] = {}
 exec(ACTS, names)
+EXITS = ("exit 0", "exit 255")
+"""os._exit, which raises SystemExit while a step runs"""
 
 
 @pytest.fixture
@@ -137,7 +139,7 @@ def test_what_a_step_leaves_behind_is_ended_with_its_worker(act: str, config: Wo
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("act", [*names["RAISES"], *names["INTERRUPTS"]])
+@pytest.mark.parametrize("act", [*names["RAISES"], *names["INTERRUPTS"], *EXITS])
 def test_step_that_raises_anything_fails_alone(act: str, config: WorkerConfig) -> None:
     outcome = run(config, act)
     assert {step.title for step in outcome.done} == {"good 0", "good 1", "good 2", "good 3"}
@@ -147,8 +149,17 @@ def test_step_that_raises_anything_fails_alone(act: str, config: WorkerConfig) -
     assert failure.reason.isprintable()
 
 
+@pytest.mark.parametrize("act", [*names["RAISES"], *EXITS])
+def test_step_that_raises_or_exits_in_the_process_of_the_run_fails_alone(act: str, config: WorkerConfig) -> None:
+    steps = [fake("bad", act), fake("good")]
+    outcome = execute({step.key: step for step in steps}, config, 1, lambda _: 1.0)
+    assert [step.title for step in outcome.done] == ["good"]
+    assert [failure.step.title for failure in outcome.failures] == ["bad"]
+    assert outcome.failures[0].reason.isprintable()
+
+
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("act", names["KILLS"])
+@pytest.mark.parametrize("act", sorted(set(names["KILLS"]) - set(EXITS)))
 def test_step_that_kills_its_worker_fails_alone(act: str, config: WorkerConfig) -> None:
     outcome = run(config, act)
     assert {step.title for step in outcome.done} == {"good 0", "good 1", "good 2", "good 3"}
@@ -228,6 +239,7 @@ def test_random_misbehaviour_delays_no_run_and_changes_no_other_result(
     stored = tiny.objects(tmp_path)
     wrong = [path for path, digest in stored.items() if undisturbed.get(path, digest) != digest]
     assert wrong == [], acts
+    assert process.returncode != 0 or (tmp_path / "out" / "results.csv").exists(), (acts, err)
     if workers == 2:  # in one process an act may end the run itself
         assert undisturbed.items() <= stored.items(), (acts, err)
         assert process.returncode in (0, 3), (acts, err)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from safetensors.torch import load, save
 
 from prunecheck.errors import PrunecheckError, StepError, StudyError
 from prunecheck.pruning import allocation, check, method
@@ -492,6 +493,34 @@ def test_a_result_that_contradicts_itself_is_refused_and_computed_again(
         report_study(tiny.study(), tiny.place(tmp_path))
     tiny.run(tmp_path)
     assert (tmp_path / "out" / "results.csv").read_bytes() == expected
+
+
+@pytest.mark.parametrize("forgery", ["one weight less", "another layer", "floats", "shape"])
+def test_masks_that_contradict_the_counts_of_their_result_are_computed_again(
+    forgery: str, tmp_path: Path, whole_tiny: Path
+) -> None:
+    shutil.copytree(whole_tiny, tmp_path, dirs_exist_ok=True)
+    expected = tiny.objects(tmp_path)
+    store = Store.open(tmp_path / "store")
+    arm = next(arm for arm in make_plan(tiny.study()).arms if arm.mask and arm.check == "clean")
+    assert arm.mask is not None
+    files = {name: store.read(arm.mask, name) for name in store.names(arm.mask)}
+    masks = load(files["masks.safetensors"])
+    name = min(masks)
+    if forgery == "one weight less":
+        masks[name].view(-1)[int(masks[name].view(-1).nonzero()[0])] = False
+    elif forgery == "another layer":
+        masks["other.weight"] = masks.pop(name)
+    elif forgery == "floats":
+        masks[name] = masks[name].float()
+    else:
+        masks[name] = masks[name].reshape(-1)
+    store.drop(arm.mask)
+    store.drop(arm.train)
+    store.commit(arm.mask, files | {"masks.safetensors": save(masks)})
+    tiny.run(tmp_path)
+    assert tiny.objects(tmp_path) == expected
+    assert len(list((tmp_path / "store" / "quarantine").iterdir())) == 1
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from prunecheck.errors import ModelError
+from prunecheck.errors import STOPS, ModelError
 from prunecheck.process_state import process_state_kept
 from prunecheck.source import INSTALLED, Source, read_source, run_source
-from prunecheck.text import nearest, printable, printable_path, unknown
+from prunecheck.text import nearest, printable, printable_error, printable_path, unknown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -115,9 +115,9 @@ def call_factory(factory: Callable[..., Any], shape: Mapping[str, int], options:
     try:
         with process_state_kept():
             model = factory(**_accepted(factory, shape), **options)
-    except ModelError:
+    except (ModelError, *STOPS):
         raise
-    except Exception as error:
+    except BaseException as error:
         raise ModelError(f"the model factory {label!r} failed: {_words(error)}") from error
     if not isinstance(model, nn.Module):
         raise ModelError(f"the model factory {label!r} returned {type(model).__name__}, not a torch.nn.Module.")
@@ -129,7 +129,9 @@ def find_attribute(reference: str) -> Callable[..., Any]:
     where = reference.rpartition(":")[0]
     try:
         module = importlib.import_module(where)
-    except Exception as error:
+    except STOPS:
+        raise
+    except BaseException as error:
         raise ModelError(
             f"model module {printable(where)!r} cannot be imported: {_words(error)}. "
             "Write package.module:attr, file.py:attr, torchvision:NAME or timm:NAME."
@@ -190,19 +192,23 @@ def _run(source: Source) -> ModuleType:
 
         with process_state_kept():
             return run_source(source, "prunecheck_model")
-    except Exception as error:
+    except STOPS:
+        raise
+    except BaseException as error:
         raise ModelError(f"model file {printable_path(source.path)} failed: {_words(error)}") from error
 
 
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {printable(error, 400)}"
+def _words(error: BaseException) -> str:
+    return printable_error(error, 400)
 
 
 def _origin(module: str) -> Path | None:
     """The Python file of an importable module, if it has one. Imports the packages it lies in, not the module."""
     try:
         spec = find_spec(module)
-    except Exception:  # a package on the way may raise anything
+    except STOPS:
+        raise
+    except BaseException:  # a package on the way may raise anything
         spec = None
     origin = getattr(sys.modules.get(module), "__file__", None) or (spec.origin if spec else None)
     return Path(origin) if origin is not None and origin.endswith(".py") else None

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from prunecheck import models
-from prunecheck.errors import ModelError, PluginError, PrunecheckError, StudyError
+from prunecheck.errors import STOPS, ModelError, PluginError, PrunecheckError, StudyError
 from prunecheck.process_state import standard_modes
 from prunecheck.pruning import ALLOCATIONS, METHODS, Method
 from prunecheck.pruning.layers import family_of, layers_of
@@ -21,7 +21,7 @@ from prunecheck.pruning.scoring_inputs import Batch, scoring_copy
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.pruning.select import allocate, counts_ahead, select
 from prunecheck.pruning.task import Task, task_named
-from prunecheck.text import parse_sparsity, printable
+from prunecheck.text import parse_sparsity, printable, printable_error
 
 
 @standard_modes()
@@ -71,12 +71,10 @@ def prune(
             input_shape=tuple(batches[0][0].shape[1:]) if batches else (),
             preset=preset,
         )
-    except PrunecheckError:
+    except (PrunecheckError, *STOPS):
         raise
-    except Exception as error:
-        raise PluginError(
-            f"method {plugin.name!r} failed on this model: {type(error).__name__}: {printable(error, 300)}"
-        ) from error
+    except BaseException as error:
+        raise PluginError(f"method {plugin.name!r} failed on this model: {printable_error(error, 300)}") from error
     if plugin.gives == "scores":
         answer = select(
             chosen, layers, answer, target, method=plugin.name, family=family, options=options, preset=preset
@@ -166,10 +164,12 @@ def _try(model: nn.Module, batches: Sequence[Batch], task: Task) -> None:
     try:
         with torch_stream(0, "trial"):
             outputs: Any = tried(inputs)
-    except Exception as error:
+    except STOPS:
+        raise
+    except BaseException as error:
         raise ModelError(
             f"the model cannot take inputs {tuple(inputs.shape)} of {inputs.dtype} on {inputs.device}: "
-            f"{printable(error, 200)}"
+            f"{printable_error(error)}"
         ) from error
     if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(inputs):
         found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
@@ -183,7 +183,9 @@ def _try(model: nn.Module, batches: Sequence[Batch], task: Task) -> None:
             )
     try:
         loss = task.loss(outputs, targets)
-    except Exception as error:
-        raise ModelError(f"the loss of the model's outputs cannot be computed: {printable(error, 200)}") from error
+    except STOPS:
+        raise
+    except BaseException as error:
+        raise ModelError(f"the loss of the model's outputs cannot be computed: {printable_error(error)}") from error
     if not bool(torch.isfinite(loss)):
         raise ModelError("the model's loss on the first batch is NaN or infinite.")

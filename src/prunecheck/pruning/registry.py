@@ -17,11 +17,11 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, Generic, TypeVar, cast
 
-from prunecheck.errors import PluginError
+from prunecheck.errors import STOPS, PluginError
 from prunecheck.process_state import process_state_kept
 from prunecheck.pruning.plugins import Allocation, Check, Method
 from prunecheck.source import Source, forget, module_name, read_source, run_source
-from prunecheck.text import listing, printable, printable_path, unknown
+from prunecheck.text import listing, printable, printable_error, printable_path, unknown
 
 P = TypeVar("P", Method, Allocation, Check)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -89,10 +89,11 @@ class Registry(Generic[P]):
             try:
                 with _registering(point.module), _settings_put_back(f"installed plug-in {point.name}"):
                     point.load()
-            except Exception as error:  # one broken package must not stop the studies that do not use it
+            except STOPS:
+                raise
+            except BaseException as error:  # one broken package must not stop the studies that do not use it
                 self._broken.append(
-                    f"Installed plug-in {point.name} ({point.value}) cannot be imported: "
-                    f"{type(error).__name__}: {printable(error, 200)}"
+                    f"Installed plug-in {point.name} ({point.value}) cannot be imported: {printable_error(error)}"
                 )
                 warnings.warn(self._broken[-1], stacklevel=2)
 
@@ -225,7 +226,7 @@ def load_file(path: Path) -> str:
             run_source(source, "prunecheck_plugin")
     except BaseException as error:
         _forget(path)
-        if isinstance(error, PluginError) or not isinstance(error, Exception):
+        if isinstance(error, (PluginError, *STOPS)):
             raise
         raise PluginError(_complaint(path, error)) from error
     return source.fingerprint
@@ -272,7 +273,7 @@ def temporary_plugins() -> Iterator[None]:
         _files.update(files)
 
 
-def _complaint(path: Path, error: Exception) -> str:
+def _complaint(path: Path, error: BaseException) -> str:
     """What went wrong in a plug-in file, with the line of it, or with the helper module that holds a syntax error."""
     line, where = _line_in(error, path), path.name
     if isinstance(error, SyntaxError) and error.filename is not None:
@@ -280,8 +281,12 @@ def _complaint(path: Path, error: Exception) -> str:
         if other == path or (line is None and other.parent.is_relative_to(path.parent)):
             line, where = error.lineno, path.name if other == path else f"{path.name}: {other.name}"
     at = f", line {line}" if line else ""
-    what = error.msg if isinstance(error, SyntaxError) else error
-    return f"plug-in {where}{at}: {type(error).__name__}: {printable(what, 200)}"
+    what = (
+        f"{type(error).__name__}: {printable(error.msg, 200)}"
+        if isinstance(error, SyntaxError)
+        else printable_error(error)
+    )
+    return f"plug-in {where}{at}: {what}"
 
 
 def _line_in(error: BaseException, path: Path) -> int | None:

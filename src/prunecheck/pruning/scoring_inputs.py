@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from prunecheck.errors import DataError, ModelError
+from prunecheck.errors import STOPS, DataError, ModelError
 from prunecheck.pruning.layers import Layer
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.pruning.task import Task
+from prunecheck.text import printable_error
 
 if TYPE_CHECKING:
     from prunecheck.pruning.seeds import Rng
@@ -47,8 +48,10 @@ def scoring_copy(model: nn.Module, normalisation: Literal["batch", "running"] = 
     cannot be copied."""
     try:
         scored = copy.deepcopy(model)
-    except Exception as error:
-        raise ModelError(f"{type(model).__name__} cannot be copied for scoring: {error}") from error
+    except STOPS:
+        raise
+    except BaseException as error:
+        raise ModelError(f"{type(model).__name__} cannot be copied for scoring: {printable_error(error)}") from error
     if normalisation == "running":
         return scored.eval()
     scored.train()

@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from prunecheck import models
-from prunecheck.errors import DataError, PluginError, PrunecheckError
+from prunecheck.errors import STOPS, DataError, PluginError, PrunecheckError
 from prunecheck.pruning import ALLOCATIONS, Allocation, Check, Method
 from prunecheck.pruning.layers import family_of, layers_of, weights_of
 from prunecheck.pruning.seeds import stream, torch_stream
 from prunecheck.study.arms import ResolvedCheck, ResolvedMethod, resolve_method, resolved_checks
 from prunecheck.study.study import Study
-from prunecheck.text import printable
+from prunecheck.text import printable, printable_error
 
 if TYPE_CHECKING:
     from torch import nn
@@ -151,10 +151,11 @@ def _located(field: str, *plugins: Method | Allocation | Check) -> Iterator[None
         yield
     except PrunecheckError as error:
         raise type(error)(f"{field}: {error}") from None
-    except (Exception, SystemExit) as error:
+    except STOPS:
+        raise
+    except BaseException as error:
         where = next(filter(None, (_line_in(error, plugin.function) for plugin in plugins)), "")
-        reason = f"{type(error).__name__}: {printable(str(error), 200)}"
-        raise PluginError(f"{field} failed when it was tried{where}: {reason}") from error
+        raise PluginError(f"{field} failed when it was tried{where}: {printable_error(error)}") from error
 
 
 def _line_in(error: BaseException, function: Callable[..., Any]) -> str:

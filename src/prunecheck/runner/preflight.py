@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from prunecheck import data, models
 from prunecheck.data import DataShape, ImageData
 from prunecheck.errors import (
+    STOPS,
     DataError,
     InfeasibleError,
     ModelError,
@@ -16,6 +17,7 @@ from prunecheck.errors import (
     StoreError,
     StudyError,
 )
+from prunecheck.process_state import exit_raises
 from prunecheck.pruning.counts import budget_beside
 from prunecheck.pruning.layers import Layer, family_of, layers_of, total
 from prunecheck.pruning.presets import preset_named
@@ -26,7 +28,7 @@ from prunecheck.store import Store
 from prunecheck.study.arms import ResolvedMethod, control_arms, resolved_methods
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
-from prunecheck.text import byte_size, percent, printable, printable_path
+from prunecheck.text import byte_size, percent, printable, printable_error, printable_path
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -65,9 +67,10 @@ def _feasible(method: ResolvedMethod, layers: tuple[Layer, ...], sparsity: float
         raise InfeasibleError(f"{where}: {error}") from None
     except PrunecheckError as error:
         raise PluginError(f"{where}: {error}") from None
-    except (Exception, SystemExit) as error:
-        reason = f"{type(error).__name__}: {printable(str(error), 200)}"
-        raise PluginError(f"{where}: allocation {method.allocation.name!r} failed: {reason}") from error
+    except STOPS:
+        raise
+    except BaseException as error:
+        raise PluginError(f"{where}: allocation {method.allocation.name!r} failed: {printable_error(error)}") from error
 
 
 def _allocated(method: ResolvedMethod, layers: tuple[Layer, ...], sparsity: float, study: Study) -> None:
@@ -118,7 +121,7 @@ def validate_network(study: Study, shape: DataShape) -> nn.Module:
         second = models.build(study.model, shape.num_classes, shape.channels, size, folder=study.folder)
     _validate_layers(who, model)
     _validate_reproducible(who, model, second)
-    with torch_stream(0, "preflight"):
+    with torch_stream(0, "preflight"), exit_raises():
         _validate_passes(who, second, (shape.channels, size, size), shape.num_classes, study.data.name)
     return model
 
@@ -167,18 +170,22 @@ def _validate_passes(who: str, model: nn.Module, image: tuple[int, int, int], cl
         model.train(mode)
         try:
             outputs: Any = model(torch.randn(images, *image))
-        except Exception as error:
+        except STOPS:
+            raise
+        except BaseException as error:
             shown = " x ".join(map(str, image))
             while_ = "" if mode else " one by one, in evaluation mode,"
             raise ModelError(
-                f"{who} cannot take {shown} images of {data}{while_}: {printable(str(error), 160)}"
+                f"{who} cannot take {shown} images of {data}{while_}: {printable_error(error, 160)}"
             ) from None
         _validate_outputs(who, outputs, images, classes, data)
         if mode:
             try:
                 F.cross_entropy(outputs, torch.arange(images) % classes).backward()  # type: ignore[no-untyped-call]
-            except Exception as error:
-                raise ModelError(f"{who} cannot be trained: {printable(str(error), 160)}") from None
+            except STOPS:
+                raise
+            except BaseException as error:
+                raise ModelError(f"{who} cannot be trained: {printable_error(error, 160)}") from None
 
 
 def _validate_outputs(who: str, outputs: Any, images: int, classes: int, data: str) -> None:

@@ -17,7 +17,7 @@ from prunecheck.pruning import load_file
 from prunecheck.runner.signals import end_process, sigterm_interrupts
 from prunecheck.store import Damaged, Store, Timings
 from prunecheck.study.step import Step
-from prunecheck.text import printable
+from prunecheck.text import printable_error
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -107,13 +107,9 @@ def perform(step: Step) -> float:
 
 
 def answer_of(error: BaseException) -> Answer:
-    """*error* in words. Its ``__str__`` may be a plug-in's and raise anything."""
-    try:
-        text = str(error)
-    except BaseException:
-        text = "(an error that cannot be printed)"
-    if not isinstance(error, (PrunecheckError, Interrupted)):
-        text = f"{printable(type(error).__name__, 80)}: {printable(text, 200)}"
+    """*error* in words."""
+    known = isinstance(error, (PrunecheckError, Interrupted))
+    text = str(error) if known else printable_error(error)
     ended: Ended = "failed"
     if isinstance(error, Interrupted):
         ended = "interrupted"

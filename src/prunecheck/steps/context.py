@@ -92,19 +92,50 @@ class Context:
         return channels, height, width
 
     def tree(self, key: str, file: str) -> tree.Tree:
-        """Tensors of an earlier step. Raises Damaged for an artefact without them, which was not written by a step."""
+        """Tensors of an earlier step. Raises Damaged for an artefact that no step wrote: without them, or with masks
+        that are not those its result describes."""
         name = f"{file}.safetensors"
         if name not in self.store.entries(key):
             raise self.store.reject(key, f"it has no {name}")
         try:
-            return tree.from_bytes(self.store.read(key, name))
+            tensors = tree.from_bytes(self.store.read(key, name))
         except SafetensorError as error:
             raise self.store.reject(key, f"its {name} cannot be read ({printable(error, 100)})") from None
+        if file == "masks":
+            self._validate_masks(key, tensors)
+        return tensors
+
+    def _validate_masks(self, key: str, masks: Mapping[str, Tensor]) -> None:
+        """Raises Damaged where the result of the step that wrote *masks* describes others."""
+        if "result.json" not in self.store.entries(key):
+            raise self.store.reject(key, "it has no result.json")
+        try:
+            difference = _contradiction(masks, self.result(key))
+        except (KeyError, TypeError, ValueError, RecursionError):
+            difference = "it describes no masks"
+        if difference:
+            raise self.store.reject(key, f"its masks.safetensors contradicts its result.json: {difference}")
 
     def result(self, key: str) -> dict[str, Any]:
         """The results of an earlier step."""
         facts: dict[str, Any] = json.loads(self.store.read(key, "result.json"))
         return facts
+
+
+def _contradiction(masks: Mapping[str, Tensor], result: Mapping[str, Any]) -> str:
+    """How *masks* differ from the layers, shapes and counts of a mask step's result; empty if they do not."""
+    described = {name: (tuple(shape), kept) for name, _, shape, kept in result["layers"]}
+    if described.keys() != masks.keys():
+        return "other layers"
+    for name, mask in masks.items():
+        shape, kept = described[name]
+        if mask.dtype != torch.bool:
+            return f"{printable(name)} holds {mask.dtype}, not bool"
+        if tuple(mask.shape) != shape:
+            return f"{printable(name)} has the shape {tuple(mask.shape)}, not {printable(shape)}"
+        if (found := int(mask.sum())) != kept:
+            return f"{printable(name)} keeps {found} weights, not {printable(kept)}"
+    return ""
 
 
 def scoring_batches(context: Context, params: Params) -> list[Batch]:

@@ -39,6 +39,10 @@ _NOT_A_PLAIN_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errn
 _REMEDIES = {
     errno.ENOSPC: "The disk is full. Free some space;",
     errno.EDQUOT: "Your disk quota is used up. Free some space;",
+    errno.EMFILE: (
+        "Too many files are open in this process. If a plug-in or model of yours opens files, close them there; else "
+        "raise the limit (ulimit -n);"
+    ),
     errno.EFBIG: "A file would exceed the size limit. Raise it (ulimit -f);",
     errno.EROFS: "The disk is read-only. Make it writable or choose another store;",
     errno.EACCES: "Permission denied. Make the folder writable or choose another store;",
