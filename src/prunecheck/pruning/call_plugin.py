@@ -25,9 +25,11 @@ def call_plugin(plugin: Method | Allocation | Check, offer: Mapping[str, Any], o
     held = {name: _Held(value) for name, value in given.items()}
     answer, changed = None, []
     try:
+        # A stream of its own: what a plug-in draws from torch's global generator does not depend on earlier steps.
         with process_state_kept(), torch_stream(0, "plugin", plugin.name), standard_modes():
             answer = plugin.function(**given, **options)
     finally:
+        # Also where the plug-in raises: other steps of this process share these tensors.
         for name, value in given.items():
             is_answer = isinstance(value, nn.Module) and answer is value
             if not is_answer and held[name].put_back():
@@ -51,6 +53,7 @@ class _Held:
         changed = len(now) != len(self._tensors) or any(a is not b for a, b in zip(now, self._tensors, strict=True))
         for tensor, copy in zip(self._tensors, self._copies, strict=True):
             if tensor.shape != copy.shape:
+                # copy_() would refuse another shape, or broadcast.
                 tensor.data = copy
                 changed = True
             elif not torch.equal(_bits(tensor.detach()), _bits(copy)):

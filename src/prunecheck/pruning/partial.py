@@ -62,6 +62,7 @@ def apply_data_check(
     perhaps a fraction (``dose``). Raises PluginError."""
     check, label = CHECKS.get(corruption["name"]), corruption["label"]
     offer = {"batches": clean, "classes": classes, "rng": stream(seed, "check", label, "batches")}
+    # "dose" is the name in stored steps, and the name of a stream decides its random numbers.
     answer = run_check(check, offer, corruption["options"], corruption.get("dose"), stream(seed, "dose", label))
     batches = validate_batches(f"check {check.name!r}", answer, clean, classes)
     validate_corruption(check, clean, batches)
@@ -81,12 +82,14 @@ def run_check(
 
 def _of_samples(check: Check, offer: Mapping[str, Any], options: Mapping[str, Any], fraction: float, rng: Rng) -> Any:
     inputs, targets = offer["batches"]
+    # At least one sample: corrupting none would look like a check without an effect.
     chosen = torch.from_numpy(rng.choice(len(targets), max(1, round(fraction * len(targets))), replace=False))
     before = inputs[chosen], targets[chosen]
     part = call_plugin(check, {**offer, "batches": before}, options)
     part = validate_batches(f"check {check.name!r}", part, before, offer["classes"])
     if len(part[1]) != len(chosen):
         raise PluginError(f"check {check.name!r} changes the number of samples, so it cannot be applied to a fraction.")
+    # Copies, because other steps train on the same tensors.
     inputs, targets = inputs.clone(), targets.clone()
     inputs[chosen], targets[chosen] = part
     return inputs, targets

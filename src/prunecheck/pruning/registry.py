@@ -43,9 +43,11 @@ class Registry(Generic[P]):
         """Raises PluginError for an impossible name or one that another origin has taken."""
         if not _NAME.fullmatch(plugin.name):
             raise PluginError(f"{printable(plugin.name)!r} cannot name a {self.kind}: letters, digits, . _ - only.")
+        # Load the built-in ones first, so that their names count as taken.
         if plugin.origin != BUILT_IN:
             self._load()
         taken = self._plugins.get(plugin.name)
+        # From the same origin it is the same plug-in defined anew, as when a notebook cell is run again.
         if taken is not None and taken.origin != plugin.origin:
             raise PluginError(
                 f"{plugin.origin}: there is already a {self.kind} named {plugin.name!r} ({taken.origin}). Rename yours."
@@ -83,6 +85,7 @@ class Registry(Generic[P]):
     def _load(self) -> None:
         if self._loaded:
             return
+        # Set first: the imports below register plug-ins, which leads back here.
         self._loaded = True
         importlib.import_module(self._package)
         for point in entry_points(group=self._group):
@@ -188,8 +191,10 @@ def _parts_of(code: CodeType, doc: str | None = None) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _parts_of(constant)  # its repr holds an address
+        # The order of a set of strings differs between processes.
         elif isinstance(constant, frozenset):
             yield repr(sorted(map(repr, constant)))
+        # The docstring has no effect on what is computed.
         elif constant != doc:
             yield repr(constant)
 
@@ -220,10 +225,12 @@ def load_file(path: Path) -> str:
     taken = {other.origin for other in _files.values()}
     origin = str(path) if path.name in taken else path.name  # two files of one name are told apart by their folders
     loaded = _Loaded(source, module_name(path, "prunecheck_plugin"), origin if known is None else known.origin)
+    # Before it runs: _forget() must find what a file that fails has registered so far.
     _files[path] = loaded
     try:
         with _registering(loaded), _settings_put_back(origin, source):
             run_source(source, "prunecheck_plugin")
+    # BaseException: Ctrl-C must not leave half of the file registered either.
     except BaseException as error:
         _forget(path)
         if isinstance(error, (PluginError, *STOPS)):
@@ -296,4 +303,5 @@ def _line_in(error: BaseException, path: Path) -> int | None:
         if trace.tb_frame.f_code.co_filename == str(path):
             lines.append(trace.tb_lineno)
         trace = trace.tb_next
+    # The deepest line of this file: the error itself may have arisen in a library that it calls.
     return lines[-1] if lines else None

@@ -114,6 +114,7 @@ def _in_this_process(run: _Run, config: WorkerConfig) -> None:
         initialise(config)
         while (step := run.queue.take()) is not None:
             answer = do(step)
+            # The step may have swallowed the interruption: a bare ``except`` in a plug-in catches it.
             signals.reraise()
             run.record(step, answer)
 

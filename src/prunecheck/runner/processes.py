@@ -52,6 +52,7 @@ class Worker:
         try:
             self.process.start()
         finally:
+            # As long as this process holds a copy of the other end, the death of the worker would not end the pipe.
             theirs.close()
         self.step: Step | None = None
         self.ready = False
@@ -65,6 +66,7 @@ class Worker:
         """The answer it has sent; None if it is dead."""
         try:
             return Answer(**json.loads(self.connection.recv_bytes())) if self.connection.poll() else None
+        # A worker that is killed while it answers leaves an incomplete message.
         except (EOFError, OSError, ValueError, TypeError):
             return None
 
@@ -92,6 +94,7 @@ class Workers:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         processes = [worker.process for worker in self._all]
         try:
+            # Steps are still running only after an error or an interruption; SIGTERM lets trainings write a checkpoint.
             if kind is not None:
                 end(processes)
         finally:
@@ -132,6 +135,7 @@ class Workers:
         """
         handles: dict[Any, Worker] = {worker.process.sentinel: worker for worker in self._all}
         handles |= {worker.connection: worker for worker in self._all}
+        # Once for each worker, even where both its pipe and its end are reported.
         for worker in dict.fromkeys(handles[handle] for handle in wait(list(handles))):
             yield from self._ended(worker)
 
@@ -140,9 +144,11 @@ class Workers:
         if answer is None:
             self._all.remove(worker)
             worker.bury()
+            # A worker that dies in a step says nothing about whether others can start, so it is not counted.
             self._failed_starts += not worker.ready
             if self._failed_starts == STARTS:
                 raise self._cannot_start("the process ends while it starts")
+        # The first answer reports whether the process could be set up, plug-ins included; it belongs to no step.
         elif not worker.ready:
             if answer.ended != "done":
                 raise self._cannot_start(answer.reason)
@@ -208,10 +214,12 @@ def _as_child() -> Iterator[None]:
     again (a script that calls ``prunecheck.run`` needs no ``if __name__ == "__main__"``)."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
+    # Libraries read these while they are loaded, which in a fork server is before any code of the worker runs.
     os.environ.update(dict.fromkeys(names, "1"))
     # multiprocessing tells the child what to import as __main__ by these two names
     main = sys.modules["__main__"].__dict__
     hidden: dict[str, object] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    # multiprocessing reads this attribute without testing whether it exists.
     main["__spec__"] = None
     try:
         yield

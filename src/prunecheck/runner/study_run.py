@@ -107,6 +107,7 @@ def mask_tier(
     """The mask tier of every method that needs no training, and the methods left out because they do."""
     from prunecheck.runner.preflight import preflight
 
+    # First of all: a fault in a plug-in would otherwise appear only after the dense trainings it builds on.
     preflight(study)
     plan = make_plan(study, train=False)
     trainer = Trainer(study, store, workers, progress)
@@ -151,10 +152,12 @@ class Trainer(Executor):
     def make(self, targets: set[str]) -> Outcome:
         total = Outcome()
         for _ in range(ATTEMPTS):
+            # Damage found while the report is written would come too late to compute anything again.
             self._reject_damaged(targets)
             steps = needed(self._plan.steps, targets, self._store)
             outcome = execute(steps, self._config, self._workers, self._estimate.seconds, self._finished)
             total = total.then(outcome)
+            # Only damage is repaired by another attempt; any other failure would happen again.
             if not any(failure.damaged for failure in outcome.failures):
                 break
         return total
@@ -212,6 +215,7 @@ def _analyse_and_report(
             progress.note(analysis.note)
         if study.seeds == "auto" and analysis.verdict is not None and analysis.complete:
             news = decisions.news(analysis.verdict)
+            # A resumed run goes through earlier analyses without training; an earlier run has reported their decisions.
             for line in news if analysis.outcome.done else ():
                 progress.note(line)
     if analysis.verdict is None:

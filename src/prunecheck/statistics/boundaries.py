@@ -43,6 +43,7 @@ def nominal_levels(analyses: tuple[int, ...], alpha: float) -> tuple[float, ...]
         target = alpha * math.log1p((math.e - 1) * n / analyses[-1])
         new = _bound(bound, mass, grid, float(step), target - spent, math.sqrt(n))
         mass = _continue(bound - new, mass, grid, float(step), new + REACH * math.sqrt(n))
+        # Scores are sums over the seeds, so that their standard deviation is sqrt(n).
         levels.append(float(ndtr(-new / math.sqrt(n))))
         bound, spent = new, target
     return tuple(levels)
@@ -64,6 +65,7 @@ def _bound(old: float, mass: Array, grid: float, step: float, target: float, sca
     bound = scale * float(-ndtri(target))
     for _ in range(100):
         z = (bound - scores) / step
+        # The logarithm needs a tail above 0.
         tail = max(float(mass @ ndtr(-z)), 1e-300)
         slope = max(float(mass @ np.exp(-(z**2) / 2)) / (step * math.sqrt(2 * math.pi)), 1e-300)
         change = (math.log(tail) - math.log(target)) * tail / slope

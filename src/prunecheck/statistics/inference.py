@@ -90,6 +90,7 @@ def bounds(looks: Looks, level: Array | float) -> tuple[Array, Array]:
     seen = looks.seen
     nominal = nominal_level(looks.analyses, np.broadcast_to(level * looks.calibration, seen.mean.shape[1:]))
     reach = stdtrit(seen.dof, 1 - nominal) * _error(seen)
+    # The bounds of all analyses hold together, so that the tightest counts.
     low = np.nan_to_num(seen.mean - reach, nan=-np.inf).max(axis=0)
     high = np.nan_to_num(seen.mean + reach, nan=np.inf).min(axis=0)
     return low, high
@@ -99,6 +100,7 @@ def nominal_level(analyses: tuple[int, ...], total: Array) -> Array:
     """The nominal level of each analysis, (analyses, ...), where *total* (...) is spent on all of them."""
     if len(analyses) == 1:
         return np.asarray(total, dtype=np.float64)[None]
+    # Interpolated in logarithms, because the levels of the table span nine powers of ten.
     table, logs = level_table(analyses), np.log(np.maximum(total, 1e-300))
     scale = np.minimum(total / LEVELS[0], 1.0)  # below the table: in proportion
     return np.stack([np.exp(np.interp(logs, np.log(LEVELS), np.log(row))) * scale for row in table])
@@ -112,6 +114,7 @@ def total_level(analyses: tuple[int, ...], p: Array) -> Array:
     found = []
     for row, own, plain in zip(level_table(analyses), logs, p, strict=True):
         total = np.exp(np.interp(own, np.log(row), np.log(LEVELS))) * np.minimum(plain / row[0], 1.0)
+        # The table ends at a total of 0.5; a p value beyond it decides nothing.
         found.append(np.where(plain > row[-1], 1.0, total))
     return np.stack(found)
 

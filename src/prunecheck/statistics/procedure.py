@@ -19,10 +19,12 @@ ONE_SPARSITY = 2.0
 
 def holm(p: Array) -> Array:
     """Holm-adjusted p values along the last axis (Holm 1979); NaN is not part of the family."""
+    # NaN sorts last, so that it takes no rank within the family.
     order = np.argsort(p, axis=-1)
     ranked = np.take_along_axis(p, order, axis=-1)
     family = np.isfinite(p).sum(axis=-1, keepdims=True)
     steps = np.maximum(family - np.arange(p.shape[-1]), 1)
+    # Holm stops at the first p that is not small enough: none after it may have a smaller adjusted p.
     climbed = np.minimum(np.maximum.accumulate(ranked * steps, axis=-1), 1.0)
     return np.take_along_axis(climbed, np.argsort(order, axis=-1), axis=-1)
 
@@ -39,6 +41,7 @@ def p_check_depends(cells: Array, mean: Array) -> Array:
     *cells*: sequential p for "above the margin" (..., sparsities, checks); *mean*: that of the per-seed mean over
     sparsities (..., checks).
     """
+    # fmin and not min: NaN is a cell that does not exist.
     smallest = np.fmin(np.fmin.reduce(cells, axis=-2), mean)
     return np.minimum(smallest * members(cells), 1.0)
 
@@ -58,13 +61,16 @@ def methods_pass(depends: Array, required: Flags, alpha: float, family: str) -> 
     Intersection-union test (Berger 1982): no correction within a method. *depends*: p of the checks (..., methods,
     checks). ``family`` "study": Holm over the methods as well.
     """
+    # A required check without data counts as p = 1: a method cannot pass by not being tested.
     worst = np.where(required, np.nan_to_num(depends, nan=1.0), 0.0).max(axis=-1)
+    # A method without a required check is not part of the family.
     worst = np.where(required.any(axis=-1), worst, np.nan)
     return np.asarray((holm(worst) if family == "study" else worst) <= alpha)
 
 
 def checks_failed(fails: Array, required: Flags, alpha: float, family: str) -> Flags:
     """Which required checks a method fails (..., methods, checks): Holm over its checks, or over the whole study's."""
+    # A required check without data is not shown to fail, but stays in the family that Holm corrects for.
     p = np.where(required, np.nan_to_num(fails, nan=1.0), np.nan)
     if family == "study":
         flat = p.reshape(*p.shape[:-2], -1)

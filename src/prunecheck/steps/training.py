@@ -191,13 +191,16 @@ class _Checkpoint:
 
 def _checkpoint(state: TrainingState, rewind: tree.Tree | None) -> tree.Tree:
     """A copy of everything that a checkpoint file holds."""
+    # Copies: the training goes on and changes the tensors in place, while this is written only if it is stopped.
     tensors = {f"model/{name}": value.clone() for name, value in state.model.state_dict().items()}
+    # "kept/" is part of the file format of checkpoints.
     tensors |= {f"kept/{name}": value for name, value in (rewind or {}).items()}
     for i, parameter in enumerate(state.model.parameters()):
         momentum = state.optimiser.state.get(parameter, {}).get("momentum_buffer")
         if momentum is not None:
             tensors[f"momentum/{i}"] = momentum.clone()
     history = json.dumps([epoch.to_dict() for epoch in state.history]).encode()
+    # A checkpoint file holds tensors only; bytearray, because torch wants memory that it may write to.
     tensors["history"] = torch.frombuffer(bytearray(history), dtype=torch.uint8)
     return tensors
 

@@ -60,11 +60,13 @@ def write_file(path: Path, data: bytes, temp_in: Path | None = None) -> None:
 
 def write_chunks(path: Path, chunks: Iterable[bytes], temp_in: Path | None = None) -> None:
     """As ``write_file``, for content larger than memory."""
+    # A random name, because several processes may write the same file at once.
     temp = (temp_in or path.parent) / f".{uuid.uuid4().hex}.tmp"
     with plainly(path):
         try:
             _create(temp, chunks)
             _act("rename", os.rename, temp, path)
+        # BaseException: Ctrl-C must not leave the temporary file behind either.
         except BaseException:
             discard(temp)
             raise
@@ -87,8 +89,10 @@ def commit_folder(scratch: Path, final: Path, files: Iterable[tuple[str, bytes]]
         except BaseException:
             discard(scratch)
             raise
+        # Losing is no error: two processes that compute the same key make the same artefact.
         if not won:
             discard(scratch)
+        # In the other case too: the process that won may have been killed before it did this.
         _sync_folder(final.parent)
     return won
 
@@ -112,6 +116,7 @@ def ensure_folder(path: Path) -> None:
     if not path.parent.exists():
         ensure_folder(path.parent)
     with plainly(path):
+        # Another process may create it at the same moment.
         with suppress(FileExistsError):
             _mkdir(path)
         if not _is_folder(path):
@@ -133,6 +138,7 @@ def move(source: Path, target: Path) -> bool:
             _act("rename", os.rename, source, target)
         except FileNotFoundError:
             return False
+        # The new name is made durable before the old one is given up.
         _sync_folder(target.parent)
         _sync_folder(source.parent)
     return True
@@ -238,6 +244,7 @@ def unlock(handle: int, remove_too: Path | None = None) -> None:
     if handle not in _held:
         return
     _held.remove(handle)
+    # Before the lock is freed: afterwards another process might hold a lock on this file.
     if remove_too is not None:
         discard(remove_too)
     # Not only closed: a child forked by a C library may hold a copy of the handle.
@@ -275,6 +282,7 @@ def _create(path: Path, chunks: Iterable[bytes]) -> None:
         _share(handle, path.parent)
         for chunk in chunks:
             rest = memoryview(chunk)
+            # A single write may take only some of the bytes.
             while rest:
                 rest = rest[_act("write", os.write, handle, rest) :]
         _act("fsync", os.fsync, handle)
@@ -293,6 +301,7 @@ def _share(handle: int, folder: Path) -> None:
     """Make an open file of ours writable for the group that shares *folder*."""
     with suppress(OSError):
         found = os.fstat(handle)
+        # Only the owner of a file may change its permissions.
         if hasattr(os, "fchmod") and _is_shared(folder) and found.st_uid == os.geteuid():
             os.fchmod(handle, found.st_mode | stat.S_IRGRP | stat.S_IWGRP)
 
@@ -359,6 +368,7 @@ def _remove(path: Path) -> None:
             _act("rmdir", os.rmdir, path)
         else:
             _act("unlink", os.unlink, path)
+    # Another process may be removing the same folder.
     except FileNotFoundError:
         return
 
@@ -374,6 +384,7 @@ def _opened(path: Path) -> Iterator[int | None]:
                 raise
             handle = None
         try:
+            # Tested on the open handle: a file could be exchanged between a test of its name and the opening.
             yield handle if handle is not None and stat.S_ISREG(os.fstat(handle).st_mode) else None
         finally:
             if handle is not None:

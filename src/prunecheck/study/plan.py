@@ -129,6 +129,7 @@ class _Planner:
         code = models.code_of(study.model, study.folder)
         self.network = {"model": self.model} | ({} if code is None else {"model_code": code})
         self.base = {**self.network, "data": described, "task": study.task, "device": study.device}
+        # Defaults are left out of the parameters, here and above, so that the keys of earlier results stay valid.
         self.precision = {} if study.precision == "float32" else {"precision": study.precision}
         self.backend_at = cache(lambda sparsity: backend_of(study, self.side, sparsity))
         self.scoring = study.scoring.model_dump()
@@ -166,6 +167,7 @@ class _Planner:
         """Every corrupted arm with its seeds, controls last."""
         checks = resolved_checks(self.study)
         pairs = [(m, c) for m in methods for c in checks if m.plugin.name != DENSE]
+        # A control that the study names as well is one arm, not two.
         known = {(m.label, c.label) for m, c in pairs}
         pairs += [(m, c) for m, c in control_arms(self.study) if (m.label, c.label) not in known]
         wanted = []
@@ -197,6 +199,7 @@ class _Planner:
         return result
 
     def images(self, first: int, last: int) -> float:
+        # A training image costs a forward and a backward pass: about three times the forward pass of a test image.
         return float((last - first) * (self.shape.n_train * 3 + self.shape.n_test))
 
     def dense_arm(self, label: str, recipe: Recipe, seed: int) -> None:
@@ -263,6 +266,7 @@ class _Planner:
             return "", ""
         if plugin.rewind == "nothing":
             return source, "final"
+        # The usual pretraining saves this epoch; any other needs a training that ends there.
         if k == self.recipe.rewind_epoch:
             return self.pretrain(case.seed, case.corruption), "rewind"
         return self.pretrain(case.seed, case.corruption, k), "final"
@@ -276,6 +280,8 @@ class _Planner:
         elif source:
             inputs["weights"] = source
         if method.counts_of is not None:
+            # A check of the data corrupts all that is pruned from it, lent counts included; other checks leave the
+            # lender as it is.
             lender = replace(case, method=method.counts_of, sparsity=target, check=case.corruption)
             inputs["counts"] = self.rounds(lender)[1]
         params = {
@@ -289,6 +295,7 @@ class _Planner:
             params["preset"] = self.study.preset
             if (whole := preset_named(self.study.preset).whole.get(plugin.name)) is not None:
                 params["whole"] = whole  # masks made before the preset named this method ranked these layers too
+        # A mask made from scores depends on them alone: without a seed in its key, equal scores share it.
         if plugin.gives == "masks":
             params |= {**self.base, "seed": case.seed, "label": method.label, "scoring": self.scoring}
             if case.corruption is not None:

@@ -50,6 +50,7 @@ class SparseConv:
     into: Any
     down: Any
     right: Any
+    # Offsets depend on the shape of the map, the number of images included: computed once for every shape.
     _passes: dict[tuple[str, Shape], list[Pass]] = field(default_factory=dict, compare=False)
 
     def forward(self, x: Map, y: Map, value: Any, base: Any, pool: Pool) -> Map:
@@ -60,6 +61,7 @@ class SparseConv:
         for i, part in enumerate(self._forward_passes(read.shape)):
             kernels.gather(
                 y.array, s.at, s.plane, s.row, s.height, s.length, read.array, read.shape.row, part.first, part.offset,
+                # Biases once; later passes add to what the first has written.
                 value[part.order], base if i == 0 else NONE, i > 0,
             )  # fmt: skip
         return read
@@ -85,6 +87,7 @@ class SparseConv:
         for i, part in enumerate(self._backward_passes(g.shape)):
             kernels.gather(
                 target.array, s.at, s.plane, s.row, s.height, s.length, g.array, g.shape.row, part.first, part.offset,
+                # A folded target is a buffer of its own: unfold() adds it to the gradient.
                 value[part.order], NONE, i > 0 or (add and not self.window.folds),
             )  # fmt: skip
         if self.window.folds:
@@ -94,6 +97,7 @@ class SparseConv:
     def _forward_passes(self, x: Shape) -> list[Pass]:
         """A weight's input row begins, for output row 0, at its tap less the padding."""
         if ("x", x) not in self._passes:
+            # Folding has already added the padding.
             ph, pw = (0, 0) if self.window.folds else self.window.padding
             offset = x.at + self.into * x.plane + (self.down - ph) * x.row + (self.right - pw) * x.images
             self._passes["x", x] = self._split(self.out, self.channels_out, self.into, offset, x)
@@ -120,6 +124,7 @@ class SparseConv:
         found = []
         for part in range(parts):
             members = np.flatnonzero(group == part)
+            # Stable: a channel's weights keep the order of the parameter. The order of additions decides the last bits.
             order = members[np.argsort(target[members], kind="stable")]
             first = np.searchsorted(target[order], np.arange(channels + 1))
             found.append(Pass(first.astype(np.int64), order, offset[order]))
@@ -131,7 +136,9 @@ def sparse_conv(mask: Any, window: Window, groups: int) -> SparseConv:
     out, into, down, right = (index.astype(np.int64) for index in np.nonzero(mask))
     channels_out, per_group = mask.shape[:2]
     channels_in = per_group * groups
+    # A mask counts input channels within a group, the kernels count them over all groups.
     into += out // (channels_out // groups) * per_group
+    # Dilation becomes part of the taps and stride part of the channels, so that the kernels need to know neither.
     down, right = down * window.dilation[0], right * window.dilation[1]
     sh, sw = window.stride
     into += window.numbers[down % sh, right % sw] * channels_in

@@ -49,6 +49,7 @@ class Window:
     @property
     def classes(self) -> list[Pair]:
         """The pixel classes that some tap reads, in order."""
+        # With a stride larger than the kernel, some pixels are read by no tap.
         (kh, kw), (sh, sw), (dh, dw) = self.kernel, self.stride, self.dilation
         return sorted({(a * dh % sh, b * dw % sw) for a in range(kh) for b in range(kw)})
 
@@ -112,6 +113,7 @@ def _fold(
                     x_ = w * sw + classes[i, 1] - pw
                     start = (((i * channels + c) * rows + h) * columns + w) * images
                     out = folded[start : start + images]
+                    # Padding is written here, so that an input map that is folded needs no border of zeros.
                     if 0 <= y < height and 0 <= x_ < width:
                         _copy(x[at + c * plane + y * row + x_ * images :][:images], out)
                     else:
@@ -137,6 +139,7 @@ def _unfold(
                         _add(folded[start : start + images], out)
                     else:
                         _copy(folded[start : start + images], out)
+                # A pixel that no tap reads has a gradient of 0, and the buffer holds old numbers.
                 elif not add:
                     out[:] = 0
 

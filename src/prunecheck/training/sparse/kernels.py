@@ -34,11 +34,14 @@ def gather(
     """
     for begin in range(0, length, BLOCK):
         n = min(BLOCK, length - begin)
+        # One block of columns and one row at a time for all channels: they read the same few input rows, which stay in
+        # the cache.
         for h in range(rows):
             here = begin + h * x_row
             for c in range(first.size - 1):
                 start = at + c * plane + h * row + begin
                 o = out[start : start + n]
+                # The first weights of a row overwrite it: reused buffers then need no pass that zeroes them.
                 k, end, filled = first[c], first[c + 1], add
                 if base.size > 0:
                     o[:] = base[c]
@@ -58,6 +61,7 @@ def gather(
                 if k < end:
                     _add1(o, x, here, offset, value, k, filled)
                     filled = True
+                # A channel without kept weights has an output too, and the buffer holds old numbers.
                 if not filled:
                     o[:] = 0
 
@@ -97,6 +101,7 @@ def dots(
 @compiled
 def _add8(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bool) -> None:
     n = o.size
+    # Slices, not indices into x: loops over contiguous one-dimensional rows become vector instructions.
     w0, w1, w2, w3 = value[k], value[k + 1], value[k + 2], value[k + 3]
     w4, w5, w6, w7 = value[k + 4], value[k + 5], value[k + 6], value[k + 7]
     x0, x1 = x[here + offset[k] :][:n], x[here + offset[k + 1] :][:n]
@@ -174,6 +179,8 @@ def _dot8(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
     x2, x3 = x[here + offset[k + 2] :][:n], x[here + offset[k + 3] :][:n]
     x4, x5 = x[here + offset[k + 4] :][:n], x[here + offset[k + 5] :][:n]
     x6, x7 = x[here + offset[k + 6] :][:n], x[here + offset[k + 7] :][:n]
+    # float32 within a block of a row (a plain 0.0 would make the sums float64 and the loop slower); the sums over
+    # blocks and rows are float64, in *slope*.
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = np.float32(0)
     for j in range(n):
         t = o[j]

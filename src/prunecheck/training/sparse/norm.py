@@ -17,6 +17,7 @@ from prunecheck.training.sparse.jit import compiled
 @compiled
 def moments(z: Any, at: int, row: int, rows: int, length: int) -> Any:
     """Mean and biased variance of one channel, float64, in one pass around the mean of its first row."""
+    # Squares around 0 would cancel where the mean is large compared with the deviation.
     first, _ = _sums(z[at:][:length], np.float32(0))
     centre = np.float32(first / length)
     total, square = 0.0, 0.0
@@ -25,6 +26,7 @@ def moments(z: Any, at: int, row: int, rows: int, length: int) -> Any:
         total += part
         square += part_square
     count = rows * length
+    # Rounding can make the difference slightly negative.
     return centre + total / count, max(square / count - (total / count) ** 2, 0.0)
 
 
@@ -81,6 +83,7 @@ def normalise_back(
                 part, part_product = _products(slope, a, centre)
             total += part
             product += part_product
+        # The products were taken around the mean rounded to float32; this moves them to the mean itself.
         product -= total * (mean[c] - centre)
         offset_slope[c] = total
         gain_slope[c] = product * inverse[c]
@@ -116,6 +119,7 @@ def mask(g: Any, y: Any, at: int, plane: int, row: int, channels: int, rows: int
     for c in range(channels):
         for h in range(rows):
             start = at + c * plane + h * row
+            # The same loop as behind a batch norm, so that both treat NaN alike; its sums are not needed here.
             _masked_products(g[start:][:length], y[start:][:length], y[start:][:length], np.float32(0))
 
 
@@ -142,6 +146,7 @@ def _products(g: Any, z: Any, centre: Any) -> Any:
 def _bent_products(g: Any, z: Any, centre: Any, scale: Any, shift: Any) -> Any:
     s = t = np.float32(0)
     for j in range(g.size):
+        # Not "g[j] if ... > 0": the gradient passes where the value is NaN, as in torch.
         x = np.float32(0) if scale * z[j] + shift <= 0 else g[j]
         g[j] = x
         s += x
@@ -153,6 +158,7 @@ def _bent_products(g: Any, z: Any, centre: Any, scale: Any, shift: Any) -> Any:
 def _masked_products(g: Any, y: Any, z: Any, centre: Any) -> Any:
     s = t = np.float32(0)
     for j in range(g.size):
+        # As above: NaN lets the gradient pass.
         x = np.float32(0) if y[j] <= 0 else g[j]
         g[j] = x
         s += x
@@ -165,6 +171,7 @@ def _affine(a: Any, out: Any, scale: Any, shift: Any, relu: bool) -> None:
     if relu:
         for j in range(a.size):
             x = scale * a[j] + shift
+            # Not max(x, 0): NaN stays NaN, as in torch's ReLU.
             out[j] = np.float32(0) if x < 0 else x
     else:
         for j in range(a.size):
