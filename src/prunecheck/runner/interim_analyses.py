@@ -92,6 +92,7 @@ def interim_analyses(
         found, complete = rows(arms, results), len(arms) == len(plan.arms)
         verdict = _judge(study, found, fixed)
         yield InterimAnalysis(plan, fixed, found, verdict, complete, outcome, note)
+        # No seeds are added after an incomplete analysis: the error rates do not cover verdicts that are read from it.
         more = _more_seeds(study, verdict, seeds, fixed) if verdict and complete else {}
         if not more:
             return

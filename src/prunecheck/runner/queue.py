@@ -14,12 +14,14 @@ class Queue:
 
     def __init__(self, steps: Mapping[str, Step], seconds: Callable[[Step], float]) -> None:
         self._steps = dict(steps)
+        # Inputs that are not among the steps are in the store already.
         self._waiting = {k: {p for p in s.inputs.values() if p in steps} for k, s in steps.items()}
         self._children: dict[str, list[str]] = {key: [] for key in steps}
         for key, parents in self._waiting.items():
             for parent in parents:
                 self._children[parent].append(key)
         self._chain: dict[str, float] = {}
+        # Backwards, so that the chains behind a step are known before its own.
         for key in reversed(list(steps)):
             behind = max((self._chain[child] for child in self._children[key]), default=0.0)
             self._chain[key] = seconds(steps[key]) + behind
@@ -51,9 +53,11 @@ class Queue:
         todo = [step.key]
         while todo:
             key = todo.pop()
+            # It may have been given up already, with another of its inputs.
             if key in self._open:
                 self._open.discard(key)
                 todo += self._children[key]
 
     def _offer(self, key: str) -> None:
+        # heapq gives the smallest first, so the length is negative; the key makes the order of equal ones reproducible.
         heappush(self._ready, (-self._chain[key], key))

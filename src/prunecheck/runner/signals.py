@@ -52,6 +52,7 @@ def reraise() -> None:
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
     """Within the block SIGTERM raises Interrupted, unless the caller has a handler of its own."""
+    # Python allows signal handlers in the main thread only; a caller's own handler stays in charge.
     in_charge = threading.current_thread() is threading.main_thread()
     if not in_charge or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield

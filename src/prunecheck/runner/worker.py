@@ -82,6 +82,7 @@ def do(step: Step) -> Answer:
     """Perform *step*; whatever it raises, but for KeyboardInterrupt, is told in the answer."""
     try:
         seconds = perform(step)
+    # KeyboardInterrupt belongs to the caller: in the main process it stops the run.
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -96,6 +97,7 @@ def perform(step: Step) -> float:
     assert _context is not None, "initialise() comes first"
     store: Store = _context.store
     with sigterm_interrupts(), store.claim(step.key):
+        # Another run on the same store may have computed it while this one waited for the claim.
         if store.has(step.key):
             return 0.0
         _fix_numerics()
@@ -114,6 +116,7 @@ def answer_of(error: BaseException) -> Answer:
     if isinstance(error, Interrupted):
         ended = "interrupted"
     elif isinstance(error, StoreError):
+        # Damaged is a StoreError too, but concerns one artefact only and does not end the run.
         ended = "damaged" if isinstance(error, Damaged) else "store"
     return Answer(ended, text[:LONGEST_REASON], memory=most_memory())
 
@@ -124,6 +127,7 @@ def most_memory() -> int:
         return 0
     from resource import RUSAGE_SELF, getrusage
 
+    # Linux counts in KiB, macOS in bytes.
     return getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

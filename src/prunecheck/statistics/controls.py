@@ -78,6 +78,7 @@ def read_controls(layout: Layout, cells: CellEvidence, margin: float) -> Control
         else:
             status, sentence = _positive(layout, cells, margin, place)
         records.append(Control(part, slot.method, slot.check, slot.sparsity, status, sentence))
+        # A failed positive control costs single cells their information; the others invalidate the whole sparsity.
         if status == "failed" and part != "positive":
             invalid.setdefault(place[0], sentence)
     records += _partial_corruptions(layout, cells, margin)

@@ -43,6 +43,7 @@ class CellEvidence:
 
     def high(self, level: Array | float) -> Array:
         """Upper bound of the drop, wrong in at most *level* of studies."""
+        # A cell judged by its collapses has no mean drop to bound.
         high = np.where(np.isfinite(self.collapse), np.inf, bounds(self.looks, level)[1])
         return np.where(self.judged, high, np.inf)
 
@@ -65,6 +66,7 @@ class CheckEvidence:
 
     def depends(self, margin: float) -> Array:
         """p that the check matters: more than *margin* is lost, on average or at some sparsity. (checks,)"""
+        # Absent p values count as 1: nothing was shown.
         p = p_check_depends(self.cells.above(margin), p_above(self.looks, margin))
         return np.asarray(np.nan_to_num(p, nan=1.0), dtype=np.float64)
 
@@ -121,6 +123,7 @@ def judged_by_mean(slot: Slot, layout: Layout) -> bool:
 def _over_all_analyses(p: float, layout: Layout, slot: Slot) -> float:
     rank = max(layout.ranks[slot.method][seed] for seed in slot.judged)
     at = next(number for number, n in enumerate(layout.analyses) if n > rank)
+    # Only one analysis can give this p; the other analyses gave none, and count as 1.
     each = np.ones(len(layout.analyses))
     each[at] = p
     return min(1.0, float(total_level(layout.analyses, each).min()))

@@ -39,6 +39,7 @@ def ruined(runs: Array, smallest_sd: Array | float = 0.0) -> Array:
     pooled = _quantile(gaps.reshape(*gaps.shape[:-2], -1), 0.25)[..., None]
     scale = np.fmax(_QN * np.fmax(own, pooled), smallest_sd)
     median = _quantile(runs, 0.5)
+    # A missing run (NaN) is not ruined, and comparing it is no reason for a warning.
     with np.errstate(invalid="ignore"):
         return np.asarray(runs - median[..., None] < -FAR * scale[..., None])
 
@@ -97,6 +98,7 @@ def _counts(layout: Layout) -> dict[str, tuple[int, int]]:
         for number, arm in enumerate(values):
             table[number, : len(arm)] = arm
         floor = max((slot.floor for slot in slots), default=0.0)
+        # The floor is that of a difference of two runs, whose variance is twice that of a single one.
         bad = ruined(table, math.sqrt(GUARD * floor / 2)).sum(axis=-1)
         for number, owner in enumerate([*methods, *(slot.method for slot in slots)]):
             totals = runs.setdefault(owner, [0, 0, 0, 0])
@@ -104,6 +106,7 @@ def _counts(layout: Layout) -> dict[str, tuple[int, int]]:
             totals[part] += len(values[number])
             totals[part + 1] += int(bad[number])
     return {
+        # What also happens to clean runs is not the fault of the corruption.
         method: (corrupted, max(0, bad - math.floor(corrupted * clean_bad / max(clean, 1))))
         for method, (clean, clean_bad, corrupted, bad) in runs.items()
     }

@@ -85,6 +85,7 @@ def _prior(
     """
     usable = (dof >= 2) & (variance > 0)
     half = np.where(usable, dof, 2.0) / 2
+    # The mean logarithm of a sample variance is biased; digamma removes that (Smyth 2004).
     logs = np.log(np.where(usable, np.maximum(variance, guard), 1.0)) - digamma(half) + np.log(half)
     logs, expected = np.where(usable, logs, 0.0), np.where(usable, zeta(2, half), 0.0)
     others = _rest(usable.astype(np.float64))
@@ -93,6 +94,7 @@ def _prior(
     excess = np.nan_to_num(scatter - _over(_rest(expected), others))
     known = _over(_rest(np.where(usable, dof, 0.0)), others) * _others_worth(usable, owners, spread)
     enough = (others >= MIN_OTHERS) & (known > 0)
+    # Less scatter than chance alone explains: the true variances are taken to be equal.
     alike = ~(enough & (excess > 0))
     half0 = inverse_trigamma(np.where(alike, 1.0, excess))
     shift = np.where(alike, 0.0, digamma(half0) - np.log(half0))
@@ -113,9 +115,11 @@ def _others_worth(usable: NDArray[np.bool_], owners: Numbers, spread: Array) -> 
     together = (np.einsum("...js,jm->...ms", kept, belongs) ** 2).sum(axis=(-3, -1))
     apart = (kept**2).sum(axis=-1).sum(axis=-2) @ belongs
     most = np.maximum(counts.max(axis=-2) - 1, 1.0)
+    # A correlation below that of equally noisy arms would overrate what the other cells know.
     shared = np.clip((_over(together, apart) - 1) / most, SHARED, 1.0)
     shared = np.nan_to_num(shared, nan=SHARED)[..., None, :] ** 2
     worth = counts / (1 + np.maximum(counts - 1, 0) * shared)
+    # The cell itself is not one of the others.
     rest = np.maximum(worth.sum(axis=-1, keepdims=True) - 1, 0.0)
     return np.asarray(np.broadcast_to(rest, usable.shape))
 
@@ -126,6 +130,7 @@ def _likeness(variance: Array, dof: Array, prior: Array, known: Array) -> Array:
     weight = np.where(judged, dof, 0.0)
     own = weight.sum(axis=-2, keepdims=True)
     ratio = np.where(judged, variance / np.where(judged, prior, 1.0), 0.0)
+    # Pooled over sparsities: a few seeds at a single one say too little about how noisy a check is.
     pooled = np.nan_to_num(_over((weight * ratio).sum(axis=-2, keepdims=True), own))
     others = np.where(judged, known, 0.0).sum(axis=-2, keepdims=True)
     tail = fdtrc(np.maximum(own, 1.0), np.maximum(others, 1.0), pooled)

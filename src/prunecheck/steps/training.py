@@ -159,8 +159,10 @@ class _Saver:
         done = self.span.first + len(state.history)
         if done == self.span.rewind_after:
             self.rewind = tree.clone(state.model.state_dict())
+        # The last epoch needs no checkpoint: the artefact is written next.
         if done < self.span.last:
             self.unsaved = _checkpoint(state, self.rewind)
+            # Writing after every epoch would cost more than the training where epochs are short.
             if time.monotonic() - self.written > CHECKPOINT_SECONDS:
                 self.write()
 

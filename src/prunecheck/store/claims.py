@@ -30,6 +30,7 @@ def sign(handle: int) -> None:
 def holder(path: Path) -> Holder | None:
     """The holder of the claim *path*; None if no living process holds it, or if the file may not be read."""
     with suppress(OSError):
+        # Neither a link nor a pipe in its place may mislead or block a reader.
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             if not _is_locked(handle):

@@ -122,6 +122,7 @@ class Store:
         entries = {check_name(name): Entry.of(data) for name, data in files.items()}
         content = [*files.items(), (manifest.NAME, manifest.render(key, entries))]
         with self.writing():
+            # A folder whose manifest is unreadable would block the key for ever: the first writer wins.
             if self.has(key) and self._read_manifest(key) is None:
                 self._set_aside(key)
             self._make_durable(folder.parent)
@@ -129,6 +130,7 @@ class Store:
                 durable.sync_folder(folder.parent)  # its writer may have been killed just before this
             else:
                 durable.commit_folder(self.scratch(), folder, content)
+        # After the artefact is durable: until then the checkpoint is all there is.
         self.clear_partial(key)
 
     def names(self, key: str) -> tuple[str, ...]:
@@ -242,6 +244,7 @@ class Store:
         labels = self.root / "format.json"
         if labels not in self._durable_folders:
             self._make_folders()
+            # Before the shared lock is taken: sweep() wants it for itself alone.
             self.sweep()
         handle = durable.lock(self.root / "lock", shared=True)
         assert handle is not None
@@ -295,6 +298,7 @@ class Store:
 
     def _write_labels(self) -> None:
         labels = {".gitignore": b"*\n", "CACHEDIR.TAG": _CACHEDIR_TAG}
+        # format.json comes last: where it exists, the other labels exist too.
         labels["format.json"] = json.dumps({"format": manifest.FORMAT}).encode() + b"\n"
         for name, data in labels.items():
             if not (self.root / name).exists():
@@ -315,6 +319,7 @@ class Store:
 
 
 def _partial_head(key: str, data: bytes) -> bytes:
+    # The key is part of the digest, so that a checkpoint under the wrong name is not used.
     digest = hashlib.sha256(key.encode() + data).hexdigest()
     return f"prunecheck partial {key} {digest}\n".encode()
 
@@ -324,6 +329,7 @@ def _check_format(path: Path) -> None:
         number = json.loads(durable.read_file(path, limit=4096) or b"")["format"]
     except (ValueError, TypeError, LookupError, RecursionError):
         number = None
+    # bool is an int in Python, and true is not a format.
     if type(number) is not int or number < 1:
         remedy = f'If this folder is a store, put {{"format": {manifest.FORMAT}}} in it.'
         raise StoreError(f"{durable.shown(path)} is damaged. {remedy}")

@@ -34,9 +34,11 @@ class Feed:
         self.pad = pad
         self.targets = targets.to(device)
         self._rows, self._columns = self.height + 2 * pad, self.width + 2 * pad
+        # uint8: a quarter of the memory of float32; only the rows of a batch are converted.
         table = torch.zeros((self.samples, self._rows, self._columns, self.channels), dtype=torch.uint8)
         table[:, pad : pad + self.height, pad : pad + self.width] = inputs.permute(0, 2, 3, 1)
         self._table = table.reshape(-1, self.channels).to(device)
+        # Division by 255, mean and standard deviation as one multiplication and one addition.
         self._scale = torch.tensor([1 / (255 * s) for s in std], device=device)
         self._shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=device)
         row = torch.arange(self.height).reshape(1, -1, 1) * self._columns
@@ -61,6 +63,7 @@ class Feed:
         device = self.targets.device
         drawn = stream(seed, phase, "order", epoch).permutation(self.samples) if shuffle else np.arange(self.samples)
         order = torch.from_numpy(drawn).to(device)
+        # Drawn for the whole epoch at once, so that the numbers do not depend on the batch size.
         augment = stream(seed, phase, "augment", epoch)
         down, right = (
             torch.from_numpy(augment.integers(0, 2 * self.pad + 1, self.samples)).to(device) for _ in range(2)

@@ -51,6 +51,7 @@ def start(model: nn.Module, recipe: Recipe) -> TrainingState:
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
         nesterov=recipe.nesterov,
+        # The fused form updates all weights in one pass over memory.
         fused=True,
     )
     return TrainingState(model, optimiser, [])
@@ -81,21 +82,25 @@ def train(
     """
     model, optimiser = state.model, state.optimiser
     held = HeldMasks(model, masks or {})
+    # The weights a ticket starts from are dense: pruned positions still hold their values.
     held.apply()
     steps, device = recipe.steps_per_epoch(train_feed.samples), train_feed.targets.device
     for epoch in range(first + len(state.history), last):
         model.train()
         # summed on the device: reading a number from a GPU at every step would stall it
         loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
+        # A stream per epoch, so that a resumed training draws the same dropout without any saved state.
         with torch_stream(seed, phase, "layers", epoch):
             for step, (inputs, targets) in enumerate(train_feed.epoch(recipe, seed, phase, epoch, shuffle=shuffle)):
                 optimiser.param_groups[0]["lr"] = recipe.lr_at(epoch, step, steps)
                 optimiser.zero_grad(set_to_none=True)
                 with computing_in(precision, inputs):
                     outputs = model(inputs)
+                # Under autocast the outputs may be bfloat16, too coarse for a loss.
                 outputs = outputs.float()
                 loss = task.loss(outputs, targets)
                 loss.backward()  # type: ignore[no-untyped-call]
+                # Before the step, so that momentum too stays 0 at pruned positions.
                 held.zero_pruned_gradients()
                 _start_late_momentum(optimiser)
                 optimiser.step()
@@ -109,6 +114,7 @@ def train(
         test_accuracy = evaluate(model, test_feed, task, precision)
         state.history.append(Epoch(epoch, train_loss, train_accuracy, test_accuracy))
         if not finite:
+            # No checkpoint of a diverged training: it ends here, and its results are final.
             return False
         after_epoch(state)
     return True
@@ -153,6 +159,7 @@ class HeldMasks:
 
     def zero_pruned_gradients(self) -> None:
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        # The fused product needs a gradient for every weight; a layer that was not used in this batch has none.
         if len(gradients) == len(self._factors) and gradients:
             torch._foreach_mul_(gradients, self._factors)
         else:

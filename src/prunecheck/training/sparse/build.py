@@ -117,6 +117,7 @@ class Builder:
         assert isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))
         source = self._map(node.all_input_nodes[0])
         waiting = Waiting(source, module, str(node.target))
+        # A ReLU or sum behind the norm takes it over; without one it must be computed here.
         if self._follower(node) is None:
             return Place(map=self._emit_waiting(waiting, relu=False))
         return Place(waiting=waiting)
@@ -125,10 +126,12 @@ class Builder:
         first, second = node.args[0], node.args[1]
         assert isinstance(first, fx.Node)
         assert isinstance(second, fx.Node)
+        # The one that still waits comes first: its norm becomes part of the sum, the other must exist as a map.
         if self.places[first].waiting is None and self.places[second].waiting is not None:
             first, second = second, first
         other = self._map(second)
         open_ = self.places[first].waiting
+        # A second sum cannot become part of one that waits, nor a norm whose value is read elsewhere as well.
         if open_ is None or open_.other is not None or len(first.users) > 1:
             open_ = Waiting(self._map(first), None, "")
         waiting = Waiting(open_.source, open_.module, open_.prefix, other)
@@ -138,6 +141,7 @@ class Builder:
 
     def _follower(self, node: fx.Node) -> fx.Node | None:
         """The one sum or ReLU that reads *node* and can take it over."""
+        # Another reader would need the value before the sum or ReLU, which is never computed once it is taken over.
         if len(node.users) != 1:
             return None
         user = next(iter(node.users))
@@ -181,6 +185,7 @@ class Builder:
             return self._settled(node, relu=False)
         assert place.tensor is not None
         found = self._emit(Pack(place.tensor, self.count, self._border(node)))
+        # Kept under the same node: a second reader must not pack it again.
         self.places[node] = Place(map=found, tensor=place.tensor)
         return found
 
@@ -247,6 +252,7 @@ class Builder:
     def _is_global_mean(self, node: fx.Node) -> bool:
         if node.op == "call_module":
             module = self.shell.get_submodule(str(node.target))
+            # The exact type: a subclass may compute something else.
             return type(module) is nn.AdaptiveAvgPool2d and module.output_size in (1, (1, 1))
         if node.target is F.adaptive_avg_pool2d:
             return len(node.args) == 2 and node.args[1] in (1, (1, 1))
@@ -259,6 +265,7 @@ def _pair(side: Any) -> tuple[int, int]:
 
 def sparse_layer(module: nn.Module, mask: Tensor) -> SparseConv | None:
     """The sparse form of a pruned module, None if it has none."""
+    # The exact type: a subclass may compute something else.
     if type(module) is nn.Linear:
         return sparse_conv(mask.numpy()[:, :, None, None], Window((1, 1)), 1)
     window = window_of(module)
@@ -271,6 +278,7 @@ def window_of(module: nn.Module) -> Window | None:
     padding: Any = (0, 0) if module.padding == "valid" else module.padding
     if isinstance(padding, str):
         reach = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
+        # "same" with an even kernel pads the two sides differently, which a window cannot express.
         if any(r % 2 for r in reach):
             return None
         padding = (reach[0] // 2, reach[1] // 2)

@@ -59,11 +59,13 @@ class Native:
         if not state.keep:
             state.values[self.output] = self._call(state, given)
             return
+        # Leaves of a graph of its own: autograd must stop at this operation, since the tape passes gradients on.
         leaves = {
             value: tensor.detach().requires_grad_()
             for value, tensor in given.items()
             if value in state.wanted and isinstance(tensor, Tensor) and tensor.is_floating_point()
         }
+        # autograd is off inside the function that runs the tape.
         with torch.enable_grad():
             out = self._call(state, given | leaves)
         if isinstance(out, Tensor):
@@ -79,6 +81,7 @@ class Native:
         sources = [*leaves.values(), *(state.parameters[number] for number in numbers)]
         if not out.requires_grad or not sources:
             return
+        # allow_unused: an input may have no influence on the output, such as one that only gives its shape.
         found = torch.autograd.grad(out, sources, gradient, allow_unused=True)
         for value, slope in zip(leaves, found, strict=False):
             if slope is not None:

@@ -92,6 +92,7 @@ class Conv:
         read = self.layer.forward(x, y, state.parameters[self.weight].detach().numpy(), base, state.pool)
         if state.keep:
             state.saved[self.output] = read
+        # Where the window folds, *read* is a copy from the pool; else it is the input itself, which is still in use.
         elif read is not x:
             state.pool.give(read)
 
@@ -99,6 +100,7 @@ class Conv:
         gradient: Map = state.gradients.pop(self.output)
         read: Map = state.saved.pop(self.output)
         slope, base = self.layer.slopes(gradient, read, self.bias is not None)
+        # float64 sums, rounded once: parameters are float32.
         state.add_slope(self.weight, torch.from_numpy(slope.astype(np.float32)))
         if self.bias is not None:
             state.add_slope(self.bias, torch.from_numpy(base.astype(np.float32)))
@@ -134,6 +136,7 @@ class Normalise:
         other = NONE if self.other is None else state.map(self.other).array
         gain, offset = self._affine(state, s.channels)
         if of_batch := self._of_batch():
+            # torch refuses this too: a single number has no variance.
             _at_least_two(s)
             mean, variance = np.empty(s.channels), np.empty(s.channels)
         else:
@@ -153,6 +156,7 @@ class Normalise:
         z = state.map(self.source)
         s = z.shape
         y = state.values.pop(self.output)
+        # ReLU's gradient is known from the input, unless something was added to it: then the output is needed.
         summed = NONE if self.other is None else y.array
         passes_on = self.other is not None and self.other in state.wanted
         # both outlive this operation, the output does not: its buffer is in the cache and free
@@ -231,6 +235,7 @@ class Join:
         if self.relu:
             norm.mask(g.array, y.array, s.at, s.plane, s.row, s.channels, s.height, s.length)
         if self.other is not None and self.other in state.wanted:
+            # Two values may not share a buffer: each gradient is added to and given back on its own.
             copy = state.pool.take(s)
             copy.flat.copy_(g.flat)
             state.hand_on(self.other, copy)
@@ -264,6 +269,7 @@ class MaxPool:
         g: Map = state.gradients.pop(self.output)
         if self.source in state.wanted:
             into, add = state.room(self.source)
+            # The loop below adds, because windows may overlap.
             if not add:
                 into.flat.zero_()
             s, t = into.shape, g.shape

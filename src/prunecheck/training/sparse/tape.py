@@ -102,6 +102,7 @@ class Program:
 
     def forward(self, state: State, inputs: Tensor) -> Tensor:
         state.values[0] = inputs
+        # Without a backward pass a buffer is free after its last use; with one the values are needed again.
         last = {} if state.keep else self._last_uses()
         for i, operation in enumerate(self.operations):
             operation.forward(state)
@@ -113,6 +114,7 @@ class Program:
     def backward(self, state: State, gradient: Tensor) -> Tensor | None:
         state.gradients[self.result] = gradient
         for operation in reversed(self.operations):
+            # Values that no gradient reaches do not influence the result.
             if operation.output in state.gradients:
                 operation.backward(state)
             state.drop(operation.output)
@@ -151,6 +153,7 @@ class _Run(torch.autograd.Function):
         state: State | None = ctx.state
         if state is None:
             raise RuntimeError("the buffers of this forward pass are gone: it was differentiated before")
+        # Gone first: buffers are given back to the pool below and will be overwritten by other passes.
         ctx.state = None
         into = ctx.program.backward(state, gradient)
         slopes = (None if not p.requires_grad else state.slopes.get(i) for i, p in enumerate(state.parameters))
