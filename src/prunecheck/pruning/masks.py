@@ -42,6 +42,7 @@ def check_finite(scores: Mapping[str, Tensor], who: str) -> None:
 def global_cut(scores: Mapping[str, Tensor], kept: int) -> float:
     """The *kept*-th largest score over all layers together (by one partition). ``1 <= kept <= number of scores``."""
     pool = np.concatenate([as_array(score) for score in scores.values()])
+    # numpy's partition in place is several times faster here than torch.topk or a sort.
     pool.partition(pool.size - kept)
     return float(pool[pool.size - kept])
 
@@ -59,6 +60,7 @@ def global_counts(scores: Mapping[str, Tensor], kept: int) -> Counts:
     missing = ties_left = kept - sum(above.values())
     counts = Counts()
     for name in scores:
+        # Weights that equal the cut go to the earlier layers until the total is exact.
         ties = min(ties_left, at[name])
         counts[name] = above[name] + ties
         ties_left -= ties
@@ -93,6 +95,7 @@ def keep_top(scores: Mapping[str, Tensor], counts: Mapping[str, int]) -> Selecti
 def _top_of_layer(score: Tensor, kept: int, hint: float | None) -> tuple[Tensor, int]:
     if kept <= 0 or kept >= score.numel():
         return torch.full_like(score, kept > 0, dtype=torch.bool), 0
+    # The global cut usually gives the exact count, which saves a partition of every layer.
     if hint is not None:
         mask = score >= hint
         if _trues(mask) == kept:
@@ -123,6 +126,7 @@ def random_mask(shape: tuple[int, ...], kept: int, rng: Rng) -> Tensor:
     few, value = (kept, True) if kept <= size // 2 else (size - kept, False)
     flat = np.full(size, not value)
     if few:
+        # Without shuffling: only which positions are drawn matters, not their order.
         flat[rng.choice(size, few, replace=False, shuffle=False)] = value
     return torch.from_numpy(flat).reshape(shape)
 

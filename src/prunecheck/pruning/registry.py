@@ -66,6 +66,7 @@ class Registry(Generic[P]):
         self._load()
         if name in self._plugins:
             return self._plugins[name]
+        # Names before aliases: a user's plug-in may have a name that is an alias of a built-in one.
         for plugin in self._plugins.values():
             if name in plugin.aliases:
                 return plugin

@@ -31,6 +31,7 @@ def allocate(
     preset: str | None = None,
 ) -> Counts:
     """How many weights each layer keeps, verified to be possible. Raises InfeasibleError."""
+    # The published code's counts, bit for bit: they are not those of the formula.
     if allocation.name == "smart_ratio" and preset is not None and preset_named(preset).official_smart_ratio:
         return official_counts(layers, sparsity, family, **options)
     offer = {"layers": layers, "sparsity": sparsity, "scores": scores, "given": given, "family": family}
@@ -81,6 +82,7 @@ def select(
     ranked = [layer for layer in layers if layer.kind in allocation.pool]
     alone = left_whole(whole_for(preset, method), ranked, family)
     pool = {layer.name: scores[layer.name] for layer in ranked if layer.name not in alone}
+    # The sparsity of some published codes counts the layers that they keep whole, that of others does not.
     counted = layers if preset_named(preset).counts_whole else tuple(la for la in layers if la.name in pool)
     masks, tied = _above(pool, rule, total(counted), sparsity)
     whole = {la.name: torch.ones(la.shape, dtype=torch.bool) for la in layers if la.name not in pool}
@@ -91,6 +93,7 @@ def select(
 def _above(pool: Mapping[str, Tensor], rule: Rule, n: int, sparsity: float) -> tuple[Masks, int]:
     """What a rule keeps of the pool, *n* being the weights its sparsity counts; and how many ties position decided."""
     size, rank = sum(score.numel() for score in pool.values()), rule.rank(n, sparsity)
+    # A published rule may give a rank outside of the pool: then all or none of it stays.
     if not 0 <= rank < size:
         return {name: torch.full_like(s, rank < 0, dtype=torch.bool) for name, s in pool.items()}, 0
     if rule.exact:

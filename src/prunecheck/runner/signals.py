@@ -24,6 +24,7 @@ MESSAGE = "Stopped by SIGTERM. Finished steps are kept: run the same command aga
 def terminated(_number: int, _frame: FrameType | None) -> None:
     """A handler of SIGTERM: raises Interrupted, once. A scheduler that signals a whole process group, and the parent
     that passes the signal on, must not disturb a worker that is writing its checkpoint."""
+    # A function of its own instead of SIG_IGN, so that reraise() recognises that the signal has come.
     signal.signal(signal.SIGTERM, _ignored)
     raise Interrupted(MESSAGE)
 

@@ -35,6 +35,7 @@ def nominal_levels(analyses: tuple[int, ...], alpha: float) -> tuple[float, ...]
 
     One analysis alone gets all of alpha.
     """
+    # Square roots, because the variance of a sum grows by one with every seed.
     steps = np.sqrt(np.diff((0, *analyses)))
     grid = SPACING * float(steps.min())
     levels: list[float] = []
@@ -42,6 +43,7 @@ def nominal_levels(analyses: tuple[int, ...], alpha: float) -> tuple[float, ...]
     for step, n in zip(steps, analyses, strict=True):
         target = alpha * math.log1p((math.e - 1) * n / analyses[-1])
         new = _bound(bound, mass, grid, float(step), target - spent, math.sqrt(n))
+        # Only paths that have not crossed the boundary go on to the next analysis.
         mass = _continue(bound - new, mass, grid, float(step), new + REACH * math.sqrt(n))
         # Scores are sums over the seeds, so that their standard deviation is sqrt(n).
         levels.append(float(ndtr(-new / math.sqrt(n))))

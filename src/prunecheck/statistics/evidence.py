@@ -167,6 +167,7 @@ def analyse_means(
             seen = Noise(*(part[:, pool[0], same] for part in looks.seen))
         else:
             among = np.ix_(pool, same)
+            # The variance of a mean of independent values: their summed variances over the square of their number.
             floor = guard[among].sum(axis=0, keepdims=True) / len(pool) ** 2
             likeness = looks.seen.likeness[:, :1, same]
             mean = d[among].mean(axis=0, keepdims=True)

@@ -82,6 +82,7 @@ def _train(
     example, _ = train_feed.select(np.arange(min(2, train_feed.samples)))
     chosen = choose_network(model, masks, example, params.get("backend"))
     state = loop.start(chosen.network, span.recipe)
+    # Rewinding to the very start: no end of an epoch will come at which this state could be copied.
     rewind = tree.clone(model.state_dict()) if span.rewind_after == span.first else None
     saver = _Saver(context.store, step.key, span, rewind)
     saver.resume(state)

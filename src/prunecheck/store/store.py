@@ -110,6 +110,7 @@ class Store:
         objects = self.root / "objects"
         for prefix in durable.folder_names(objects):
             for key in durable.folder_names(objects / prefix):
+                # Other files may lie in these folders.
                 if manifest.is_key(key) and key.startswith(prefix):
                     yield key
 
@@ -151,6 +152,7 @@ class Store:
         entries = self.entries(key)
         if name not in entries:
             raise StoreError(unknown(f"file of artefact {key[:12]}…", name, entries))
+        # The manifest states the size: a larger file is damaged, and is not read into memory first.
         data = durable.read_file(self.folder(key) / name, limit=entries[name].size)
         if data is None or Entry.of(data) != entries[name]:
             raise self._damaged(key, name)
@@ -220,6 +222,7 @@ class Store:
         if stored is None:
             return None
         head, _, data = stored.partition(b"\n")
+        # A damaged checkpoint costs time only: the step starts again.
         return data if head + b"\n" == _partial_head(key, data) else None
 
     def clear_partial(self, key: str) -> None:
@@ -315,6 +318,7 @@ class Store:
         return Damaged(f"artefact {key[:12]}… is damaged ({what}); it was moved to {aside}.")
 
     def _set_aside(self, key: str) -> None:
+        # A random ending, because the same key may be damaged more than once.
         durable.move(self.folder(key), self.root / "quarantine" / f"{key}-{uuid.uuid4().hex[:8]}")
 
 

@@ -146,6 +146,7 @@ class _Planner:
             if check_label == CLEAN and label in clean:
                 clean[label][1].update(more)
         if self.train_tickets:
+            # Methods that prune trained networks train a dense one for each of their seeds anyway: it is reported too.
             pretrained = [every for method, every in clean.values() if method.plugin.when == "trained"]
             for seed in sorted(set(first).union(*pretrained)):
                 self.dense_arm(DENSE, self.recipe, seed)

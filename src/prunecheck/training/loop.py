@@ -85,6 +85,7 @@ def train(
     # The weights a ticket starts from are dense: pruned positions still hold their values.
     held.apply()
     steps, device = recipe.steps_per_epoch(train_feed.samples), train_feed.targets.device
+    # The epochs of a checkpoint's history are finished and are not trained again.
     for epoch in range(first + len(state.history), last):
         model.train()
         # summed on the device: reading a number from a GPU at every step would stall it
@@ -104,6 +105,7 @@ def train(
                 held.zero_pruned_gradients()
                 _start_late_momentum(optimiser)
                 optimiser.step()
+                # A loss is the mean of its batch, and batches differ in size.
                 loss_sum += loss.detach() * len(targets)
                 correct += task.metric(outputs.detach(), targets)
         train_loss, train_accuracy = float(loss_sum) / train_feed.samples, int(correct) / train_feed.samples

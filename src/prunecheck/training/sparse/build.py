@@ -195,6 +195,7 @@ class Builder:
             return place.tensor
         source = self._map(node)
         found = self._emit(Unpack(source, self.count, flat=len(self.traced.shapes[node]) == 2))
+        # Both forms are remembered: a later reader takes the one it needs without another copy.
         self.places[node] = Place(map=source, tensor=found)
         return found
 
@@ -225,12 +226,14 @@ class Builder:
         return operation.output
 
     def _border(self, node: fx.Node) -> int:
+        # Two-dimensional values are images of one pixel, whose neighbours no layer reads.
         return self.border if len(self.traced.shapes[node]) == 4 else 0
 
     def _is_plain_sum(self, node: fx.Node) -> bool:
         """Of two tensors of one shape."""
         if len(node.args) != 2 or node.kwargs or not all(isinstance(part, fx.Node) for part in node.args):
             return False
+        # A sum that broadcasts is left to torch: the loops need two maps of one shape.
         shapes = [self.traced.shapes.get(part) for part in node.all_input_nodes]
         return len(shapes) == 2 and shapes[0] == shapes[1] and shapes[0] is not None and len(shapes[0]) in (2, 4)
 
@@ -246,6 +249,7 @@ class Builder:
         kernel = _pair(given.get("kernel_size"))
         stride = given.get("stride")
         window = Window(kernel, kernel if stride in (None, [], ()) else _pair(stride), _pair(given.get("padding", 0)))
+        # Dilation, rounding up and returned indices have no form for maps and are left to torch.
         usual = _pair(given.get("dilation", 1)) == (1, 1) and not given.get("ceil_mode") and max(kernel) <= 15
         return window if usual and not given.get("return_indices") else None
 
@@ -273,6 +277,7 @@ def sparse_layer(module: nn.Module, mask: Tensor) -> SparseConv | None:
 
 
 def window_of(module: nn.Module) -> Window | None:
+    # Padding by reflection or repetition cannot be had from a border of zeros.
     if type(module) is not nn.Conv2d or module.padding_mode != "zeros":
         return None
     padding: Any = (0, 0) if module.padding == "valid" else module.padding

@@ -33,6 +33,7 @@ class Weight:
         """The weight with zeros where it is pruned, differentiable."""
         if self.survivors is None:
             return parameter
+        # All weights are kept: a reshape does it, without a scatter.
         if len(self.survivors) == self.shape.numel():
             return parameter.reshape(self.shape)
         flat = torch.zeros(self.shape.numel(), dtype=parameter.dtype)
@@ -131,6 +132,7 @@ class Constant:
         return ()
 
     def forward(self, state: State) -> None:
+        # Read at every pass, since buffers change during training.
         state.values[self.output] = getattr(self.owner, self.name)
 
     def backward(self, state: State) -> None:
@@ -151,6 +153,7 @@ def _refs(part: Any) -> list[int]:
 
 def _filled(part: Any, given: Mapping[int, Any], copies: bool) -> Any:
     if isinstance(part, Ref):
+        # The tape still needs the value that would be overwritten, and autograd refuses changes of a leaf in place.
         value = given[part.value]
         return value.clone() if copies and isinstance(value, Tensor) else value
     if isinstance(part, dict):

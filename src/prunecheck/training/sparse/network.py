@@ -86,6 +86,7 @@ def sparse_network(model: nn.Module, masks: Mapping[str, Tensor], example: Tenso
         shell = copy.deepcopy(model)
     except Exception as error:
         raise Dense(f"it cannot be copied ({type(error).__name__})") from error
+    # Two images are enough for tracing and for the comparison below.
     example = example[:2].detach()
     found = traced(shell, example)
     sparse, described = _chosen(shell, masks, found)
@@ -94,9 +95,11 @@ def sparse_network(model: nn.Module, masks: Mapping[str, Tensor], example: Tenso
         for i, (name, parameter) in enumerate(shell.named_parameters())
     }
     windows = [layer.window for layer in sparse.values()]
+    # One border for all maps, the widest that is needed, so that a map can be read by any layer.
     border = max(max(window.border, window.gradient_border) for window in windows)
     program = Builder(shell, found, weights, sparse, border).program()
     made = SparseNetwork(shell, weights, program, described)
+    # Compared in evaluation mode, in which batch norm does not mix the images and dropout is off.
     made.eval()
     made._by_image = _compare(made, shell, masks, example)
     made.train(model.training)
@@ -112,6 +115,7 @@ def _chosen(
     layers: list[decide.Layer] = []
     for node in found.graph.nodes:
         name = str(node.target)
+        # A layer that is called twice is one layer, and is decided once.
         if node.op != "call_module" or any(layer.name == name for layer in layers):
             continue
         module = shell.get_submodule(name)
@@ -124,6 +128,7 @@ def _chosen(
             name, found.shapes[node], shell.get_parameter(f"{name}.weight") if mask is None else mask, mask is not None
         )
         made = sparse_layer(module, mask) if fits and mask is not None and layer.is_sparse else None
+        # The rule needs the work that is really done: a layer without a sparse form is computed in full.
         layers.append(layer if made else replace(layer, kept=layer.outputs * layer.taps))
         if made is not None:
             sparse[name] = made
@@ -139,6 +144,7 @@ def _compare(made: SparseNetwork, shell: nn.Module, masks: Mapping[str, Tensor],
     each other, so that a batch may be evaluated in parts."""
     with torch.no_grad():
         for name, mask in masks.items():
+            # The original's pruned weights may hold any values, the copy has none.
             shell.get_parameter(name).masked_fill_(~mask, 0)
         wanted, ours = shell(example), made(example)
         if not _alike(ours, wanted):

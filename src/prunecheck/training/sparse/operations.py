@@ -66,6 +66,7 @@ class Unpack:
 
 
 def _channels_last(image: Tensor) -> Tensor:
+    # A new tensor: a view would change as soon as the pool gives the buffer to another value.
     return torch.empty(image.shape, memory_format=torch.channels_last).copy_(image)
 
 
@@ -178,6 +179,7 @@ class Normalise:
         state.hand_on(self.source, d)
 
     def _of_batch(self) -> bool:
+        # Without running statistics, evaluation too uses those of the batch.
         return self.module.training or self.module.running_mean is None
 
     def _affine(self, state: State, channels: int) -> tuple[Any, Any]:
@@ -188,6 +190,7 @@ class Normalise:
 
 def _doubles(tensor: Tensor | None) -> Any:
     assert tensor is not None
+    # Slope and shift of a channel are worked out in float64 and rounded once.
     return tensor.detach().numpy().astype(np.float64)
 
 

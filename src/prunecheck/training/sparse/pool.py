@@ -66,12 +66,15 @@ def _add(a: Any, out: Any) -> None:
 @compiled
 def _larger(x: Any, out: Any) -> None:
     for j in range(x.size):
+        # A NaN that has been found stays, and a NaN that comes replaces what is there.
         out[j] = out[j] if x[j] <= out[j] or out[j] != out[j] else x[j]
 
 
 @compiled
 def _route(g: Any, y: Any, x: Any, d: Any) -> None:
     for j in range(d.size):
+        # x == y never holds for NaN, which is the maximum of a window that has one, as in torch.
         chosen = x[j] == y[j] or x[j] != x[j]
         d[j] += g[j] if chosen else np.float32(0)
+        # Used up: a later pixel of the same window that is equal gets nothing, as in torch.
         g[j] = np.float32(0) if chosen else g[j]

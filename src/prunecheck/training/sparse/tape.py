@@ -143,6 +143,7 @@ class _Run(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, program: Program, pool: Pool, inputs: Tensor, *parameters: Tensor) -> Tensor:
         every = {0, *(operation.output for operation in program.operations)}
+        # If the images need a gradient, every value depends on something that does.
         wanted = frozenset(every) if inputs.requires_grad else program.trained
         ctx.program, ctx.state = program, State(parameters, pool, True, wanted)
         return program.forward(ctx.state, inputs).detach()  # else the output and its state would be a reference cycle

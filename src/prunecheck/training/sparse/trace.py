@@ -33,6 +33,7 @@ def traced(model: nn.Module, example: Tensor) -> Traced:
     """The graph of *model*, which is left in evaluation mode. Raises Dense if it has no graph that is always valid."""
     check(model)
     graphs = []
+    # Both modes: one program serves both, so that their graphs must be the same.
     for training in (True, False):
         model.train(training)
         try:
@@ -78,6 +79,7 @@ def check(model: nn.Module) -> None:
     """Raise Dense for properties that a copy of the network would not reproduce."""
     seen: dict[int, str] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
+        # A parameter that is shared would be trained as two in the copy.
         if seen.setdefault(id(parameter), name) != name:
             raise Dense(f"{name} and {seen[id(parameter)]} are one parameter")
         if parameter.dtype != torch.float32 or parameter.device.type != "cpu":
@@ -86,6 +88,7 @@ def check(model: nn.Module) -> None:
             raise Dense(f"{name} has hooks")
     for name, module in model.named_modules():
         hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+        # The copy calls functions of its own in place of these modules, and would skip the hooks.
         if any(hooks):
             raise Dense(f"{name or type(module).__name__} has hooks")
         if parametrize.is_parametrized(module):
@@ -96,6 +99,7 @@ def writes_in_place(model: nn.Module, node: fx.Node) -> bool:
     if node.op == "call_module":
         return bool(getattr(model.get_submodule(str(node.target)), "inplace", False))
     if node.op == "call_method":
+        # "__" at the end marks methods such as __add__, which overwrite nothing.
         return str(node.target).endswith("_") and not str(node.target).endswith("__")
     return node.op == "call_function" and (node.target in IN_PLACE_OPERATORS or bool(node.kwargs.get("inplace")))
 
