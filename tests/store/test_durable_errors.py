@@ -24,7 +24,10 @@ from prunecheck.store import durable, faults
         (errno.EACCES, "Permission denied. Make the folder writable or choose another store;"),
         (errno.EPERM, "Permission denied. Make the folder writable or choose another store;"),
         (errno.EIO, "The disk reports an I/O error. Check it or choose another store;"),
-        (errno.EMFILE, "Reading or writing failed (Too many open files). Check the path;"),
+        (
+            errno.EMFILE,
+            "Too many files are open in this process. If a plug-in or model of yours opens files, close them there;",
+        ),
     ],
 )
 def test_every_error_says_what_to_do(code: int, words: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
