@@ -26,7 +26,8 @@ from prunecheck.store import durable, faults
         (errno.EIO, "The disk reports an I/O error. Check it or choose another store;"),
         (
             errno.EMFILE,
-            "Too many files are open in this process. If a plug-in or model of yours opens files, close them there;",
+            "Too many files are open in this process. If a plug-in or model of yours opens files, close them there; "
+            "else raise the limit (ulimit -n);",
         ),
     ],
 )
