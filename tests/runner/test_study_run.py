@@ -205,7 +205,7 @@ DIES = """
     @method
     def deadly(weights):
         if multiprocessing.parent_process() is not None:
-            os._exit(9)
+            os.kill(os.getpid(), 9)
         return weights
 """
 
