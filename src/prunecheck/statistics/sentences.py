@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -63,9 +63,6 @@ def check_sentence(
     return " ".join(words)
 
 
-BELOW_BUT = "The mean is below the margin, but "
-
-
 def _found(analysis: Analysis, j: int) -> str:
     """Where the drop was found, and up to which margin: the bound that is furthest above it."""
     checks, margin = analysis.checks, analysis.margin.points
@@ -81,19 +78,25 @@ def _found(analysis: Analysis, j: int) -> str:
     return f"Holds for any margin below {best:.2f}: so much is lost at {at} (bound corrected for several sparsities)."
 
 
+def held_back(analysis: Analysis, j: int, pooled: Cell | None) -> str:
+    """Why a check whose mean is below the margin is not called independent; empty where the mean is not."""
+    checks, alpha = analysis.checks, analysis.layout.settings.alpha
+    if pooled is None or not pooled.p_not <= alpha:
+        return ""
+    below = checks.cells.below(ONE_SPARSITY * pooled.margin)[:, j]
+    if checks.cells.harmed[:, j].any():
+        return "more corrupted than clean runs collapsed"
+    if (np.nan_to_num(below, nan=0.0) > alpha).any():
+        at = percent(analysis.layout.sparsities[int(np.nanargmax(below))])
+        return f"at {at} a drop of {ONE_SPARSITY:g} margins is not excluded"
+    return checks.blocked[j]
+
+
 def _undecided(analysis: Analysis, j: int, pooled: Cell) -> str:
     """What stands in the way of a verdict."""
-    checks, alpha = analysis.checks, analysis.layout.settings.alpha
-    mean_is_below = pooled.p_not <= alpha
-    below = checks.cells.below(ONE_SPARSITY * pooled.margin)[:, j]
-    if mean_is_below and checks.cells.harmed[:, j].any():
-        return f"{BELOW_BUT}more corrupted than clean runs collapsed."
-    if mean_is_below and (np.nan_to_num(below, nan=0.0) > alpha).any():
-        at = percent(analysis.layout.sparsities[int(np.nanargmax(below))])
-        return f"{BELOW_BUT}at {at} a drop of {ONE_SPARSITY:g} margins is not excluded."
-    if mean_is_below and checks.blocked[j]:
-        return f"{BELOW_BUT}{checks.blocked[j]}."
-    if mean_is_below and analysis.guard(j) == "open":
+    if reason := held_back(analysis, j, pooled):
+        return f"The mean is below the margin, but {reason}."
+    if pooled.p_not <= analysis.layout.settings.alpha and analysis.guard(j) == "open":
         return "The drop is below the margin, but the positive control is not shown to be hurt yet (unguarded yet)."
     text = lean(pooled)
     return f"{text[0].upper()}{text[1:]}."
@@ -124,8 +127,10 @@ def method_sentence(
     needed: Sequence[str],
     checks: Sequence[CheckVerdict],
     level: float,
+    reasons: Mapping[str, str],
 ) -> str:
-    """One method over the checks required of it. *level*: at which one check must not depend for the method to fail."""
+    """One method over the checks required of it. *level*: at which one check must not depend for the method to fail.
+    *reasons*: check -> why it is undecided although its mean is below the margin: its interval alone would not tell."""
     depends = [check.check for check in checks if check.verdict == "DEPENDS"]
     alone = [check.check for check in checks if check.verdict == "DOES NOT DEPEND" and check.check not in failed]
     if not needed:
@@ -144,17 +149,12 @@ def method_sentence(
             f"(needs {level:.2%} instead of 5%)."
         )
     why = sorted({_reason(check) for check in checks if check.verdict == "UNINFORMATIVE"} - {""})
-    return " ".join((*words, *_held_back([check for check in checks if check.check in rest]), *why))
-
-
-def _held_back(checks: Sequence[CheckVerdict]) -> list[str]:
-    """Why checks whose interval lies below the margin are not decided: their intervals alone would not tell."""
     named: dict[str, list[str]] = {}
-    for check in checks:
-        before, found, reason = check.sentence.partition(BELOW_BUT)
-        if found and before:
-            named.setdefault(reason, []).append(check.check)
-    return [f"{_and(names)}: {BELOW_BUT[0].lower()}{BELOW_BUT[1:]}{reason}" for reason, names in named.items()]
+    for check in rest:
+        if reasons.get(check):
+            named.setdefault(reasons[check], []).append(check)
+    held = [f"{_and(names)}: the mean is below the margin, but {reason}." for reason, names in named.items()]
+    return " ".join((*words, *held, *why))
 
 
 def _reason(check: CheckVerdict) -> str:
