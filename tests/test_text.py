@@ -152,3 +152,23 @@ def test_counted_nouns_and_listing() -> None:
 )
 def test_points_has_two_decimals_or_two_digits(value: float, text: str) -> None:
     assert points(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-3, "0 s"),
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (95, "1 min 35 s"),
+        (599, "9 min 59 s"),
+        (640, "11 min"),
+        (3600, "1 h 0 min"),
+        (5 * 3600 + 125, "5 h 2 min"),
+        (36 * 3600, "1.5 days"),
+        (10 * 86400, "10.0 days"),
+    ],
+)
+def test_duration_in_whole_seconds(seconds: float, words: str) -> None:
+    assert duration(seconds, whole_seconds=True) == words

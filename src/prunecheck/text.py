@@ -83,11 +83,11 @@ def points(value: float) -> str:
     return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
 
 
-def duration(seconds: float) -> str:
-    """``95 -> '1 min 35 s'``; two units at most, seconds below a minute to three digits."""
+def duration(seconds: float, *, whole_seconds: bool = False) -> str:
+    """``95 -> '1 min 35 s'``; two units at most, seconds below a minute to three digits or whole."""
     whole = max(0, round(seconds))
     if whole < 60:
-        return f"{max(0.0, seconds):.3g} s"
+        return f"{whole if whole_seconds else f'{max(0.0, seconds):.3g}'} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{round(whole / 60)} min"
     if whole < 36 * 3600:

@@ -4,31 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from prunecheck.runner.estimate import Estimate, spoken
+from prunecheck.runner.estimate import Estimate
 from prunecheck.store import Store, Timings
 from prunecheck.study import Step, make_plan
 
 from . import tiny
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (-3, "0 s"),
-        (0.4, "0 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 0 s"),
-        (95, "1 min 35 s"),
-        (599, "9 min 59 s"),
-        (640, "11 min"),
-        (3600, "1 h 0 min"),
-        (5 * 3600 + 125, "5 h 2 min"),
-        (36 * 3600, "1.5 days"),
-        (10 * 86400, "10.0 days"),
-    ],
-)
-def test_time_as_people_say_it(seconds: float, words: str) -> None:
-    assert spoken(seconds) == words
 
 
 def test_before_anything_was_timed_every_kind_of_step_has_a_rough_time(tmp_path: Path) -> None:

@@ -40,15 +40,3 @@ def mflops_of(step: Step) -> float | None:
     model, _, side = step.cost_class.split("/")[1].partition("@")
     entry = MODELS.get(model)
     return None if entry is None else entry.mflops_at(int(side))
-
-
-def spoken(seconds: float) -> str:
-    """``95 -> '1 min 35 s'``; two units at most."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{round(whole / 60)} min"
-    if whole < 36 * 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole / 86400:.1f} days"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from prunecheck.runner.engine import needed
-from prunecheck.runner.estimate import spoken
 from prunecheck.runner.records import FEW, LastPlan, PlannedStep, differences, read_failed, read_plan
 from prunecheck.runner.status import running_step
 from prunecheck.runner.workspace import Workspace
 from prunecheck.study.numerics import numerics
 from prunecheck.study.step import Step
-from prunecheck.text import printable
+from prunecheck.text import duration, printable
 
 
 def why(step: Step, steps: Mapping[str, Step], workspace: Workspace) -> str:
@@ -23,7 +22,7 @@ def why(step: Step, steps: Mapping[str, Step], workspace: Workspace) -> str:
     if holder is not None:
         now = running_step(step, holder)
         by = f" by process {now.process} on {now.host}" if now.process and now.host else ""
-        return printable(f"{who} is being made now{by}, for {spoken(now.seconds)}.", 400)
+        return printable(f"{who} is being made now{by}, for {duration(now.seconds, whole_seconds=True)}.", 400)
     failed = read_failed(workspace.folder).get(step.key)
     if failed is not None:
         reason = failed.removeprefix(f"{step.title}: ")

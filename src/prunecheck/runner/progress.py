@@ -13,9 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from prunecheck.runner.estimate import spoken
 from prunecheck.study.step import KINDS, Step
-from prunecheck.text import printable
+from prunecheck.text import duration, printable
 
 LINE_EVERY_SECONDS = 15.0
 BAR_WIDTH = 10
@@ -99,7 +98,7 @@ class Tally:
         sure = self._worth > 0.05 * self._expected and elapsed > 2
         pace = elapsed / self._worth if sure else 1 / max(1, self.workers)
         since = time.monotonic() - self._latest if self.finished else 0.0
-        return f"about {spoken(remaining * pace - since)} left"
+        return f"about {duration(remaining * pace - since, whole_seconds=True)} left"
 
     @property
     def kinds(self) -> list[str]:

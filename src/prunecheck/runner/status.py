@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from prunecheck.runner.estimate import Estimate, spoken
+from prunecheck.runner.estimate import Estimate
 from prunecheck.runner.interim_analyses import InterimAnalysis, ReadOnly, Unfinished, interim_analyses, unfinished_steps
 from prunecheck.runner.records import foreign_results
 from prunecheck.runner.step_results import StepResults
@@ -21,7 +21,7 @@ from prunecheck.store import Damaged, Holder
 from prunecheck.study.plan import Plan
 from prunecheck.study.step import KINDS, Step
 from prunecheck.study.study import Study
-from prunecheck.text import printable
+from prunecheck.text import duration, printable
 
 State = Literal["not begun", "unfinished", "running", "finished", "failed"]
 """``failed``: everything is done but the steps that failed and those that need them"""
@@ -271,7 +271,7 @@ def sentence(status: Status) -> str:
 def time_left(status: Status) -> str:
     """``about 3 min 12 s, from earlier timings``."""
     sure = "from earlier timings" if status.measured else "a rough guess: no such training was timed on this machine"
-    return f"about {spoken(status.seconds_left)}, {sure}"
+    return f"about {duration(status.seconds_left, whole_seconds=True)}, {sure}"
 
 
 def _results_line(status: Status) -> str:
@@ -287,7 +287,7 @@ def _kind(kind: KindStatus) -> str:
 
 def _running(step: RunningStep) -> str:
     who = f", process {step.process} on {step.host}" if step.process and step.host else ""
-    return f"{step.title}: for {spoken(step.seconds)}{who}"
+    return f"{step.title}: for {duration(step.seconds, whole_seconds=True)}{who}"
 
 
 def _named(word: str, lines: Sequence[str]) -> list[tuple[str, str]]:
