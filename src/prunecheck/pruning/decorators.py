@@ -125,10 +125,12 @@ def check(
     paper: str = "",
     aliases: tuple[str, ...] = (),
     version: int = 1,
+    orders: bool = False,
 ) -> Callable[[Function], Check]:
     """Register a corruption at one intervention point: ``batches``, ``scores``, ``masks`` or ``weights``.
 
-    The function must ask for what it declares to corrupt and return the corrupted version of it.
+    The function must ask for what it declares to corrupt and return the corrupted version of it. ``orders``: its option
+    ``shuffle = false`` also fixes the order of the images in trainings on what it returns.
     """
 
     def lift(fn: Function) -> Check:
@@ -159,6 +161,7 @@ def check(
                 version,
                 code,
                 origin,
+                orders,
             )
         )
 

@@ -114,7 +114,8 @@ class Check:
     ``preserves``: what the framework verifies is kept: ``counts`` (kept weights of every layer), ``values`` (the
     multiset of kept weights of every layer), ``magnitudes`` (every single weight's absolute value),
     ``shapes`` (nothing beyond names and shapes). ``changes``: whether the result must differ from the input; only a
-    control may declare False.
+    control may declare False. ``orders``: whether its option ``shuffle = false`` makes trainings on what it returns see
+    the images in their stored order.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Check:
     version: int = 1
     code: str = ""
     origin: str = "built-in"
+    orders: bool = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)

@@ -396,8 +396,8 @@ class _Planner:
 
 
 def corrupted_training(corruption: ResolvedCheck) -> dict[str, Any]:
-    """Parameters of a training on corrupted data. Only the published half of the data also fixes their order."""
-    fixed = corruption.plugin.name == "half_dataset" and corruption.options.get("shuffle") is False
+    """Parameters of a training on corrupted data."""
+    fixed = corruption.plugin.orders and corruption.options.get("shuffle") is False
     return {"corruption": corruption.params} | ({"shuffle": False} if fixed else {})
 
 

@@ -90,6 +90,7 @@ def corrupted_data(
     at="batches",
     destroys="half of the images the method prunes from",
     keeps="the other half, class balance, the number of steps, everything the ticket trains on",
+    orders=True,
     paper="Su et al. 2020",
     aliases=("half",),
 )
@@ -99,7 +100,7 @@ def half_dataset(
     which: str = "random",
     matched_steps: bool = True,
     batch: int | None = None,
-    shuffle: bool | None = None,  # noqa: ARG001  (the plan reads it: the order is that of trainings on the half)
+    shuffle: bool | None = None,  # noqa: ARG001  (``orders``: it is for the trainings)
 ) -> tuple[Tensor, Tensor]:
     """Prune (and pretrain) on half of the training set, at an unchanged number of steps.
 
