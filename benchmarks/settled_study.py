@@ -19,6 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,11 +31,12 @@ from benchmarks.official_loop import OfficialTraining, PilImages, begin
 from benchmarks.table import markdown
 from prunecheck import data
 from prunecheck.models import build
+from prunecheck.resources import study_text
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.study_run import run_study
 from prunecheck.runner.workspace import Workspace
 from prunecheck.store import Store
-from prunecheck.study import Plan, Study, load_study, make_plan
+from prunecheck.study import Study, load_study, make_plan
 from prunecheck.study.plan import largest_seeds
 from prunecheck.study.study import located
 
@@ -43,17 +45,8 @@ if TYPE_CHECKING:
 
     from prunecheck.study.step import Step
 
-DEMO: Mapping[str, Any] = {
-    "name": "demo",
-    "model": "convnet",
-    "data": {"name": "mnist5k", "size": 14},
-    "methods": ["snip", "lr_rewinding", "random_ticket"],
-    "checks": ["corrupted_data", "layerwise_rearrange", "layerwise_weight_shuffle"],
-    "sparsities": [0.9],
-    "seeds": "auto",
-    "controls": ["identity", "aa"],
-    "training": {"epochs": 3, "rewind_epoch": 1},
-}
+DEMO: Mapping[str, Any] = {**tomllib.loads(study_text("demo")), "max_seeds": 10}
+"""the shipped demo, with at most the ten seeds that one arm at a time is counted with"""
 SPARSE = {**DEMO, "name": "sparse", "model": "resnet8_w16", "sparsities": [0.95, 0.98], "backend": "auto"}
 CASES: Mapping[str, Mapping[str, Any]] = {
     "demo, accuracy": DEMO,
@@ -110,8 +103,9 @@ class Interleaved:
             self.spent += turn
 
 
-def steps_alone(study: Study, plan: Plan) -> tuple[int, int]:
-    """Trainings, and optimiser steps, behind every arm of *plan*, counted anew for every arm."""
+def steps_alone(study: Study) -> tuple[int, int]:
+    """Trainings, and optimiser steps, behind every arm at the largest number of seeds, counted anew for every arm."""
+    plan = make_plan(study, largest_seeds(study))
     per_epoch = study.recipe.steps_per_epoch(data.describe(located(study)).n_train)
     trainings = steps = 0
     for arm in plan.arms:
@@ -134,7 +128,7 @@ def measure(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """One case, from an empty store."""
     torch.set_num_threads(1)
     study = load_study(fields)
-    alone, steps = steps_alone(study, make_plan(study, largest_seeds(study)))
+    alone, steps = steps_alone(study)
     floor = make_plan(load_study({**fields, "seeds": 3})).trainings
     turns = Interleaved(study)
     with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,9 @@ import numpy as np
 from benchmarks.planning import judged, made_up_rows, plan
 from benchmarks.resident import extra_mib
 from benchmarks.scores import QUICK, works_of
-from benchmarks.study import STUDY, trainings_alone
+from benchmarks.settled_study import DEMO, steps_alone
+
+from prunecheck.study import load_study
 
 
 def test_plan_has_about_the_requested_number_of_steps() -> None:
@@ -23,10 +25,10 @@ def test_synthetic_rows_are_judged_and_drawn() -> None:
 
 def test_one_arm_at_a_time_repeats_its_shared_trainings() -> None:
     """10 seeds: dense 1; the rewinder 2 in each of 4 arms; the others 1 in each of their arms."""
-    one = {**STUDY, "methods": ["lr_rewinding"], "checks": ["layerwise_rearrange"], "controls": []}
-    assert trainings_alone(one) == 10 * (1 + 2 + 2)
+    one = {**DEMO, "methods": ["lr_rewinding"], "checks": ["layerwise_rearrange"], "controls": []}
+    assert steps_alone(load_study(one))[0] == 10 * (1 + 2 + 2)
     more = {**one, "methods": ["lr_rewinding", "snip"], "checks": ["layerwise_rearrange", "corrupted_data"]}
-    assert trainings_alone(more) == 10 * (1 + 3 * 2 + 3 * 1)
+    assert steps_alone(load_study(more))[0] == 10 * (1 + 3 * 2 + 3 * 1)
 
 
 def test_peak_memory_is_reported_after_it_was_freed() -> None:
