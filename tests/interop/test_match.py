@@ -221,7 +221,7 @@ def mutated(content: Any, rng: random.Random) -> Any:
 
 @pytest.mark.filterwarnings("ignore:Sparse")
 def test_mutated_checkpoints_are_read_right_or_refused_in_words(tmp_path: Path) -> None:
-    """What is read is one of the masks that somebody put there on purpose, never a mixture."""
+    """Only a whole mask is read, as it was put there, and never a mixture of two."""
     rng = random.Random(0)
     path, read, sentences = tmp_path / "a.pth", 0, list[str]()
     intended = [masks(), masks(seed=7, share=0.5)]

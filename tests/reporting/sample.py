@@ -250,7 +250,7 @@ def published() -> tuple[PublishedNumber, ...]:
         replace(here, accuracy=0.9259, source="Wang et al. 2020", setup="batch 128"),
         replace(here, accuracy=0.9255, source="A reproduction", certainty="reproduction", setup="one seed"),
         replace(here, check="layerwise_rearrange", accuracy=0.9272, source="A reproduction", certainty="reproduction"),
-        replace(here, sparsity=0.5, source="Nobody's business"),
+        replace(here, sparsity=0.5, source="Unlisted source"),
     )
 
 

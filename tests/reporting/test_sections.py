@@ -41,8 +41,8 @@ def test_published_table_has_one_row_per_published_number() -> None:
 
 def test_published_numbers_of_arms_not_run_are_not_shown() -> None:
     data = sample.data()
-    assert "Nobody's business" not in dict(published_sources(data))
-    assert "Nobody" not in page(data)
+    assert "Unlisted source" not in dict(published_sources(data))
+    assert "Unlisted" not in page(data)
     (elsewhere,) = [number for number in data.published if number.sparsity == 0.5]
     assert published_table(replace(data, published=(elsewhere,)), order(data)) is None
 

@@ -1,4 +1,4 @@
-"""Several processes on one store: each step is done once, nobody waits for the dead, the bytes are those of one."""
+"""Several processes on one store: each step is done once, none waits for a dead process, all bytes are those of one."""
 
 from __future__ import annotations
 

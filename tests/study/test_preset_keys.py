@@ -1,4 +1,4 @@
-"""What a preset, and an option nobody set, changes in a plan: only the steps that come out differently."""
+"""What a preset, and an option that is not set, changes in a plan: only the steps that come out differently."""
 
 from __future__ import annotations
 
