@@ -8,7 +8,6 @@ is refused with the option or the change that settles it.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 from prunecheck.errors import StudyError
 from prunecheck.statistics import values
 from prunecheck.statistics.delimited import plain_name, read_lines
+from prunecheck.statistics.frames import records_of
 from prunecheck.statistics.rows import CLEAN, DENSE, Metric, Row, unique
 from prunecheck.statistics.summaries import (
     SPREAD_COLUMNS,
@@ -391,7 +391,7 @@ def _shown(source: Source) -> str:
 
 
 def _from_values(source: Source) -> Iterable[_Located]:
-    for number, value in enumerate(_records(source), start=1):
+    for number, value in enumerate(records_of(source), start=1):
         where = f"row {number}"
         if isinstance(value, Row):
             value = {field.name: getattr(value, field.name) for field in fields(Row)}
@@ -404,33 +404,6 @@ def _from_values(source: Source) -> Iterable[_Located]:
                 raise StudyError(f"{where}: two columns are called {column!r}: delete or rename one of them.")
             texts[column] = "" if cell is None else str(cell).strip()
         yield _Located(where, texts)
-
-
-def _records(source: Source) -> Iterable[Any]:
-    """The rows of a DataFrame (polars, pyarrow or pandas, told by their methods), of columns by name, or of a list."""
-    if hasattr(source, "collect_schema") and hasattr(source, "collect"):
-        source = source.collect()  # a lazy frame of polars
-    for method in ("to_dicts", "to_pylist"):
-        if hasattr(source, method):
-            return list(getattr(source, method)())
-    if hasattr(source, "to_dict") and hasattr(source, "columns"):
-        columns = [str(column) for column in source.columns]
-        twice = next((column for column, count in Counter(columns).items() if count > 1), None)
-        if twice is not None:
-            raise StudyError(
-                f"the DataFrame has two columns called {printable(twice)!r}: delete or rename one of them."
-            )
-        if any(name is not None for name in getattr(source.index, "names", ())):
-            source = source.reset_index()
-        return list(source.to_dict("records"))
-    if isinstance(source, Mapping):
-        columns_of = {key: list(cells) for key, cells in source.items() if not isinstance(cells, str)}
-        if len({len(cells) for cells in columns_of.values()}) != 1 or len(columns_of) < len(source):
-            raise StudyError("a dict of columns needs a list for every column, all of one length.")
-        return [dict(zip(columns_of, row, strict=True)) for row in zip(*columns_of.values(), strict=True)]
-    if not isinstance(source, Iterable) or isinstance(source, bytes):
-        raise StudyError(f"results come as a path, a DataFrame or rows as dicts, not as {type(source).__name__}.")
-    return source
 
 
 def _refuse_orphans(arms: Sequence[tuple[str, str, str, float, str]]) -> None:
