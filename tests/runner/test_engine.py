@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 
 from prunecheck.errors import Interrupted, PluginError, StoreError
 from prunecheck.runner.engine import Failure, Outcome, execute, needed
+from prunecheck.runner.processes import Worker, Workers
 from prunecheck.runner.queue import Queue
 from prunecheck.runner.worker import WorkerConfig
 from prunecheck.steps.perform import STEPS
@@ -208,6 +211,44 @@ def test_an_interrupted_run_can_be_followed_by_another(config: WorkerConfig) -> 
         execute(steps_of(first, second), config, 2, lambda step: {"first": 1.0}.get(step.title, 2.0), interrupt)
     assert Store.open(config.store).has(first.key)
     assert names(execute(steps_of(third), config, 2, lambda _: 1.0).done) == {"third"}
+
+
+@pytest.mark.slow
+def test_second_ctrl_c_before_the_workers_are_ended_leaves_none_behind(
+    config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_workers = Workers.__exit__
+
+    def interrupted_again(workers: Workers, *raised: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        end_workers(workers, *raised)
+
+    monkeypatch.setattr(Workers, "__exit__", interrupted_again)
+    first, second = fake("first"), fake("second", do=["sleep long"])
+    with pytest.raises(KeyboardInterrupt):
+        execute(
+            steps_of(first, second),
+            config,
+            2,
+            lambda step: {"first": 1.0}.get(step.title, 2.0),
+            lambda _step, _seconds: signal.raise_signal(signal.SIGINT),
+        )
+    assert not multiprocessing.active_children()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_a_worker_starts_leaves_none_behind(config: WorkerConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Worker.start
+
+    def interrupted(worker: Worker) -> None:
+        start(worker)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Worker, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        execute(steps_of(fake("first")), config, 2, lambda _: 1.0)
+    assert not multiprocessing.active_children()
 
 
 def test_the_longest_chain_goes_first() -> None:

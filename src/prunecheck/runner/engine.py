@@ -110,7 +110,7 @@ class _Run:
 
 
 def _in_this_process(run: _Run, config: WorkerConfig) -> None:
-    with _settings_restored(), signals.second_sigint_kills():
+    with _settings_restored(), signals.sigint_raises_once(second_ends_process=True):
         initialise(config)
         while (step := run.queue.take()) is not None:
             answer = do(step)
@@ -122,7 +122,7 @@ def _in_this_process(run: _Run, config: WorkerConfig) -> None:
 def _in_workers(run: _Run, config: WorkerConfig, most: int) -> None:
     died: set[str] = set()
     again: list[Step] = []
-    with Workers(config, most) as workers:
+    with signals.sigint_raises_once(second_ends_process=False), Workers(config, most) as workers:
         while True:
             while (step := _next(run.queue, workers, again, died)) is not None:
                 workers.give(step)

@@ -20,6 +20,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from prunecheck.errors import StepError, StoreError
+from prunecheck.runner import signals
 from prunecheck.runner.worker import Answer, WorkerConfig, serve
 from prunecheck.study.step import Step
 from prunecheck.text import printable_path
@@ -49,13 +50,16 @@ class Worker:
         context = _context()
         self.connection, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=serve, args=(config, theirs))  # type: ignore[attr-defined]
+        self._theirs = theirs
+        self.step: Step | None = None
+        self.ready = False
+
+    def start(self) -> None:
         try:
             self.process.start()
         finally:
             # As long as this process holds a copy of the other end, the death of the worker would not end the pipe.
-            theirs.close()
-        self.step: Step | None = None
-        self.ready = False
+            self._theirs.close()
 
     def give(self, step: Step) -> None:
         self.step = step
@@ -92,14 +96,14 @@ class Workers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        processes = [worker.process for worker in self._all]
+        processes = [worker.process for worker in self._all if worker.process.pid is not None]
+        for worker in self._all:
+            worker.connection.close()  # a worker without a step ends when it reads on, and another after its step
         try:
             # Steps are still running only after an error or an interruption; SIGTERM lets trainings write a checkpoint.
             if kind is not None:
                 end(processes)
         finally:
-            for worker in self._all:
-                worker.connection.close()  # it ends when it reads on
             end(processes, LEAVE_SECONDS, number=None)
 
     @property
@@ -118,14 +122,20 @@ class Workers:
 
     def _start(self) -> Worker:
         for _ in range(STARTS):
+            worker = None
             try:
                 with _as_child():
-                    self._all.append(Worker(self._config))
+                    worker = Worker(self._config)
+                    self._all.append(worker)  # before it starts: Ctrl-C in between must not leave a process behind
+                    worker.start()
             except (OSError, EOFError, ProcessError) as error:
                 reason = error  # the fork server was killed, perhaps; multiprocessing starts another
+                if worker is not None:
+                    self._all.remove(worker)
+                    worker.connection.close()
                 time.sleep(AGAIN_SECONDS)
             else:
-                return self._all[-1]
+                return worker
         raise StoreError(f"no worker process can be started ({type(reason).__name__}: {reason}). Try --workers 1.")
 
     def wait(self) -> Iterator[tuple[Step, Answer | None]]:
@@ -173,7 +183,7 @@ def end(
     left = list(processes)
     deadline = time.monotonic() + seconds
     try:
-        while left and time.monotonic() < deadline:
+        while left and time.monotonic() < deadline and not signals.interrupted_again():
             for process in left if number is not None else ():
                 process.terminate()
             gone = wait([process.sentinel for process in left], timeout=AGAIN_SECONDS)

@@ -16,7 +16,7 @@ from typing import NoReturn
 from prunecheck.errors import Interrupted
 
 _interrupts = 0
-"""how often Ctrl-C was pressed within ``second_sigint_kills``"""
+"""how often Ctrl-C was pressed within ``sigint_raises_once``"""
 
 MESSAGE = "Stopped by SIGTERM. Finished steps are kept: run the same command again to continue."
 
@@ -33,13 +33,26 @@ def _ignored(_number: int, _frame: FrameType | None) -> None:
     return
 
 
-def _interrupted(_number: int, _frame: FrameType | None) -> None:
+def _raise_then_end(_number: int, _frame: FrameType | None) -> None:
     """A handler of SIGINT: raises KeyboardInterrupt, once. A second one ends the process at once, even where a plug-in
     caught the first or computes in C."""
     global _interrupts
     _interrupts += 1
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise KeyboardInterrupt
+
+
+def _raise_then_count(_number: int, _frame: FrameType | None) -> None:
+    """A handler of SIGINT: raises KeyboardInterrupt, once, and counts the others."""
+    global _interrupts
+    _interrupts += 1
+    if _interrupts == 1:
+        raise KeyboardInterrupt
+
+
+def interrupted_again() -> bool:
+    """Whether Ctrl-C was pressed more than once."""
+    return _interrupts > 1
 
 
 def reraise() -> None:
@@ -58,24 +71,25 @@ def sigterm_interrupts() -> Iterator[None]:
     if not in_charge or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
         return
-    signal.signal(signal.SIGTERM, terminated)
     try:
+        signal.signal(signal.SIGTERM, terminated)
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager
-def second_sigint_kills() -> Iterator[None]:
-    """Within the block the first Ctrl-C raises KeyboardInterrupt and the second ends the process, unless the caller has
-    a handler of its own."""
+def sigint_raises_once(second_ends_process: bool) -> Iterator[None]:
+    """Within the block the first Ctrl-C raises KeyboardInterrupt. The second ends the process, or only makes
+    :func:`interrupted_again` true: an exception at any line could end the code that ends worker processes before it
+    has begun. Does nothing if the caller has a handler of its own."""
     global _interrupts
     in_charge = threading.current_thread() is threading.main_thread()
     if not in_charge or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    signal.signal(signal.SIGINT, _interrupted)
     try:
+        signal.signal(signal.SIGINT, _raise_then_end if second_ends_process else _raise_then_count)
         yield
     finally:
         _interrupts = 0
