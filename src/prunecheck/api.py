@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 
 
 def plan(study: Source, overrides: Iterable[str] = ()) -> Plan:
-    """The plan of a study: its steps, which of them are shared, its arms. Trains nothing, needs no torch."""
+    """The plan of a study: its steps, which of them are shared, its arms. Trains nothing, needs no torch.
+
+    A data set that is not there is planned by its published numbers, or by the study's ``data.contents``; ``absent``
+    of the plan then says so.
+    """
     from prunecheck.study import load_study, make_plan
 
-    return make_plan(load_study(study, overrides))
+    return make_plan(load_study(study, overrides, allow_absent=True), allow_absent=True)
 
 
 def run(

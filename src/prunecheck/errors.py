@@ -38,6 +38,10 @@ class DataError(StudyError):
     """The data set cannot be used: missing, incomplete, mislabelled, empty."""
 
 
+class DataMissing(DataError):
+    """The files of the data set are not where they were looked for."""
+
+
 class StepError(PrunecheckError):
     """Steps of the plan failed; all others were finished and kept."""
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
 from importlib.metadata import version
 from pathlib import Path
 
+from prunecheck.resources import study_text
 from prunecheck.runner.engine import Failure
 from prunecheck.runner.explain import differences
 from prunecheck.runner.records import write_failed, write_plan
@@ -115,3 +117,16 @@ def test_explain_suggests_a_close_key_and_the_order_of_arguments(cli: Cli, tmp_p
     assert (said.code, f"Did you mean {key[:12]!r}?" in said.err) == (2, True)
     said = cli("explain", path, key[:12])
     assert (said.code, "the key comes first" in said.err) == (2, True)
+
+
+def test_plan_works_without_the_data_and_run_does_not(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(study_text("sanity-initial-resnet32-tiny"), encoding="utf-8")
+    said = cli("plan", path)
+    assert said.code == 0
+    assert "data        planned by published numbers: data 'tiny_imagenet' is not there" in said.out
+    assert "trainings   264 " in said.out
+    assert not json.loads(cli("plan", path, "--json").out)["data_is_there"]
+    said = cli("run", path)
+    assert (said.code, said.out) == (2, "")
+    assert "data 'tiny_imagenet' is not there" in said.err

@@ -30,18 +30,18 @@ def plan(study: Path, *, options: Options = DEFAULTS) -> None:
     study
         The study file.
     """
-    found = forecast(read_study(study, options), options.store)
+    found = forecast(read_study(study, options, allow_absent=True), options.store)
     if options.json:
         print_json(found.document)
     else:
         print_columns(found.lines)
 
 
-def read_study(study_file: Path, options: Options, quiet: bool = False) -> Study:
+def read_study(study_file: Path, options: Options, quiet: bool = False, *, allow_absent: bool = False) -> Study:
     """Load the study and name the plug-in files that were loaded with it."""
     from prunecheck.study import load_study
 
-    study = load_study(study_file, options.set)
+    study = load_study(study_file, options.set, allow_absent=allow_absent)
     if study.plugins and not quiet:
         note(f"plug-in files loaded: {', '.join(map(str, study.plugin_files))}")
     return study
@@ -60,8 +60,9 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
     from prunecheck.study import make_plan
     from prunecheck.study.plan import largest_seeds
 
-    plan = make_plan(study)
-    most = make_plan(study, largest_seeds(study)) if study.seeds == "auto" else plan
+    plan = most = make_plan(study, allow_absent=True)
+    if study.seeds == "auto":
+        most = make_plan(study, largest_seeds(study, allow_absent=True), allow_absent=True)
     store = open_store(store_root)
     estimate, cores = Estimate(store), api.usable_cores()
     spans = []
@@ -86,6 +87,8 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
     ]
     kinds = Counter(step.kind for step in plan.steps.values())
     open_ = Counter(step.kind for step in todo.values())
+    if plan.absent:
+        rows.append(("data", f"planned by published numbers: {plan.absent.splitlines()[0]}"))
     rows += [(kind, f"{count} steps, {open_[kind]} to run") for kind, count in sorted(kinds.items())]
     time = (
         f"about {duration(seconds)} on {cores} cores ({sure})" if todo else "nothing to run: every step is in the store"
@@ -109,6 +112,7 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
         "most_seconds": round(spans[1][2], 1),
         "measured": estimate.is_measured(todo.values()),
         "workers": cores,
+        "data_is_there": not plan.absent,
     }
     return Forecast(document, rows)
 

@@ -11,7 +11,7 @@ from prunecheck._lazy import lazily
 from prunecheck.data.catalogue import DATASETS, DataEntry, DataShape, DataSpec, names
 
 if TYPE_CHECKING:
-    from prunecheck.data.loading import check, describe, fingerprint, load, load_once
+    from prunecheck.data.loading import check, describe, describe_absent, fingerprint, load, load_once
     from prunecheck.data.types import ImageData
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "ImageData",
     "check",
     "describe",
+    "describe_absent",
     "fingerprint",
     "load",
     "load_once",
@@ -32,6 +33,6 @@ __getattr__ = lazily(
     __name__,
     {
         "prunecheck.data.types": ["ImageData"],
-        "prunecheck.data.loading": ["check", "describe", "fingerprint", "load", "load_once"],
+        "prunecheck.data.loading": ["check", "describe", "describe_absent", "fingerprint", "load", "load_once"],
     },
 )

@@ -50,7 +50,8 @@ class DataShape:
 class DataEntry:
     """One data set. ``size``: side in pixels. ``mean`` and ``std`` per channel, as fractions of 1; None: from train.
 
-    Numbers are the published ones; None where they depend on what lies in the folder. ``reader`` is a module with
+    Numbers are the published ones; None where they depend on what lies in the folder. ``official``: what lies there if
+    the data set is complete, to plan with while it is not there. ``reader`` is a module with
     ``files(spec)``, ``read(spec)`` and, where numbers are None, ``shape(spec)``.
     """
 
@@ -64,6 +65,7 @@ class DataEntry:
     n_test: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    official: DataShape | None = None
 
 
 _ENTRIES = (
@@ -141,6 +143,7 @@ _ENTRIES = (
         size=64,
         mean=(0.4802, 0.4481, 0.3975),
         std=(0.2770, 0.2691, 0.2821),
+        official=DataShape(200, 3, 64, 100_000, 10_000),
     ),
     DataEntry(
         "folder",

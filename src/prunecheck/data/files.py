@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prunecheck.data.catalogue import DataSpec
-from prunecheck.errors import DataError
+from prunecheck.errors import DataError, DataMissing
 from prunecheck.text import nearest, printable
 
 ENVIRONMENT_VARIABLE = "PRUNECHECK_DATA"
@@ -126,11 +126,11 @@ def roots(spec: DataSpec) -> list[Path]:
     return [*([Path(named).expanduser()] if named else []), Path(DEFAULT_ROOT)]
 
 
-def missing(spec: DataSpec, expected: Sequence[str]) -> DataError:
+def missing(spec: DataSpec, expected: Sequence[str]) -> DataMissing:
     """The error for a data set that is in none of its places; *expected* are names below the root, best first."""
     root = roots(spec)[0]
     where = f"{root / expected[0]}" + (f" (or {', '.join(expected[1:])})" if expected[1:] else "")
-    return DataError(
+    return DataMissing(
         f"data {spec.name!r} is not there: expected {where}.\n"
         f"Set root, or the environment variable {ENVIRONMENT_VARIABLE}, to the folder that holds it."
         + _nearest_right_thing(root, expected)

@@ -18,7 +18,7 @@ from prunecheck.data.catalogue import DataShape, DataSpec
 from prunecheck.data.images import OTHER_SUFFIXES, SUFFIXES, decode_all, side_of
 from prunecheck.data.reduce import held_out
 from prunecheck.data.types import Images, Labels, Source, Split
-from prunecheck.errors import DataError
+from prunecheck.errors import DataError, DataMissing
 from prunecheck.text import printable
 
 TEST_FOLDERS = ("test", "val")
@@ -77,7 +77,7 @@ def _list(spec: DataSpec) -> Listing:
         raise DataError("data 'folder' takes a root: the folder with train/CLASS/*.png, or with CLASS/*.png.")
     root = Path(spec.root).expanduser()
     if not root.is_dir():
-        raise DataError(f"data 'folder': root {root} is not a folder.")
+        raise DataMissing(f"data 'folder': root {root} is not a folder.")
     if (root / "train").is_dir():
         return _list_split(root)
     return _list_whole(root)

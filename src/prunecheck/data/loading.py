@@ -75,11 +75,24 @@ def load_once(spec: DataSpec, expected: str | None = None) -> ImageData:
 
 def describe(spec: DataSpec) -> DataShape:
     """The shape ``load`` will give, from the catalogue or a listing. Raises DataError for sizes that cannot be had."""
+    return _reduced(spec, _published(spec) or reader_of(spec).shape(spec))
+
+
+def describe_absent(spec: DataSpec, full: DataShape | None = None) -> DataShape | None:
+    """What ``describe`` would give if the files were there: from *full*, the data set at full size, or from the
+    published numbers; None where neither is known. Raises DataError for sizes that cannot be had."""
+    full = full or _published(spec) or entry(spec.name).official
+    return None if full is None else _reduced(spec, full)
+
+
+def _published(spec: DataSpec) -> DataShape | None:
     known = entry(spec.name)
     if known.num_classes and known.size and known.n_train and known.n_test:
-        full = DataShape(known.num_classes, known.channels, known.size, known.n_train, known.n_test)
-    else:
-        full = reader_of(spec).shape(spec)
+        return DataShape(known.num_classes, known.channels, known.size, known.n_train, known.n_test)
+    return None
+
+
+def _reduced(spec: DataSpec, full: DataShape) -> DataShape:
     if spec.size is not None and spec.size > full.size:
         raise DataError(
             f"data {spec.name!r}: size={spec.size} is over the {full.size} pixels of its images; "

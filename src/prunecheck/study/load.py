@@ -20,11 +20,14 @@ MAX_BYTES = 50_000
 """A study is a page of text; tomllib takes minutes over a megabyte of dotted keys."""
 
 
-def load_study(source: str | Path | Mapping[str, Any] | Study, overrides: Iterable[str] = ()) -> Study:
+def load_study(
+    source: str | Path | Mapping[str, Any] | Study, overrides: Iterable[str] = (), *, allow_absent: bool = False
+) -> Study:
     """The checked study of a TOML file, a mapping of the same fields, or a Study.
 
     ``overrides``: ``"training.epochs=5"`` strings, values in TOML, bare words taken as text. Loads the plug-in files
-    the study names. Raises StudyError (one to three lines) for everything that can be seen without torch.
+    the study names. ``allow_absent``: the data may be elsewhere if their numbers are known, which is enough for a plan.
+    Raises StudyError (one to three lines) for everything that can be seen without torch.
     """
     if isinstance(source, Study):
         fields, where, folder = source.model_dump(exclude_defaults=True), "study", source.folder
@@ -39,7 +42,7 @@ def load_study(source: str | Path | Mapping[str, Any] | Study, overrides: Iterab
         _override(fields, override)
     study = _validate(fields, where).model_copy(update={"folder": folder, "file": file})
     try:
-        resolve(study)
+        resolve(study, allow_absent=allow_absent)
     except StudyError as error:
         raise type(error)(f"{where}: {error}") from None
     except (OSError, RuntimeError) as error:  # a path the system rejects, such as one that is too long

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any, TypeVar
 
-from prunecheck import data, html, models
+from prunecheck import html, models
 from prunecheck.pruning.presets import Scoring, preset_named, scoring_for
 from prunecheck.statistics.rows import CLEAN, DENSE
 from prunecheck.study.arms import ResolvedCheck, ResolvedMethod, control_arms, resolved_checks, resolved_methods
 from prunecheck.study.backend import backend_of
+from prunecheck.study.data_set import DataSet, data_set_of
 from prunecheck.study.step import Step
-from prunecheck.study.study import Study, located
+from prunecheck.study.study import Study
 from prunecheck.text import percent
 from prunecheck.training.recipe import Recipe
 
@@ -50,6 +51,8 @@ class Plan:
     requests: int = 0
     """steps requested, with shared ones counted every time"""
     trainings_requested: int = 0
+    absent: str = ""
+    """why the plan holds for the published numbers of a data set that is not there; empty if it is there"""
 
     @property
     def trainings(self) -> int:
@@ -97,32 +100,40 @@ class Case:
 
 
 def make_plan(
-    study: Study, seeds: Mapping[tuple[str, str], Iterable[int]] | None = None, *, train: bool = True
+    study: Study,
+    seeds: Mapping[tuple[str, str], Iterable[int]] | None = None,
+    *,
+    train: bool = True,
+    allow_absent: bool = False,
 ) -> Plan:
     """The plan of a study. ``seeds``: per (method label, check label) the seeds wanted, where they differ from the
-    study's own; ``train=False`` stops at the masks of methods that need no training."""
-    return _Planner(study, train).plan(seeds or {})
+    study's own; ``train=False`` stops at the masks of methods that need no training. ``allow_absent``: plan by the
+    published numbers where the data are not there; such a plan has other keys and can only be looked at."""
+    return _Planner(study, train, data_set_of(study, allow_absent=allow_absent)).plan(seeds or {})
 
 
-def largest_seeds(study: Study) -> dict[tuple[str, str], tuple[int, ...]]:
+def largest_seeds(study: Study, *, allow_absent: bool = False) -> dict[tuple[str, str], tuple[int, ...]]:
     """The seeds of every method and check at the last interim analysis: the largest an adaptive study can become."""
     seeds = tuple(range(study.max_seeds))
-    return {(arm.method, arm.check): seeds for arm in make_plan(study).arms if arm.sparsity is not None}
+    return {
+        (arm.method, arm.check): seeds
+        for arm in make_plan(study, allow_absent=allow_absent).arms
+        if arm.sparsity is not None
+    }
 
 
 class _Planner:
-    def __init__(self, study: Study, train: bool) -> None:
+    def __init__(self, study: Study, train: bool, images: DataSet) -> None:
         self.study, self.train_tickets = study, train
         self.recipe = study.recipe
-        spec = located(study)
-        self.shape = data.describe(spec)
+        spec, self.shape = images.spec, images.shape
         self.side = study.data.size or self.shape.size
         described = {
             "name": spec.name,
             "size": spec.size,
             "train_size": spec.train_size,
             "test_size": spec.test_size,
-            "fingerprint": data.fingerprint(spec),
+            "fingerprint": images.fingerprint,
         } | {column: name for column, name in (("image", spec.image), ("label", spec.label)) if name is not None}
         self.model = models.canonical(study.model)
         self.cost = f"{self.model}@{self.side}/{study.device}"
@@ -133,7 +144,7 @@ class _Planner:
         self.precision = {} if study.precision == "float32" else {"precision": study.precision}
         self.backend_at = cache(lambda sparsity: backend_of(study, self.side, sparsity))
         self.scoring = study.scoring.model_dump()
-        self.out = Plan()
+        self.out = Plan(absent=images.absent)
         self.made: dict[Hashable, tuple[Any, int, int]] = {}
 
     def plan(self, seeds: Mapping[tuple[str, str], Iterable[int]]) -> Plan:

@@ -49,6 +49,16 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
 
+class Contents(Part):
+    """What the whole data set holds, as published. A study can then be planned without the files, and is refused where
+    the files hold something else."""
+
+    classes: int = Field(ge=2, le=MANY)
+    train: int = Field(ge=2, le=MANY)
+    test: int = Field(ge=1, le=MANY)
+    channels: int = Field(3, ge=1, le=4)
+
+
 class DataChoice(Part):
     """``data = "cifar10"`` or a table. ``size``: side in pixels after area down-sampling.
 
@@ -62,9 +72,10 @@ class DataChoice(Part):
     test_size: int | None = Field(None, ge=2, le=MANY)
     image: str | None = None
     label: str | None = None
+    contents: Contents | None = None
 
     def spec(self) -> DataSpec:
-        return DataSpec(**self.model_dump())
+        return DataSpec(**self.model_dump(exclude={"contents"}))
 
 
 class AllocateChoice(Part):

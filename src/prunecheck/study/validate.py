@@ -14,9 +14,10 @@ from prunecheck.statistics.roles import PLANTED
 from prunecheck.statistics.rows import DENSE
 from prunecheck.study.arms import control_arms, resolve_method, resolved_checks, resolved_methods
 from prunecheck.study.backend import resolve_backend
+from prunecheck.study.data_set import validate_data
 from prunecheck.study.messages import shown
 from prunecheck.study.step import canonical
-from prunecheck.study.study import CheckChoice, MethodChoice, Study, located
+from prunecheck.study.study import CheckChoice, MethodChoice, Study
 from prunecheck.text import percent, printable, unknown
 from prunecheck.training.recipe import RECIPES, Recipe
 
@@ -26,8 +27,11 @@ MAX_TICKETS = 500_000
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d{1,3})?")
 
 
-def resolve(study: Study) -> None:
-    """Load the study's plug-ins and look up all its names. Raises StudyError (or a kind of it) naming the field."""
+def resolve(study: Study, *, allow_absent: bool = False) -> None:
+    """Load the study's plug-ins and look up all its names. Raises StudyError (or a kind of it) naming the field.
+
+    ``allow_absent``: the data may be elsewhere if their numbers are known.
+    """
     for field, text in [("data.root", study.data.root or ""), *(("plugins", name) for name in study.plugins)]:
         if "\0" in text:
             raise StudyError(f"{field} = {printable(text)!r} holds a null character, which no path can.")
@@ -62,7 +66,7 @@ def resolve(study: Study) -> None:
         raise StudyError(f"device = {shown(study.device)} must be 'cpu', 'cuda', 'cuda:1' or so, or 'mps'.")
     resolve_backend(study)
     _named("task", "task", study.task, ["classification"])
-    data.check(located(study))
+    validate_data(study, allow_absent=allow_absent)
 
 
 def _named(place: str, kind: str, word: str, choices: Iterable[str]) -> None:
