@@ -66,3 +66,9 @@ class Interrupted(BaseException):
 STOPS = (KeyboardInterrupt, Interrupted)
 """what is passed on when code of the user raises it. Everything else is that code's failure, also what is no
 ``Exception``: SystemExit, GeneratorExit, classes of its own."""
+
+
+def is_own(error: BaseException) -> bool:
+    """Whether the message of *error* was written by prunecheck: a plug-in may derive classes from those above whose
+    constructor takes something else, or whose text cannot be printed."""
+    return isinstance(error, (PrunecheckError, Interrupted)) and type(error).__module__.startswith("prunecheck.")

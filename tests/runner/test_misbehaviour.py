@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="lo
 
 ACTS = """
 import atexit, concurrent.futures, multiprocessing, os, signal, subprocess, sys, threading, time
+from prunecheck.errors import PluginError, StoreError
 
 class TwoArguments(Exception):  # cannot be unpickled
     def __init__(self, a, b):
@@ -35,6 +36,14 @@ class Unprintable(Exception):
 
 class Base(BaseException):
     pass
+
+class OwnKind(PluginError):
+    def __init__(self, a, b):
+        super().__init__(f"{a}: {b}")
+
+class OwnUnprintable(StoreError):  # which would end the run if it were ours
+    def __str__(self):
+        raise RuntimeError("no words")
 
 def raise_(error):
     raise error
@@ -77,6 +86,8 @@ HARMLESS = {
 RAISES = {
     "two arguments": lambda: raise_(TwoArguments("a", "b")),
     "unprintable": lambda: raise_(Unprintable()),
+    "a kind of ours with two arguments": lambda: raise_(OwnKind("a", "b")),
+    "a kind of ours, unprintable": lambda: raise_(OwnUnprintable()),
     "base exception": lambda: raise_(Base("x")),
     "system exit": lambda: sys.exit(0),
     "generator exit": lambda: raise_(GeneratorExit()),
@@ -170,6 +181,26 @@ def test_step_that_kills_its_worker_fails_alone(act: str, config: WorkerConfig) 
     assert [(f.step.title, f.reason) for f in outcome.failures] == [
         ("bad", "its worker process died twice (killed, or out of memory)")
     ]
+
+
+LOCKS = """
+import multiprocessing
+from prunecheck.pruning import method
+
+LOCK = multiprocessing.Lock()
+
+@method
+def bad(weights):
+    return {n: w.abs() for n, w in weights.items()}
+"""
+
+
+@pytest.mark.slow
+def test_locks_of_plug_ins_in_workers_are_removed(tmp_path: Path) -> None:
+    process = begin(tmp_path, 2, methods=METHODS[:2], plugins=[tiny.plugin(tmp_path, LOCKS)])
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "leaked" not in err
 
 
 def living() -> dict[int, str]:

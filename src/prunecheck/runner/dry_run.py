@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from prunecheck import models
-from prunecheck.errors import STOPS, DataError, PluginError, PrunecheckError
+from prunecheck.errors import STOPS, DataError, PluginError, is_own
 from prunecheck.pruning import ALLOCATIONS, Allocation, Check, Method
 from prunecheck.pruning.layers import family_of, layers_of, weights_of
 from prunecheck.pruning.seeds import stream, torch_stream
@@ -149,11 +149,11 @@ def _located(field: str, *plugins: Method | Allocation | Check) -> Iterator[None
     """Errors within name the field, and the line of the plug-in that raised them."""
     try:
         yield
-    except PrunecheckError as error:
-        raise type(error)(f"{field}: {error}") from None
     except STOPS:
         raise
     except BaseException as error:
+        if is_own(error):
+            raise type(error)(f"{field}: {error}") from None
         where = next(filter(None, (_line_in(error, plugin.function) for plugin in plugins)), "")
         raise PluginError(f"{field} failed when it was tried{where}: {printable_error(error)}") from error
 

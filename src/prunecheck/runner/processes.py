@@ -1,4 +1,4 @@
-"""Worker processes. Undocumented parts of multiprocessing are used in this file only.
+"""Worker processes. Undocumented parts of multiprocessing are used here and in signals.py only.
 
 Each worker has its own pipe and shares no lock with the others, so that killing one at any moment disturbs
 none of them. (A ProcessPoolExecutor ends all its workers with the first, and waits for ever for one that holds the lock
@@ -96,15 +96,15 @@ class Workers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        processes = [worker.process for worker in self._all if worker.process.pid is not None]
+        started = [worker for worker in self._all if worker.process.pid is not None]
         for worker in self._all:
             worker.connection.close()  # a worker without a step ends when it reads on, and another after its step
         try:
             # Steps are still running only after an error or an interruption; SIGTERM lets trainings write a checkpoint.
             if kind is not None:
-                end(processes)
+                end([worker.process for worker in started if worker.step is not None])
         finally:
-            end(processes, LEAVE_SECONDS, number=None)
+            end([worker.process for worker in started], LEAVE_SECONDS, number=None)
 
     @property
     def steps(self) -> list[Step]:

@@ -105,7 +105,21 @@ def end_process(code: int) -> NoReturn:
     for child in _child_processes():
         with suppress(OSError):
             os.kill(child, signal.SIGKILL)
+    _remove_semaphores()
     os._exit(code)
+
+
+def _remove_semaphores() -> None:
+    """multiprocessing's locks (of a plug-in, of tqdm) have names in the system, which only the interpreter's end
+    removes; its resource tracker would warn of each."""
+    if "multiprocessing.synchronize" not in sys.modules:
+        return
+    from multiprocessing import synchronize, util
+
+    for finalizer in list(util._finalizer_registry.values()):  # type: ignore[attr-defined]
+        if finalizer._callback is synchronize.SemLock._cleanup:  # type: ignore[attr-defined]
+            with suppress(OSError):
+                finalizer()
 
 
 def has_leftovers() -> bool:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from prunecheck.errors import Interrupted, PrunecheckError, StoreError
+from prunecheck.errors import Interrupted, StoreError, is_own
 from prunecheck.pruning import load_file
 from prunecheck.runner.signals import end_process, sigterm_interrupts
 from prunecheck.store import Damaged, Store, Timings
@@ -110,12 +110,11 @@ def perform(step: Step) -> float:
 
 def answer_of(error: BaseException) -> Answer:
     """*error* in words."""
-    known = isinstance(error, (PrunecheckError, Interrupted))
-    text = str(error) if known else printable_error(error)
+    text = str(error) if is_own(error) else printable_error(error)
     ended: Ended = "failed"
     if isinstance(error, Interrupted):
         ended = "interrupted"
-    elif isinstance(error, StoreError):
+    elif isinstance(error, StoreError) and is_own(error):
         # Damaged is a StoreError too, but concerns one artefact only and does not end the run.
         ended = "damaged" if isinstance(error, Damaged) else "store"
     return Answer(ended, text[:LONGEST_REASON], memory=most_memory())
