@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -109,6 +110,42 @@ def test_other_images_are_shown_in_the_same_order_with_the_same_augmentation() -
         shift, scale = torch.tensor(MEAN).reshape(-1, 1, 1), torch.tensor(STD).reshape(-1, 1, 1)
         total = x * scale + shift + y * scale + shift  # 1 where both show the image, 0 in the padding
         assert bool(((total - 1).abs() < 1e-5).logical_or(total.abs() < 1e-5).all())
+
+
+def mirrored_samples(seed: int, phase: str, epoch: int, samples: int = 40) -> list[bool]:
+    """Of every sample, whether an epoch with alternating flip shows it mirrored."""
+    inputs = torch.zeros((samples, 1, 2, 2), dtype=torch.uint8)
+    inputs[:, 0, 0, 0] = 255  # on the left, unless mirrored
+    table = Feed(inputs, torch.arange(samples), (0.0,), (1.0,))
+    found = dict[int, bool]()
+    for batch, labels in table.epoch(Recipe(batch_size=7, pad=0, flip="alternating"), seed, phase, epoch):
+        found |= {int(label): bool(image[0, 0, 1] > 0) for image, label in zip(batch, labels, strict=True)}
+    return [found[sample] for sample in range(samples)]
+
+
+def test_alternating_flip_mirrors_every_sample_in_every_other_epoch() -> None:
+    epochs = [mirrored_samples(3, "ticket", epoch) for epoch in range(5)]
+    for before, after in pairwise(epochs):
+        assert [not flip for flip in before] == after
+    assert 10 < sum(epochs[0]) < 30  # half of the samples begin mirrored
+
+
+def test_alternating_flip_begins_anew_for_every_seed_and_phase() -> None:
+    first = mirrored_samples(3, "ticket", 0)
+    assert first == mirrored_samples(3, "ticket", 0) == mirrored_samples(3, "ticket", 2)
+    for other in (mirrored_samples(4, "ticket", 0), mirrored_samples(3, "pretrain", 0)):
+        assert other not in (first, [not flip for flip in first])
+
+
+def test_alternating_flip_leaves_order_and_crops_as_they_are_with_random_flip() -> None:
+    inputs = torch.zeros((30, 1, 3, 3), dtype=torch.uint8)
+    inputs[:, 0, :, 1] = torch.tensor([50, 100, 150], dtype=torch.uint8)  # the same mirrored
+    table = Feed(inputs, torch.arange(30), (0.0,), (1.0,), pad=1)
+    rows: list[Batches] = []
+    for flip in (True, "alternating"):
+        recipe = Recipe(batch_size=8, pad=1, flip=flip)  # type: ignore[arg-type]
+        rows.append([(batch.sum(3), labels) for batch, labels in table.epoch(recipe, 0, "p", 1)])
+    assert equal(*rows)
 
 
 def test_crops_and_flips_are_uniform() -> None:

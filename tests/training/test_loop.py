@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,11 +16,12 @@ from prunecheck.pruning.seeds import torch_stream
 from prunecheck.pruning.task import task_named
 from prunecheck.training.feed import Feed
 from prunecheck.training.loop import HeldMasks, TrainingState, start, train
-from prunecheck.training.recipe import Recipe
+from prunecheck.training.recipe import RECIPES, Recipe
 
 from .small import feed, masks_for, network
 
 RECIPE = Recipe(epochs=4, batch_size=5, pad=1, rewind_epoch=1)
+FAST = replace(RECIPES["fast"], epochs=4, batch_size=5, lr=0.05, pad=1, rewind_epoch=1)
 TASK = task_named("classification")
 Masks = dict[str, Tensor]
 
@@ -54,7 +56,12 @@ def trained(
 def twin(model: nn.Module, masks: Masks, recipe: Recipe, first: int = 0) -> nn.Module:
     """Plain torch: the unfused optimiser, weights and gradients multiplied by 0 one tensor at a time."""
     optimiser = torch.optim.SGD(
-        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, foreach=False
+        model.parameters(),
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.nesterov,
+        foreach=False,
     )
     named = dict(model.named_parameters())
     with torch.no_grad():
@@ -66,9 +73,11 @@ def twin(model: nn.Module, masks: Masks, recipe: Recipe, first: int = 0) -> nn.M
         model.train()
         optimiser.param_groups[0]["lr"] = recipe.lr * recipe.gamma ** sum(epoch >= drop for drop in drops)
         with torch_stream(0, "ticket", "layers", epoch):
-            for inputs, targets in table.epoch(recipe, 0, "ticket", epoch):
+            for step, (inputs, targets) in enumerate(table.epoch(recipe, 0, "ticket", epoch)):
+                if recipe.schedule == "triangular":
+                    optimiser.param_groups[0]["lr"] = recipe.lr_at(epoch, step, recipe.steps_per_epoch(table.samples))
                 optimiser.zero_grad()
-                F.cross_entropy(model(inputs), targets).backward()
+                spread_cross_entropy(model(inputs), targets, recipe.label_smoothing).backward()
                 for name, mask in masks.items():
                     gradient = named[name].grad
                     assert gradient is not None
@@ -77,17 +86,24 @@ def twin(model: nn.Module, masks: Masks, recipe: Recipe, first: int = 0) -> nn.M
     return model
 
 
+def spread_cross_entropy(outputs: Tensor, targets: Tensor, share: float) -> Tensor:
+    """Cross-entropy with *share* of every target spread evenly over the classes, the own one included."""
+    wanted = (1 - share) * F.one_hot(targets, outputs.shape[1]) + share / outputs.shape[1]
+    return -(wanted * outputs.log_softmax(1)).sum(1).mean()
+
+
 def assert_close(a: nn.Module, b: nn.Module) -> None:
     for (name, x), (_, y) in zip(a.state_dict().items(), b.state_dict().items(), strict=True):
         torch.testing.assert_close(x, y, rtol=1e-5, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
 
 
+@pytest.mark.parametrize("recipe", [RECIPE, FAST], ids=["plain", "fast"])
 @pytest.mark.parametrize("first", [0, 1])
-def test_loop_equals_naive_implementation(first: int) -> None:
+def test_loop_equals_naive_implementation(first: int, recipe: Recipe) -> None:
     masks = masks_for(network())
-    run, finite = trained(network(), masks, first=first)
+    run, finite = trained(network(), masks, recipe, first)
     assert finite
-    assert_close(run.model, twin(network(), masks, RECIPE, first))
+    assert_close(run.model, twin(network(), masks, recipe, first))
 
 
 def test_without_masks_it_is_ordinary_training() -> None:
@@ -102,9 +118,17 @@ def test_training_is_reproducible_and_depends_on_the_seed() -> None:
     assert a.history == b.history
 
 
-@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(epochs=2, batch_size=5, pad=0, weight_decay=0.1),
+        Recipe(epochs=2, batch_size=5, pad=0, weight_decay=0.1, nesterov=True),
+        replace(FAST, epochs=2),
+    ],
+    ids=["plain", "nesterov", "fast"],
+)
 def test_pruned_weights_gradients_and_momenta_are_0_after_every_step(
-    nesterov: bool, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = network()
     masks = masks_for(model)
@@ -123,7 +147,7 @@ def test_pruned_weights_gradients_and_momenta_are_0_after_every_step(
             assert bool((weight[mask] != 0).all())
 
     monkeypatch.setattr(torch.optim.SGD, "step", step)
-    trained(model, masks, Recipe(epochs=2, batch_size=5, pad=0, weight_decay=0.1, nesterov=nesterov))
+    trained(model, masks, recipe)
     assert steps == 10
 
 
@@ -237,10 +261,11 @@ def test_a_last_step_that_ruins_the_weights_counts_as_divergence() -> None:
         assert bool((model.get_parameter(name)[~mask] == 0).all())
 
 
+@pytest.mark.parametrize("recipe", [RECIPE, FAST], ids=["plain", "fast"])
 @pytest.mark.parametrize("epochs", [1, 2, 3])
-def test_training_can_be_resumed_after_any_epoch(epochs: int) -> None:
+def test_training_can_be_resumed_after_any_epoch(epochs: int, recipe: Recipe) -> None:
     masks = masks_for(network())
-    whole, _ = trained(network(), masks)
+    whole, _ = trained(network(), masks, recipe)
 
     class Stop(Exception):
         pass
@@ -250,13 +275,13 @@ def test_training_can_be_resumed_after_any_epoch(epochs: int) -> None:
             raise Stop
 
     model = network()
-    run = start(model, RECIPE)
+    run = start(model, recipe)
     feeds = feed(pad=1), feed(12, seed=5)
-    how = {"masks": masks, "seed": 0, "phase": "ticket", "first": 0, "last": RECIPE.epochs}
+    how = {"masks": masks, "seed": 0, "phase": "ticket", "first": 0, "last": recipe.epochs}
     with pytest.raises(Stop):
-        train(run, *feeds, RECIPE, TASK, **how, after_epoch=stop)  # type: ignore[arg-type]
+        train(run, *feeds, recipe, TASK, **how, after_epoch=stop)  # type: ignore[arg-type]
     assert len(run.history) == epochs
-    train(run, *feeds, RECIPE, TASK, **how)  # type: ignore[arg-type]
+    train(run, *feeds, recipe, TASK, **how)  # type: ignore[arg-type]
     assert tensors.fingerprint(run.model.state_dict()) == tensors.fingerprint(whole.model.state_dict())
     assert run.history == whole.history
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -70,6 +71,56 @@ def test_steps_with_warm_up() -> None:
     assert recipe.lr_at(0, 5, 10) == pytest.approx(0.05, rel=1e-2)
     assert recipe.lr_at(1, 0, 10) == 0.1
     assert recipe.lr_at(4, 0, 10) == pytest.approx(0.01)
+
+
+def naive_triangle(recipe: Recipe, steps: int) -> list[float]:
+    """Every rate of a triangular schedule, read off two straight lines drawn through three points."""
+    points = [(0.0, recipe.lr_start), (recipe.peak * recipe.epochs, 1.0), (recipe.epochs, recipe.lr_end)]
+    times = np.arange(recipe.epochs * steps) / steps
+    return [float(rate) for rate in recipe.lr * np.interp(times, *zip(*points, strict=True))]
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        RECIPES["fast"],
+        Recipe(epochs=10, schedule="triangular", lr=0.4, peak=0.23, lr_end=0.07),
+        Recipe(epochs=7, schedule="triangular", peak=0.5, lr_start=0.0),
+        Recipe(epochs=3, schedule="triangular", peak=1.0, lr_start=0.5),
+    ],
+    ids=["fast", "end above 0", "start at 0", "rising only"],
+)
+def test_triangular_equals_two_straight_lines(recipe: Recipe) -> None:
+    steps = 9
+    rates = [recipe.lr_at(epoch, step, steps) for epoch in range(recipe.epochs) for step in range(steps)]
+    assert rates == pytest.approx(naive_triangle(recipe, steps))
+    assert rates[0] == pytest.approx(recipe.lr * recipe.lr_start)
+    assert min(rates[1:]) > 0
+    assert max(rates) <= recipe.lr
+
+
+def test_triangular_with_its_peak_at_the_start_falls_only() -> None:
+    recipe = Recipe(epochs=4, schedule="triangular", lr=1.0, peak=0.0)
+    assert [recipe.lr_at(epoch, 0, 1) for epoch in range(4)] == pytest.approx([1, 0.75, 0.5, 0.25])
+
+
+def test_fast_takes_a_fifth_of_the_papers_epochs_in_half_the_steps() -> None:
+    fast, paper = RECIPES["fast"], RECIPES["cifar"]
+    assert 5 * fast.epochs == paper.epochs
+    assert fast.rewind_epoch / fast.epochs == paper.rewind_epoch / paper.epochs
+    assert 10 * fast.epochs * fast.steps_per_epoch(50_000) <= paper.epochs * paper.steps_per_epoch(50_000)
+    assert (fast.schedule, fast.nesterov, fast.flip, fast.label_smoothing) == ("triangular", True, "alternating", 0.1)
+
+
+def test_a_recipe_without_new_options_has_the_dictionary_it_always_had() -> None:
+    """Dictionaries are part of keys: a new option appears where it is set, and nowhere else."""
+    old = {
+        "epochs", "batch_size", "lr", "schedule", "drops", "gamma", "warmup", "momentum", "nesterov", "weight_decay",
+        "pad", "flip", "rewind_epoch",
+    }  # fmt: skip
+    assert all(set(RECIPES[name].to_dict()) == old for name in ("cifar", "tiny_imagenet", "short"))
+    for name, value in {"peak": 0.1, "lr_start": 0.1, "lr_end": 0.1, "label_smoothing": 0.1}.items():
+        assert Recipe(**{name: value}).to_dict() == Recipe().to_dict() | {name: value}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -76,6 +76,13 @@ SMALL = (
         image_size=16,
     ),
     ModelEntry(
+        name="fastnet",
+        summary="seven 3x3 convolutions 16-32-64-64, pooled before batch norm, for the recipe fast, 144k weights",
+        factory="prunecheck.models.small:fastnet",
+        mflops=35.1,
+        options={"width": 16},
+    ),
+    ModelEntry(
         name="lenet_300_100",
         summary="perceptron 784-300-100-10 (LeCun et al. 1998), 266k weights on MNIST",
         factory="prunecheck.models.small:lenet_300_100",

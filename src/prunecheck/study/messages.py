@@ -48,6 +48,8 @@ def place_of(location: tuple[int | str, ...]) -> str:
     """``('methods', 2, 'name') -> methods[2].name``."""
     if location[:1] in (("seeds",), ("margin",)):
         return str(location[0])  # the rest are pydantic's names for a number, a list or a text
+    if location[:2] == ("training", "flip"):
+        return "training.flip"
     text = ""
     for part in location:
         if isinstance(part, int):
@@ -81,6 +83,8 @@ def _sentence(problem: Any, place: str) -> str:
         return text if place == "study" or text.startswith(place) else f"{place}: {text}"
     if place == "seeds":
         return f'seeds = {found} must be a number of seeds, a list of whole numbers, or "auto".'
+    if place == "training.flip":
+        return f'training.flip = {found} must be true, false or "alternating".'
     if kind == "literal_error":
         choices = [word.strip(" '\"") for word in problem["ctx"]["expected"].replace(" or ", ",").split(",")]
         if isinstance(problem["input"], str):

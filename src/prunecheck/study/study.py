@@ -128,7 +128,7 @@ class TrainingChoice(Part):
     epochs: int | None = Field(None, ge=1, le=100_000)
     batch_size: int | None = Field(None, ge=2, le=MANY)
     lr: float | None = Field(None, gt=0, allow_inf_nan=False)
-    schedule: Literal["step", "linear"] | None = None
+    schedule: Literal["step", "linear", "triangular"] | None = None
     drops: tuple[float, ...] | None = None
     gamma: float | None = Field(None, gt=0, le=1)
     warmup: float | None = Field(None, ge=0, allow_inf_nan=False)
@@ -136,8 +136,12 @@ class TrainingChoice(Part):
     nesterov: bool | None = None
     weight_decay: float | None = Field(None, ge=0, allow_inf_nan=False)
     pad: int | None = Field(None, ge=0, le=64)
-    flip: bool | None = None
+    flip: bool | Literal["alternating"] | None = None
     rewind_epoch: int | None = Field(None, ge=0, le=100_000)
+    peak: float | None = Field(None, ge=0, le=1)
+    lr_start: float | None = Field(None, ge=0, le=1)
+    lr_end: float | None = Field(None, ge=0, le=1)
+    label_smoothing: float | None = Field(None, ge=0, lt=1)
 
     @field_validator("drops", mode="before")
     @classmethod

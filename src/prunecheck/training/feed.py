@@ -68,7 +68,13 @@ class Feed:
         down, right = (
             torch.from_numpy(augment.integers(0, 2 * self.pad + 1, self.samples)).to(device) for _ in range(2)
         )
-        flips = torch.from_numpy(augment.random(self.samples) < 0.5).to(device) if recipe.flip else None
+        flips = None
+        if recipe.flip == "alternating":
+            # One draw for all epochs of the phase: what is mirrored in one epoch is not in the next.
+            begins = stream(seed, phase, "alternating flip").random(self.samples) < 0.5
+            flips = torch.from_numpy((begins ^ (epoch % 2 == 1))[drawn]).to(device)
+        elif recipe.flip:
+            flips = torch.from_numpy(augment.random(self.samples) < 0.5).to(device)
         steps = recipe.steps_per_epoch(self.samples)
         for step in range(steps):
             start = step * recipe.batch_size

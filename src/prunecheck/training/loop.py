@@ -85,6 +85,7 @@ def train(
     # The weights a ticket starts from are dense: pruned positions still hold their values.
     held.apply()
     steps, device = recipe.steps_per_epoch(train_feed.samples), train_feed.targets.device
+    loss_of = task.training_loss(recipe.label_smoothing)
     # The epochs of a checkpoint's history are finished and are not trained again.
     for epoch in range(first + len(state.history), last):
         model.train()
@@ -99,7 +100,7 @@ def train(
                     outputs = model(inputs)
                 # Under autocast the outputs may be bfloat16, too coarse for a loss.
                 outputs = outputs.float()
-                loss = task.loss(outputs, targets)
+                loss = loss_of(outputs, targets)
                 loss.backward()  # type: ignore[no-untyped-call]
                 # Before the step, so that momentum too stays 0 at pruned positions.
                 held.zero_pruned_gradients()
