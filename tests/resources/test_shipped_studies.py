@@ -19,6 +19,7 @@ from prunecheck.store import Store
 from prunecheck.study import load_study, make_plan
 from prunecheck.study.arms import resolved_methods
 from prunecheck.study.toml import to_toml
+from tests.real_data import REAL_DATA, needs_real_data
 from tests.resources.offered import PUBLISHED, SHAPES, TWINS, on_trust, shipped
 
 PARTS = r"-(vgg[0-9]+|resnet[0-9]+)(-(cifar10|cifar100|tiny))?$|-cpu$"
@@ -89,9 +90,30 @@ def test_smart_ratio_counts_exist_at_the_published_scale(name: str, tmp_path: Pa
                 _feasible(method, layers, target, study)
 
 
-@pytest.mark.parametrize("name", [*TWINS, "demo", "template"])
+@pytest.mark.parametrize("name", [*(name for name in TWINS if name != "fast-cpu"), "demo", "template"])
 def test_small_study_passes_preflight(name: str, tmp_path: Path) -> None:
     preflight(shipped(name, tmp_path))
+
+
+@needs_real_data("cifar10/*.parquet")
+def test_small_study_of_cifar_passes_preflight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the data are here
+    preflight(shipped("fast-cpu", tmp_path, f"data.root={(REAL_DATA / 'cifar10').resolve()}"))
+
+
+@pytest.mark.parametrize("name", ["fast-cpu", "fast-resnet32-cifar10"])
+def test_study_of_recipes_differs_in_its_trainings_alone_under_the_other_recipe(name: str, tmp_path: Path) -> None:
+    """The initial weights, scores and masks of SNIP and random tickets are shared by both runs."""
+    fast, long = (make_plan(shipped(name, tmp_path, *changes)) for changes in ((), ("training.recipe=cifar",)))
+    assert [(arm.method, arm.check, arm.sparsity, arm.seed) for arm in fast.arms] == [
+        (arm.method, arm.check, arm.sparsity, arm.seed) for arm in long.arms
+    ]
+    shared = set(fast.steps) & set(long.steps)
+    assert not any(fast.steps[key].kind in ("pretrain", "train") for key in shared)
+    masks = [{arm.mask for arm in plan.arms if arm.method in ("snip", "random_ticket")} for plan in (fast, long)]
+    assert masks[0] == masks[1]
+    costs = [sum(step.cost_units for step in plan.steps.values() if step.kind == "train") for plan in (fast, long)]
+    assert 5 * costs[0] == pytest.approx(costs[1])
 
 
 @pytest.mark.parametrize("name", ["hybrid-vgg19-cifar10", "sanity-trained-resnet32-cifar10", "imp-resnet32-cifar10"])
