@@ -27,13 +27,13 @@ TRAINING = {"epochs": EPOCHS, "rewind_epoch": K, "batch_size": 30}
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """State and first epoch of every ticket at the moment its training begins."""
     seen: list[dict[str, Any]] = []
-    real = training.loop.train
+    real = training.Training
 
     def spy(state: Any, *args: Any, **how: Any) -> Any:
         seen.append({"state": tensors.clone(state.model.state_dict()), "first": how["first"], "last": how["last"]})
         return real(state, *args, **how)
 
-    monkeypatch.setattr(training.loop, "train", spy)
+    monkeypatch.setattr(training, "Training", spy)
     return seen
 
 

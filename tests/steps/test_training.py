@@ -87,14 +87,14 @@ def test_a_pretraining_cut_short_ends_with_the_same_bytes(
 
 def epochs_trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The epochs that are trained from now on."""
-    real = Feed.epoch
+    real = Feed.draws
     seen: list[int] = []
 
-    def epoch(self: Feed, recipe: Any, seed: int, phase: str, epoch: int, **order: bool) -> Any:
+    def draws(self: Feed, recipe: Any, seed: int, phase: str, epoch: int, **order: bool) -> Any:
         seen.append(epoch)
         return real(self, recipe, seed, phase, epoch, **order)
 
-    monkeypatch.setattr(Feed, "epoch", epoch)
+    monkeypatch.setattr(Feed, "draws", draws)
     return seen
 
 
@@ -151,15 +151,21 @@ def test_a_training_that_is_told_to_stop_loses_only_the_epoch_under_way(
 
 def after_a_batch(patch: pytest.MonkeyPatch, at: int, act: Callable[[], object]) -> None:
     """Do something in the middle of an epoch."""
-    real = Feed.epoch
+    real, begun = Feed.draws, Feed.drawn
+    now = [-1, 0]  # epoch and step
 
-    def epoch(self: Feed, recipe: Any, seed: int, phase: str, epoch: int, **order: bool) -> Any:
-        for n, batch in enumerate(real(self, recipe, seed, phase, epoch, **order)):
-            if n == 1 and epoch == at:
-                act()
-            yield batch
+    def draws(self: Feed, recipe: Any, seed: int, phase: str, epoch: int, **order: bool) -> Any:
+        now[:] = epoch, 0
+        return real(self, recipe, seed, phase, epoch, **order)
 
-    patch.setattr(Feed, "epoch", epoch)
+    def drawn(self: Feed, *rows: Any) -> Any:
+        if now == [at, 1]:
+            act()
+        now[1] += 1
+        return begun(self, *rows)
+
+    patch.setattr(Feed, "draws", draws)
+    patch.setattr(Feed, "drawn", drawn)
 
 
 def test_a_checkpoint_beyond_the_rewind_epoch_without_its_weights_is_not_used(

@@ -15,8 +15,9 @@ from prunecheck import tensors
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.pruning.task import task_named
 from prunecheck.training.feed import Feed
-from prunecheck.training.loop import HeldMasks, TrainingState, start, train
+from prunecheck.training.loop import TrainingState, start, train
 from prunecheck.training.recipe import RECIPES, Recipe
+from prunecheck.training.step import HeldMasks
 
 from .small import feed, masks_for, network
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,8 +24,8 @@ from prunecheck.steps.context import Context, Params, as_json
 from prunecheck.store import Store
 from prunecheck.study.step import Step
 from prunecheck.training import loop
-from prunecheck.training.choose_network import choose_network
-from prunecheck.training.loop import Epoch, TrainingState
+from prunecheck.training.choose_network import ChosenNetwork, choose_network
+from prunecheck.training.loop import Epoch, Training, TrainingState
 from prunecheck.training.recipe import Recipe, recipe_from
 
 CHECKPOINT_SECONDS = 20.0
@@ -47,80 +46,107 @@ class Span:
 def pretrain(step: Step, context: Context) -> dict[str, bytes]:
     """Dense training. Artefact: ``final`` (state after ``until`` epochs), ``rewind`` (state after the recipe's rewind
     epoch, if that is reached) and ``result.json``."""
-    recipe = recipe_from(step.params["recipe"])
-    model = context.model(step.params)
-    span = Span(recipe, "pretrain", 0, step.params["until"], recipe.rewind_epoch)
-    result, rewind = _train(step, context, model, {}, span)
-    files = {"final.safetensors": tree.to_bytes(model.state_dict()), "result.json": as_json(result)}
-    if span.last >= recipe.rewind_epoch:
-        # a training that diverged before the rewind epoch has no other state to rewind to
-        files["rewind.safetensors"] = files["final.safetensors"] if rewind is None else tree.to_bytes(rewind)
-    return files
+    return _alone(step, context)
 
 
 def train(step: Step, context: Context) -> dict[str, bytes]:
     """Training of a ticket. Artefact: ``final`` (its state) and ``result.json`` (accuracies of every epoch)."""
-    params = step.params
+    return _alone(step, context)
+
+
+def _alone(step: Step, context: Context) -> dict[str, bytes]:
+    (prepared,) = together([prepare(step, context)])
+    return prepared.files()
+
+
+@dataclass
+class Prepared:
+    """A training step at the end of an epoch: before the first one, or where its checkpoint left it."""
+
+    step: Step
+    span: Span
+    model: nn.Module
+    chosen: ChosenNetwork
+    training: Training
+    saver: _Saver
+
+    def files(self) -> dict[str, bytes]:
+        """The artefact, once the training has ended."""
+        self.chosen.copy_into(self.model)
+        files = {"final.safetensors": tree.to_bytes(self.model.state_dict())}
+        files["result.json"] = as_json({**_result(self.training, self.span), **self.chosen.record})
+        if self.step.kind == "pretrain" and self.span.last >= self.span.recipe.rewind_epoch:
+            # a training that diverged before the rewind epoch has no other state to rewind to
+            rewind = self.saver.rewind
+            files["rewind.safetensors"] = files["final.safetensors"] if rewind is None else tree.to_bytes(rewind)
+        return files
+
+
+def prepare(step: Step, context: Context) -> Prepared:
+    """What *step* trains, from its checkpoint on if there is one."""
+    params: Params = step.params
     recipe = recipe_from(params["recipe"])
     model = context.model(params)
-    if "start" in step.inputs:
-        model.load_state_dict(context.tree(step.inputs["start"], params["file"]))
-    masks = context.tree(step.inputs["masks"], "masks")
-    # trainings between two rounds must not see the batches of the round before again
-    phase = f"round {params['round']}" if "round" in params else "ticket"
-    result, _ = _train(step, context, model, masks, Span(recipe, phase, params["first"], recipe.epochs))
-    return {"final.safetensors": tree.to_bytes(model.state_dict()), "result.json": as_json(result)}
-
-
-def _train(
-    step: Step, context: Context, model: nn.Module, masks: Mapping[str, Tensor], span: Span
-) -> tuple[dict[str, Any], tree.Tree | None]:
-    """Train *model* in place, from a checkpoint if there is one; returns the results and the rewind state, which is
-    None if its epoch was not reached."""
-    params: Params = step.params
-    train_feed, test_feed = context.feeds(params, span.recipe.pad)
+    masks: tree.Tree = {}
+    if step.kind == "pretrain":
+        span = Span(recipe, "pretrain", 0, params["until"], recipe.rewind_epoch)
+    else:
+        if "start" in step.inputs:
+            model.load_state_dict(context.tree(step.inputs["start"], params["file"]))
+        masks = context.tree(step.inputs["masks"], "masks")
+        # trainings between two rounds must not see the batches of the round before again
+        phase = f"round {params['round']}" if "round" in params else "ticket"
+        span = Span(recipe, phase, params["first"], recipe.epochs)
+    train_feed, test_feed = context.feeds(params, recipe.pad)
     example, _ = train_feed.select(np.arange(min(2, train_feed.samples)))
     chosen = choose_network(model, masks, example, params.get("backend"))
-    state = loop.start(chosen.network, span.recipe)
+    state = loop.start(chosen.network, recipe)
     # Rewinding to the very start: no end of an epoch will come at which this state could be copied.
     rewind = tree.clone(model.state_dict()) if span.rewind_after == span.first else None
     saver = _Saver(context.store, step.key, span, rewind)
     saver.resume(state)
+    training = Training(
+        state,
+        train_feed,
+        test_feed,
+        recipe,
+        task_named(params["task"]),
+        chosen.masks,
+        seed=params["seed"],
+        phase=span.phase,
+        first=span.first,
+        last=span.last,
+        shuffle=params.get("shuffle", True),
+        precision=params.get("precision", "float32"),
+        after_epoch=saver.after_epoch,
+    )
+    return Prepared(step, span, model, chosen, training, saver)
+
+
+def together(prepared: Sequence[Prepared]) -> Iterator[Prepared]:
+    """Train in place; yields each training as it ends. Those that are interrupted write their checkpoints."""
+    of = {id(one.training): one for one in prepared}
     try:
-        finite = loop.train(
-            state,
-            train_feed,
-            test_feed,
-            span.recipe,
-            task_named(params["task"]),
-            masks=chosen.masks,
-            seed=params["seed"],
-            phase=span.phase,
-            shuffle=params.get("shuffle", True),
-            first=span.first,
-            last=span.last,
-            precision=params.get("precision", "float32"),
-            after_epoch=saver.after_epoch,
-        )
+        for training in loop.train_all([one.training for one in prepared]):
+            yield of[id(training)]
     except (KeyboardInterrupt, Interrupted):
-        saver.write()  # only the unfinished epoch is lost
+        for one in prepared:
+            one.saver.write()  # only the unfinished epoch is lost
         raise
-    chosen.copy_into(model)
-    result = _result(state.history, finite, span, train_feed.samples, test_feed.samples)
-    return {**result, **chosen.record}, saver.rewind
 
 
-def _result(history: list[Epoch], finite: bool, span: Span, n_train: int, n_test: int) -> dict[str, object]:
+def _result(training: Training, span: Span) -> dict[str, object]:
+    history = training.state.history
     accuracies = [epoch.test_accuracy for epoch in history]
     return {
         "accuracy": accuracies[-1] if accuracies else None,
         "best_accuracy": max(accuracies, default=None),
         "train_accuracy": history[-1].train_accuracy if history else None,
-        "diverged": not finite,
+        "diverged": not training.finite,
         "first_epoch": span.first,
         "last_epoch": span.last,
-        "n_train": n_train,
-        "n_test": n_test,
+        "n_train": training.train_feed.samples,
+        "n_test": training.test_feed.samples,
         "history": [_finite(epoch) for epoch in history],
     }
 

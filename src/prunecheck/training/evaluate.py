@@ -16,17 +16,18 @@ def evaluate(model: nn.Module, feed: Feed, task: Task, precision: str = "float32
     """Mean metric (top-1 accuracy as a fraction) of *model* on *feed*; the model's mode is restored."""
     was_training = model.training
     model.eval()
-    correct = 0
+    # summed on the device: reading a number from a GPU after every batch would stall it
+    correct = torch.zeros((), dtype=torch.int64, device=feed.targets.device)
     for inputs, targets in feed.plain():
         with computing_in(precision, inputs):
             outputs = model(inputs)
-        correct += int(task.metric(outputs.float(), targets))
+        correct += task.metric(outputs.float(), targets)
     model.train(was_training)
-    return correct / feed.samples
+    return int(correct) / feed.samples
 
 
 def computing_in(precision: str, inputs: Tensor) -> AbstractContextManager[object]:
-    """The forward pass's arithmetic: ``float32`` unchanged, ``bfloat16`` through torch's autocast."""
-    if precision == "float32":
+    """The forward pass's arithmetic: ``bfloat16`` through torch's autocast, the others unchanged."""
+    if precision in ("float32", "tf32"):
         return nullcontext()
     return torch.autocast(inputs.device.type, dtype=getattr(torch, precision))

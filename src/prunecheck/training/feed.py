@@ -8,6 +8,7 @@ an epoch's batches are a pure function of (seed, phase, epoch).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,6 +16,23 @@ from torch import Tensor
 
 from prunecheck.pruning.seeds import stream
 from prunecheck.training.recipe import Recipe
+
+Rows = slice | Tensor
+"""positions of a batch in the order of an epoch: a slice, or int64 [B] on the feed's device"""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Order and augmentation of one epoch, on the feed's device: one entry for each sample, in the order of training.
+
+    ``order``: indices of samples; ``down``, ``right``: the corner of the crop in pixels; all int64 [N]. ``flips``: bool
+    [N], True = mirrored; None where the recipe mirrors nothing.
+    """
+
+    order: Tensor
+    down: Tensor
+    right: Tensor
+    flips: Tensor | None
 
 
 class Feed:
@@ -56,10 +74,8 @@ class Feed:
         images = pixels.reshape(len(samples), self.height, self.width, self.channels).permute(0, 3, 1, 2)
         return images, self.targets.index_select(0, samples)
 
-    def epoch(
-        self, recipe: Recipe, seed: int, phase: str, epoch: int, *, shuffle: bool = True
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The augmented batches of one epoch; without *shuffle* in the order in which the images are stored."""
+    def draws(self, recipe: Recipe, seed: int, phase: str, epoch: int, *, shuffle: bool = True) -> Draws:
+        """What is drawn for one epoch; without *shuffle* in the order in which the images are stored."""
         device = self.targets.device
         drawn = stream(seed, phase, "order", epoch).permutation(self.samples) if shuffle else np.arange(self.samples)
         order = torch.from_numpy(drawn).to(device)
@@ -75,12 +91,20 @@ class Feed:
             flips = torch.from_numpy((begins ^ (epoch % 2 == 1))[drawn]).to(device)
         elif recipe.flip:
             flips = torch.from_numpy(augment.random(self.samples) < 0.5).to(device)
-        steps = recipe.steps_per_epoch(self.samples)
-        for step in range(steps):
-            start = step * recipe.batch_size
-            stop = self.samples if step == steps - 1 else start + recipe.batch_size
-            part = slice(start, stop)
-            yield self.batch(order[part], down[part], right[part], None if flips is None else flips[part])
+        return Draws(order, down, right, flips)
+
+    def drawn(self, draws: Draws, rows: Rows) -> tuple[Tensor, Tensor]:
+        """The augmented batch at *rows* of an epoch."""
+        flips = None if draws.flips is None else draws.flips[rows]
+        return self.batch(draws.order[rows], draws.down[rows], draws.right[rows], flips)
+
+    def epoch(
+        self, recipe: Recipe, seed: int, phase: str, epoch: int, *, shuffle: bool = True
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The augmented batches of one epoch; without *shuffle* in the order in which the images are stored."""
+        draws = self.draws(recipe, seed, phase, epoch, shuffle=shuffle)
+        for rows in recipe.batches(self.samples):
+            yield self.drawn(draws, rows)
 
     def plain(self, size: int = 500) -> Iterator[tuple[Tensor, Tensor]]:
         """All samples in order, centred, without augmentation."""

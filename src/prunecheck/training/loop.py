@@ -7,8 +7,9 @@ gradient and momentum of a pruned position are exactly 0 throughout, and a kept 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -16,9 +17,10 @@ from torch import Tensor, nn
 
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.pruning.task import Task
-from prunecheck.training.evaluate import computing_in, evaluate
+from prunecheck.training.evaluate import evaluate
 from prunecheck.training.feed import Feed
 from prunecheck.training.recipe import Recipe
+from prunecheck.training.step import HeldMasks, TrainingStep
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,111 @@ def start(model: nn.Module, recipe: Recipe) -> TrainingState:
     return TrainingState(model, optimiser, [])
 
 
+@dataclass
+class Training:
+    """A training between two epochs, from *state* on: epochs ``first <= epoch < last`` of the recipe's schedule.
+
+    ``masks``: True = keep. ``phase`` names the random stream of order and augmentation; without ``shuffle`` the order
+    is that of the data. ``precision``: ``bfloat16`` for products in bfloat16 (torch.autocast); weights, momentum and
+    loss stay float32. ``after_epoch`` is called after every epoch but that of a divergence. ``finite``: False once a
+    loss or a weight was not finite, which ends the training.
+    """
+
+    state: TrainingState
+    train_feed: Feed
+    test_feed: Feed
+    recipe: Recipe
+    task: Task
+    masks: Mapping[str, Tensor]
+    seed: int
+    phase: str
+    first: int
+    last: int
+    shuffle: bool = True
+    precision: str = "float32"
+    after_epoch: Callable[[TrainingState], None] = lambda _: None
+    finite: bool = field(default=True, init=False)
+    step: TrainingStep = field(init=False)
+
+    def __post_init__(self) -> None:
+        model = self.state.model
+        held = HeldMasks(model, self.masks)
+        # The weights a ticket starts from are dense: pruned positions still hold their values.
+        held.apply()
+        optimiser, how = self.state.optimiser, (self.task, self.recipe, self.precision)
+        self.step = TrainingStep(model, optimiser, held, self.train_feed, *how)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that comes next. Those of a checkpoint's history are finished and are not trained again."""
+        return self.first + len(self.state.history)
+
+    @property
+    def ended(self) -> bool:
+        return not self.finite or self.epoch >= self.last
+
+    def begin_epoch(self) -> None:
+        self.state.model.train()
+        self.step.loss_sum.zero_()
+        self.step.correct.zero_()
+        self.step.draws = self.train_feed.draws(self.recipe, self.seed, self.phase, self.epoch, shuffle=self.shuffle)
+
+    def layer_stream(self) -> AbstractContextManager[None]:
+        """Where dropout draws from within an epoch: a stream per epoch, so that a resumed training draws the same
+        without any saved state."""
+        return torch_stream(self.seed, self.phase, "layers", self.epoch)
+
+    def learning_rates(self) -> list[float]:
+        """That of every step of the epoch."""
+        steps = self.recipe.steps_per_epoch(self.train_feed.samples)
+        return [self.recipe.lr_at(self.epoch, step, steps) for step in range(steps)]
+
+    def end_epoch(self) -> None:
+        """Record the epoch whose last step is done, and find out whether the training diverged in it."""
+        model, samples = self.state.model, self.train_feed.samples
+        train_loss, train_accuracy = float(self.step.loss_sum) / samples, int(self.step.correct) / samples
+        # the weights too: an error in the last step of an epoch is in no loss of that epoch
+        self.finite = math.isfinite(train_loss) and all_finite(model)
+        if not self.finite:
+            self.step.masks.apply()  # 0 times an infinite gradient is NaN, and pruned weights are 0 in every artefact
+        test_accuracy = evaluate(model, self.test_feed, self.task, self.precision)
+        self.state.history.append(Epoch(self.epoch, train_loss, train_accuracy, test_accuracy))
+        # No checkpoint of a diverged training: it ends here, and its results are final.
+        if self.finite:
+            self.after_epoch(self.state)
+
+
+RunEpoch = Callable[[Sequence[Training]], None]
+"""performs the steps of one epoch of every training"""
+
+
+def step_by_step(trainings: Sequence[Training]) -> None:
+    """The steps of one epoch of every training, each called from here."""
+    for training in trainings:
+        step, group = training.step, training.state.optimiser.param_groups[0]
+        batches = training.recipe.batches(training.train_feed.samples)
+        with training.layer_stream():
+            for rows, rate in zip(batches, training.learning_rates(), strict=True):
+                group["lr"] = rate
+                step(rows)
+
+
+def train_all(trainings: Sequence[Training], run_epoch: RunEpoch = step_by_step) -> Iterator[Training]:
+    """Train in place, an epoch of every training after the other; yields each when it is finished or has diverged,
+    which is found at the end of an epoch. The others go on without it."""
+    active = list(trainings)
+    while active:
+        left = [training for training in active if not training.ended]
+        yield from (training for training in active if training.ended)
+        active = left
+        for training in active:
+            training.begin_epoch()
+        if active:
+            run_epoch(active)
+        for training in active:
+            training.end_epoch()
+
+
 def train(
     state: TrainingState,
     train_feed: Feed,
@@ -67,105 +174,19 @@ def train(
     masks: Mapping[str, Tensor] | None,
     seed: int,
     phase: str,
-    shuffle: bool = True,
     first: int,
     last: int,
-    precision: str = "float32",
-    after_epoch: Callable[[TrainingState], None] = lambda _: None,
+    **how: Any,
 ) -> bool:
-    """Train epochs ``first <= epoch < last`` of the recipe's schedule in place, from *state* on; True if
-    every loss and weight stayed finite. A training that diverges stops at the end of that epoch.
-
-    *phase* names the random stream of order and augmentation; without *shuffle* the order is that of the data.
-    ``masks``: True = keep. ``precision``: ``bfloat16`` for products in bfloat16 (torch.autocast); weights, momentum and
-    loss stay float32.
-    """
-    model, optimiser = state.model, state.optimiser
-    held = HeldMasks(model, masks or {})
-    # The weights a ticket starts from are dense: pruned positions still hold their values.
-    held.apply()
-    steps, device = recipe.steps_per_epoch(train_feed.samples), train_feed.targets.device
-    loss_of = task.training_loss(recipe.label_smoothing)
-    # The epochs of a checkpoint's history are finished and are not trained again.
-    for epoch in range(first + len(state.history), last):
-        model.train()
-        # summed on the device: reading a number from a GPU at every step would stall it
-        loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
-        # A stream per epoch, so that a resumed training draws the same dropout without any saved state.
-        with torch_stream(seed, phase, "layers", epoch):
-            for step, (inputs, targets) in enumerate(train_feed.epoch(recipe, seed, phase, epoch, shuffle=shuffle)):
-                optimiser.param_groups[0]["lr"] = recipe.lr_at(epoch, step, steps)
-                optimiser.zero_grad(set_to_none=True)
-                with computing_in(precision, inputs):
-                    outputs = model(inputs)
-                # Under autocast the outputs may be bfloat16, too coarse for a loss.
-                outputs = outputs.float()
-                loss = loss_of(outputs, targets)
-                loss.backward()  # type: ignore[no-untyped-call]
-                # Before the step, so that momentum too stays 0 at pruned positions.
-                held.zero_pruned_gradients()
-                _start_late_momentum(optimiser)
-                optimiser.step()
-                # A loss is the mean of its batch, and batches differ in size.
-                loss_sum += loss.detach() * len(targets)
-                correct += task.metric(outputs.detach(), targets)
-        train_loss, train_accuracy = float(loss_sum) / train_feed.samples, int(correct) / train_feed.samples
-        # the weights too: an error in the last step of an epoch is in no loss of that epoch
-        finite = math.isfinite(train_loss) and all_finite(model)
-        if not finite:
-            held.apply()  # 0 times an infinite gradient is NaN, and pruned weights are 0 in every artefact
-        test_accuracy = evaluate(model, test_feed, task, precision)
-        state.history.append(Epoch(epoch, train_loss, train_accuracy, test_accuracy))
-        if not finite:
-            # No checkpoint of a diverged training: it ends here, and its results are final.
-            return False
-        after_epoch(state)
-    return True
-
-
-def _start_late_momentum(optimiser: torch.optim.SGD) -> None:
-    """Momentum of 0 for weights whose first gradient comes later than that of others (stochastic depth, experts).
-
-    torch's fused SGD fails where only some of the weights of a step have momentum. Starting from 0 is what plain SGD
-    does: the first momentum is the first gradient, to the bit.
-    """
-    parameters = optimiser.param_groups[0]["params"]
-    if not 0 < len(optimiser.state) < len(parameters) or optimiser.param_groups[0]["momentum"] == 0:
-        return
-    for parameter in parameters:
-        if parameter.grad is not None and parameter not in optimiser.state:
-            optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    """One training, step by step; whether it stayed finite. The arguments are the fields of :class:`Training`."""
+    training = Training(
+        state, train_feed, test_feed, recipe, task, masks or {}, seed=seed, phase=phase, first=first, last=last, **how
+    )
+    for _ in train_all([training]):
+        pass
+    return training.finite
 
 
 @torch.no_grad()
 def all_finite(model: nn.Module) -> bool:
     return all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
-
-
-class HeldMasks:
-    """Keeps pruned weights at 0: one fused multiplication of the gradients per step."""
-
-    def __init__(self, model: nn.Module, masks: Mapping[str, Tensor]) -> None:
-        self._weights = [model.get_parameter(name) for name in masks]
-        self._masks = [mask.to(weight.device) for mask, weight in zip(masks.values(), self._weights, strict=True)]
-        # same strides as the weights, else the fused multiplication falls back to one tensor at a time
-        self._factors = [
-            torch.empty_like(weight, requires_grad=False).copy_(mask)
-            for mask, weight in zip(self._masks, self._weights, strict=True)
-        ]
-
-    @torch.no_grad()
-    def apply(self) -> None:
-        """Set every pruned weight to 0, also where it is not finite."""
-        for weight, mask in zip(self._weights, self._masks, strict=True):
-            weight.masked_fill_(~mask, 0)
-
-    def zero_pruned_gradients(self) -> None:
-        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
-        # The fused product needs a gradient for every weight; a layer that was not used in this batch has none.
-        if len(gradients) == len(self._factors) and gradients:
-            torch._foreach_mul_(gradients, self._factors)
-        else:
-            for weight, factor in zip(self._weights, self._factors, strict=True):
-                if weight.grad is not None:
-                    weight.grad.mul_(factor)

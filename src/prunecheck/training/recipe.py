@@ -75,6 +75,12 @@ class Recipe:
         steps = math.ceil(samples / self.batch_size)
         return steps - 1 if steps > 1 and samples % self.batch_size == 1 else steps
 
+    def batches(self, samples: int) -> list[slice]:
+        """The positions of every batch in the order of an epoch."""
+        steps, size = self.steps_per_epoch(samples), self.batch_size
+        starts = range(0, steps * size, size)
+        return [slice(start, samples if step == steps - 1 else start + size) for step, start in enumerate(starts)]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, part of the keys of trainings."""
         default = {field.name: field.default for field in fields(self)}
