@@ -73,6 +73,21 @@ def write_chunks(path: Path, chunks: Iterable[bytes], temp_in: Path | None = Non
         _sync_folder(path.parent)
 
 
+def create_file(path: Path, data: bytes) -> bool:
+    """Create the small file *path* with *data*; False if it exists. Not fsynced: for what ends with the process."""
+    with plainly(path):
+        try:
+            handle = _act("open", os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o666)
+        except FileExistsError:
+            return False
+        try:
+            _share(handle, path.parent)
+            _act("write", os.write, handle, data)
+        finally:
+            os.close(handle)
+    return True
+
+
 def commit_folder(scratch: Path, final: Path, files: Iterable[tuple[str, bytes]]) -> bool:
     """Create the folder *final* with *files* atomically. False: it exists already, and ours is discarded.
 

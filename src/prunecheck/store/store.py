@@ -6,12 +6,14 @@ partial/<k>                              checkpoint of an unfinished step
 quarantine/                              damaged artefacts, kept for inspection
 claims/<k>                               a lock per key in progress (freed by the kernel when its holder dies)
 tmp/  lock                               temporary files, and the lock of their users
+leases                                   if present: claims are leases, and no locks are used
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,15 +22,18 @@ from pathlib import Path
 from types import TracebackType
 
 from prunecheck.errors import StoreError
-from prunecheck.store import durable, manifest
+from prunecheck.store import durable, leases, manifest
 from prunecheck.store.claims import Holder, holder, sign
+from prunecheck.store.leases import Lease
 from prunecheck.store.manifest import Entry, check_key, check_name
 from prunecheck.text import unknown
 
 _FOLDERS = ("objects", "partial", "quarantine", "claims", "tmp")
-_OURS = {*_FOLDERS, "format.json", "CACHEDIR.TAG", ".gitignore", "lock", "timings.jsonl"}
+_OURS = {*_FOLDERS, "format.json", "CACHEDIR.TAG", ".gitignore", "lock", "leases", "timings.jsonl"}
 _CACHEDIR_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a cache made by prunecheck.\n"
 _PARTIAL_LIMIT = 1 << 40
+_POLL_SECONDS = 0.5
+_STALE_SECONDS = 24 * 3600.0
 
 
 class Damaged(StoreError):
@@ -44,10 +49,13 @@ class Claim:
     """The right to work on one key. Freed by ``release``, by leaving ``with``, or by the death of the process."""
 
     path: Path
-    handle: int
+    handle: int | Lease
 
     def release(self) -> None:
-        durable.unlock(self.handle, remove_too=self.path)
+        if isinstance(self.handle, int):
+            durable.unlock(self.handle, remove_too=self.path)
+        else:
+            self.handle.release()
 
     def __enter__(self) -> Claim:
         return self
@@ -209,6 +217,10 @@ class Store:
         """As ``claim``, but None immediately if another living process holds it."""
         return self._claim(key, wait=False)
 
+    def is_claimed(self, key: str) -> bool:
+        """Whether a living process holds the claim of *key*. Writes nothing."""
+        return self._holder(check_key(key)) is not None
+
     def save_partial(self, key: str, data: bytes) -> None:
         """Write a checkpoint of the unfinished step *key*; replaces the one before."""
         path = self.partial_path(key)
@@ -249,18 +261,25 @@ class Store:
             self._make_folders()
             # Before the shared lock is taken: sweep() wants it for itself alone.
             self.sweep()
-        handle = durable.lock(self.root / "lock", shared=True)
-        assert handle is not None
+        handle = None if self.has_leases else durable.lock(self.root / "lock", shared=True)
         try:
             if labels not in self._durable_folders:
                 self._write_labels()
                 self._durable_folders.add(labels)
             yield
         finally:
-            durable.unlock(handle)
+            if handle is not None:
+                durable.unlock(handle)
 
     def sweep(self) -> None:
         """Remove the files that killed processes left in tmp/, unless a process is writing."""
+        if self.has_leases:
+            # Without locks only its age tells whether a file may still be in use.
+            for name in durable.folder_names(self.root / "tmp"):
+                age = leases.age(self.root / "tmp" / name, self.root / "tmp")
+                if age is not None and age > _STALE_SECONDS:
+                    durable.remove(self.root / "tmp" / name)
+            return
         handle = durable.lock(self.root / "lock", wait=False)
         if handle is None:
             return
@@ -276,13 +295,57 @@ class Store:
 
     def holders(self) -> dict[str, Holder]:
         """The living holders of claims, by key. For display; writes nothing."""
-        folder = self.root / "claims"
-        found = {key: holder(folder / key) for key in filter(manifest.is_key, durable.folder_names(folder))}
+        names = durable.folder_names(self.root / "claims")
+        found = {key: self._holder(key) for key in filter(manifest.is_key, names)}
         return {key: one for key, one in found.items() if one is not None}
+
+    @property
+    def has_leases(self) -> bool:
+        """Whether claims are leases, because locks do not work on the file system."""
+        return (self.root / "leases").exists()
+
+    def why_no_locks(self) -> str:
+        """Why locks on the file system of the store do not keep other processes out; "" if they do, as far as can be
+        seen from this machine."""
+        self._make_folders()
+        return leases.why_no_locks(self.root / "tmp")
+
+    def use_leases(self) -> None:
+        """From now on claims are leases, for every process that uses this store."""
+        self._make_folders()
+        if not self.has_leases:
+            durable.write_file(self.root / "leases", b"", temp_in=self.root / "tmp")
+
+    @contextmanager
+    def probe_file(self, content: str) -> Iterator[Path]:
+        """A locked file with *content*, by which another machine can tell whether it sees this store and its locks."""
+        self._make_folders()
+        path = self.scratch()
+        durable.write_file(path, content.encode())
+        handle = None
+        try:
+            with suppress(StoreError):
+                handle = durable.lock(path)
+            yield path
+        finally:
+            if handle is not None:
+                durable.unlock(handle)
+            durable.discard(path)
+
+    def _holder(self, key: str) -> Holder | None:
+        path = self.root / "claims" / key
+        if not self.has_leases:
+            return holder(path)
+        found = leases.holder_of(path, self.root / "tmp")
+        return None if found is None else Holder(*found)
 
     def _claim(self, key: str, wait: bool) -> Claim | None:
         path = self.root / "claims" / check_key(key)
         self._make_folders()
+        if self.has_leases:
+            while (lease := leases.take(path, self.root / "tmp")) is None and wait:
+                time.sleep(_POLL_SECONDS)
+            return None if lease is None else Claim(path, lease)
         handle = durable.lock(path, wait=wait)
         if handle is None:
             return None
