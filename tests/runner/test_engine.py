@@ -32,6 +32,12 @@ def act(step, context):
     for order in step.params.get("do", []):
         if order == "die":
             os.kill(os.getpid(), 9)
+        elif order == "crash":
+            os.kill(os.getpid(), 11)
+        elif order == "fail once":
+            if not Path(step.params["mark"]).exists():
+                Path(step.params["mark"]).touch()
+                raise eval(step.params["error"])
         elif order == "raise":
             raise ValueError("as it was told")
         elif order == "sleep long":
@@ -273,3 +279,54 @@ def test_the_caller_gets_his_threads_and_settings_back(config: WorkerConfig) -> 
     before = dict(os.environ)
     execute(steps_of(fake("b")), config, 2, lambda _: 1.0)
     assert dict(os.environ) == before
+
+
+class OtherRun:
+    """Another run on the same store: it holds the claim of one step until ``others`` steps of this run are done."""
+
+    def __init__(self, config: WorkerConfig, step: Step, others: int, *, finishes: bool) -> None:
+        self._store, self._step, self._finishes = Store.open(config.store), step, finishes
+        self._left = others
+        self._claim = self._store.claim(step.key)
+
+    def watch(self, _step: Step, _seconds: float) -> None:
+        self._left -= 1
+        if self._left == 0:
+            if self._finishes:
+                self._store.commit(self._step.key, {"result.json": b"by the other run"})
+            self._claim.release()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("finishes", [True, False])
+def test_a_step_that_another_run_computes_is_left_to_it_and_the_rest_goes_on(
+    config: WorkerConfig, workers: int, finishes: bool
+) -> None:
+    theirs = fake("theirs")
+    ours = [fake(f"ours {n}") for n in range(3)]
+    steps = steps_of(theirs, *ours, fake("child", theirs))
+    other = OtherRun(config, theirs, len(ours), finishes=finishes)
+    outcome = execute(steps, config, workers, lambda s: 9.0 if s is theirs else 1.0, other.watch)
+    assert names(outcome.done[:3]) == {"ours 0", "ours 1", "ours 2"}
+    assert [step.title for step in outcome.done[3:]] == ["theirs", "child"]
+    content = Store.open(config.store).read(theirs.key, "result.json")
+    assert content == (b"by the other run" if finishes else b"theirs")
+
+
+def test_a_crash_is_told_from_a_kill(config: WorkerConfig) -> None:
+    outcome = execute(steps_of(fake("killed", do=["die"]), fake("crash", do=["crash"])), config, 2, lambda _: 1.0)
+    assert reasons(outcome) == {
+        "killed": "its worker process died twice (killed, or out of memory)",
+        "crash": "its worker process died twice (crashed: SIGSEGV)",
+    }
+
+
+@pytest.mark.parametrize("error", ["MemoryError()", "RuntimeError('DefaultCPUAllocator: not enough memory')"])
+def test_a_step_with_too_little_memory_is_tried_again_alone(config: WorkerConfig, tmp_path: Path, error: str) -> None:
+    """Its memory may have been taken by the step beside it."""
+    mark = str(tmp_path / "mark")
+    hungry, neighbour = fake("hungry", do=["fail once"], mark=mark, error=error), fake("neighbour")
+    outcome = execute(steps_of(hungry, neighbour), config, 2, lambda _: 1.0)
+    assert names(outcome.done) == {"hungry", "neighbour"}
+    bug = fake("bug", do=["fail once"], mark=mark + "2", error="ValueError('a bug')")
+    assert reasons(execute(steps_of(bug), config, 2, lambda _: 1.0)) == {"bug": "ValueError: a bug"}

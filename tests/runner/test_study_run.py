@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import shutil
@@ -542,3 +543,16 @@ def test_an_artefact_without_its_tensors_is_computed_again(
     tiny.run(tmp_path)
     assert tiny.objects(tmp_path) == expected
     assert len(list((tmp_path / "store" / "quarantine").iterdir())) == 1
+
+
+def test_a_store_without_working_locks_uses_leases_and_gives_the_same_bytes(
+    tmp_path: Path, whole_tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", lambda _handle, _mode: None)
+    screen = io.StringIO()
+    place = tiny.place(tmp_path)
+    run_study(tiny.study(), place, 1, Progress(Console(file=screen, width=300)))
+    assert screen.getvalue().count("File locks do not work on the store (a lock that is held can be taken again).") == 1
+    assert place.store.has_leases
+    assert not place.store.holders()
+    assert tiny.objects(tmp_path) == tiny.objects(whole_tiny)

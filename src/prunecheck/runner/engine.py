@@ -1,20 +1,26 @@
-"""Runs steps in this process or in worker processes: inputs first, long chains first, failures contained."""
+"""Runs steps by an executor: inputs first, long chains first, failures contained, work shared with other runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from prunecheck.errors import Interrupted, StoreError
 from prunecheck.runner import signals
+from prunecheck.runner.executors import InThisProcess, StepExecutor, resources_of
 from prunecheck.runner.processes import Workers
 from prunecheck.runner.queue import Queue
-from prunecheck.runner.worker import Answer, WorkerConfig, do, initialise
+from prunecheck.runner.worker import Answer, WorkerConfig
 from prunecheck.store import Store
 from prunecheck.study.step import Step
 
-DIED_TWICE = "its worker process died twice (killed, or out of memory)"
+DIED_TWICE = "its worker process died twice"
+MOST_LOSSES = 5
+"""how often a step is tried again whose machine was lost"""
+POLL_SECONDS = 0.1, 2.0
+"""shortest and longest time between two looks at steps that another run is computing"""
 
 
 @dataclass(frozen=True)
@@ -67,29 +73,73 @@ def execute(
     workers: int,
     seconds: Callable[[Step], float],
     watch: Watcher = unwatched,
+    executor: StepExecutor | None = None,
 ) -> Outcome:
-    """Run *steps* (inputs that are not among them must be in the store) in *workers* processes, or in this one.
-    ``seconds(step)`` estimates how long a step takes.
+    """Run *steps* (inputs that are not among them must be in the store) by *executor*; where there is none, in
+    *workers* processes, or in this one. ``seconds(step)`` estimates how long a step takes.
 
-    A failed step is given up with all that depend on it; the others continue. If a worker dies, its step is tried once
-    more with no other beside it. Raises StoreError where the disk fails, StepError where workers cannot start.
-    KeyboardInterrupt and Interrupted are raised again after the running steps were stopped: trainings write a
+    A failed step is given up with all that depend on it; the others continue. If a worker dies or has too little
+    memory, its step is tried once more with no other beside it; if a machine is lost, on another. A step that another
+    run on the same store computes is left to it. Raises StoreError where the disk fails, StepError where workers cannot
+    start. KeyboardInterrupt and Interrupted are raised again after the running steps were stopped: trainings write a
     checkpoint, and everything committed stays.
     """
-    run = _Run(Queue(steps, seconds), watch)
+    run = _Run(Queue(steps, seconds), Store.open(config.store), watch)
+    if executor is None:
+        executor = InThisProcess(config) if workers <= 1 else Workers(config, workers)
     with signals.sigterm_interrupts():
-        if workers <= 1:
-            _in_this_process(run, config)
-        else:
-            _in_workers(run, config, workers)
+        _run_all(run, executor)
     return run.outcome
 
 
 @dataclass
 class _Run:
     queue: Queue
+    store: Store
     watch: Watcher
     outcome: Outcome = field(default_factory=Outcome)
+    died: set[str] = field(default_factory=set)
+    """steps during which a worker died or had too little memory"""
+    again: list[Step] = field(default_factory=list)
+    lost: Counter[str] = field(default_factory=Counter)
+    """how often a step's machine was lost"""
+    elsewhere: dict[str, Step] = field(default_factory=dict)
+    """steps that another run on the same store is computing"""
+    pause: float = POLL_SECONDS[0]
+    looked: float = 0.0
+
+    def next(self, executor: StepExecutor) -> Step | None:
+        """The step to start now. One whose worker died runs alone: all memory is its own then, and another that would
+        be under way might be the one that kills."""
+        if self.elsewhere:
+            self._look_elsewhere()
+        if self.again or any(step.key in self.died for step in executor.steps):
+            return self.again.pop() if self.again and not executor.steps else None
+        return self.queue.take() if executor.has_room else None
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds until the steps of other runs are looked at; None if there are none."""
+        return max(0.0, self.looked + self.pause - time.monotonic()) if self.elsewhere else None
+
+    def _look_elsewhere(self) -> None:
+        """Take note of steps that another run has finished or given up since."""
+        if self.patience:
+            return
+        absent = self.store.missing(self.elsewhere)
+        for key, step in list(self.elsewhere.items()):
+            if key not in absent:
+                self._forget(step)
+                self.record(step, Answer("done"))
+            elif not self.store.is_claimed(key):
+                self._forget(step)
+                self.queue.put_back(step)
+        self.looked = time.monotonic()
+        self.pause = min(self.pause * 1.5, POLL_SECONDS[1])
+
+    def _forget(self, step: Step) -> None:
+        del self.elsewhere[step.key]
+        self.pause = POLL_SECONDS[0]
 
     def record(self, step: Step, answer: Answer) -> None:
         """A full or broken disk and a request to stop end the run; anything else only *step* and what depends on it."""
@@ -104,59 +154,38 @@ class _Run:
             outcome.done.append(step)
             outcome.seconds += answer.seconds
             self.watch(step, answer.seconds)
-        else:
+        elif not self._tried_again(step, answer):
             self.queue.drop(step)
-            outcome.failures.append(Failure(step, answer.reason, answer.ended == "damaged"))
+            reason = f"{DIED_TWICE} ({answer.reason})" if answer.ended == "died" else answer.reason
+            outcome.failures.append(Failure(step, reason, answer.ended == "damaged"))
+
+    def _tried_again(self, step: Step, answer: Answer) -> bool:
+        """Whether *step*, which did not finish, will run later."""
+        if answer.ended == "busy":
+            if not self.elsewhere:
+                self.looked = time.monotonic()
+            self.elsewhere[step.key] = step
+            return True
+        if answer.ended == "lost" and self.lost[step.key] < MOST_LOSSES:
+            self.lost[step.key] += 1
+            self.queue.put_back(step)
+            return True
+        if answer.ended in ("died", "memory") and step.key not in self.died:
+            self.died.add(step.key)
+            self.again.append(step)
+            return True
+        return False
 
 
-def _in_this_process(run: _Run, config: WorkerConfig) -> None:
-    with _settings_restored(), signals.sigint_raises_once(second_ends_process=True):
-        initialise(config)
-        while (step := run.queue.take()) is not None:
-            answer = do(step)
-            # The step may have swallowed the interruption: a bare ``except`` in a plug-in catches it.
-            signals.reraise()
-            run.record(step, answer)
-
-
-def _in_workers(run: _Run, config: WorkerConfig, most: int) -> None:
-    died: set[str] = set()
-    again: list[Step] = []
-    with signals.sigint_raises_once(second_ends_process=False), Workers(config, most) as workers:
+def _run_all(run: _Run, executor: StepExecutor) -> None:
+    with signals.sigint_raises_once(second_ends_process=executor.second_sigint_ends_process), executor:
         while True:
-            while (step := _next(run.queue, workers, again, died)) is not None:
-                workers.give(step)
-            if not workers.steps:
-                return
-            for step, answer in workers.wait():
-                if answer is not None:
+            while (step := run.next(executor)) is not None:
+                executor.submit(step, resources_of(step))
+            if executor.steps:
+                for step, answer in executor.wait(run.patience):
                     run.record(step, answer)
-                elif step.key in died:
-                    run.record(step, Answer("failed", DIED_TWICE))
-                else:
-                    died.add(step.key)
-                    again.append(step)
-
-
-def _next(queue: Queue, workers: Workers, again: list[Step], died: set[str]) -> Step | None:
-    """The step to start now. One whose worker died runs alone: all memory is its own then, and another that would be
-    under way might be the one that kills."""
-    if again or any(step.key in died for step in workers.steps):
-        return again.pop() if again and not workers.steps else None
-    return queue.take() if workers.has_room else None
-
-
-@contextmanager
-def _settings_restored() -> Iterator[None]:
-    """In this process too a step runs on one thread; afterwards the caller's settings are restored."""
-    import torch  # the command line imports this file, and torch takes seconds
-
-    threads = torch.get_num_threads()
-    strict = torch.get_deterministic_debug_mode()
-    filling = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_deterministic_debug_mode(strict)
-        torch.utils.deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]
+            elif run.elsewhere:
+                time.sleep(run.patience or 0.0)
+            else:
+                return

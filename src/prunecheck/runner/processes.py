@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunecheck.errors import StepError, StoreError
 from prunecheck.runner import signals
+from prunecheck.runner.executors import Resources
 from prunecheck.runner.worker import Answer, WorkerConfig, serve
 from prunecheck.study.step import Step
 from prunecheck.text import printable_path
@@ -87,6 +88,8 @@ class Worker:
 class Workers:
     """Up to *most* processes, started when there are steps for them. Use as a context manager: they end with it."""
 
+    second_sigint_ends_process = False
+
     def __init__(self, config: WorkerConfig, most: int) -> None:
         self._config, self._most = config, most
         self._all: list[Worker] = []
@@ -115,7 +118,7 @@ class Workers:
     def has_room(self) -> bool:
         return len(self.steps) < self._most
 
-    def give(self, step: Step) -> None:
+    def submit(self, step: Step, _resources: Resources) -> None:
         """Let a worker without a step do *step*. Raises StoreError if no process can be started."""
         idle = next((worker for worker in self._all if worker.step is None), None)
         (idle or self._start()).give(step)
@@ -138,21 +141,21 @@ class Workers:
                 return worker
         raise StoreError(f"no worker process can be started ({type(reason).__name__}: {reason}). Try --workers 1.")
 
-    def wait(self) -> Iterator[tuple[Step, Answer | None]]:
-        """Wait until something happens; yields each step that ended, with None if its worker died.
-
-        Raises StepError if workers cannot start.
-        """
+    def wait(self, seconds: float | None) -> Iterator[tuple[Step, Answer]]:
+        """Wait until something happens, at most *seconds*; yields each step that ended. Raises StepError if workers
+        cannot start."""
         handles: dict[Any, Worker] = {worker.process.sentinel: worker for worker in self._all}
         handles |= {worker.connection: worker for worker in self._all}
         # Once for each worker, even where both its pipe and its end are reported.
-        for worker in dict.fromkeys(handles[handle] for handle in wait(list(handles))):
+        for worker in dict.fromkeys(handles[handle] for handle in wait(list(handles), seconds)):
             yield from self._ended(worker)
 
-    def _ended(self, worker: Worker) -> Iterator[tuple[Step, Answer | None]]:
+    def _ended(self, worker: Worker) -> Iterator[tuple[Step, Answer]]:
         answer = worker.read()  # a worker may have answered before it died
         if answer is None:
             self._all.remove(worker)
+            # The pipe ends a moment before the process does, whose exit status tells a crash from a kill.
+            worker.process.join(AGAIN_SECONDS)
             worker.bury()
             # A worker that dies in a step says nothing about whether others can start, so it is not counted.
             self._failed_starts += not worker.ready
@@ -166,11 +169,21 @@ class Workers:
             return
         step, worker.step = worker.step, None
         if step is not None:
-            yield step, answer
+            yield step, answer or Answer("died", death_in_words(worker.process.exitcode))
 
     def _cannot_start(self, reason: str) -> StepError:
         files = ", ".join(printable_path(path) for path in self._config.plugins)
         return StepError(f"worker processes cannot start{f' with {files}' if files else ''}: {reason}")
+
+
+def death_in_words(code: int | None) -> str:
+    """How a process ended whose exit status is *code*, negative for a signal. Where memory is exhausted, the kernel
+    sends SIGKILL."""
+    if code is None or code == LOST or code == -signal.SIGKILL:
+        return "killed, or out of memory"
+    if code < 0:
+        return f"crashed: {signal.Signals(-code).name}"
+    return f"it exited with status {code}"
 
 
 def end(

@@ -40,6 +40,10 @@ class Queue:
         """The ready step with the longest chain behind it; None where none is ready."""
         return self._steps[heappop(self._ready)[1]] if self._ready else None
 
+    def put_back(self, step: Step) -> None:
+        """*step*, which was taken, is ready again."""
+        self._offer(step.key)
+
     def done(self, step: Step) -> None:
         """*step*, which was taken, is finished: steps that waited for it alone become ready."""
         self._open.discard(step.key)

@@ -134,6 +134,7 @@ class Trainer(Executor):
         self._plan = Plan()
         self._tick: Watcher = unwatched
         self._workers = workers
+        self._locks_checked = False
         unimportable = unimportable_plugin(study)
         if unimportable is not None and workers > 1:
             self._workers = 1
@@ -155,12 +156,23 @@ class Trainer(Executor):
             # Damage found while the report is written would come too late to compute anything again.
             self._reject_damaged(targets)
             steps = needed(self._plan.steps, targets, self._store)
+            if steps and not self._locks_checked:
+                self._check_locks()
             outcome = execute(steps, self._config, self._workers, self._estimate.seconds, self._finished)
             total = total.then(outcome)
             # Only damage is repaired by another attempt; any other failure would happen again.
             if not any(failure.damaged for failure in outcome.failures):
                 break
         return total
+
+    def _check_locks(self) -> None:
+        self._locks_checked = True
+        if reason := self._store.why_no_locks():
+            self._store.use_leases()
+            self._progress.note(
+                f"File locks do not work on the store ({reason}): steps are claimed by leases, and those of a machine "
+                "that is lost stay claimed for a minute and a half."
+            )
 
     def _reject_damaged(self, targets: set[str]) -> None:
         """Read the results that the report will need; the store sets aside what is damaged, so that it is missing."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from prunecheck.errors import Interrupted, StoreError, is_own
 from prunecheck.pruning import load_file
 from prunecheck.runner.signals import end_process, sigterm_interrupts
-from prunecheck.store import Damaged, Store, Timings
+from prunecheck.store import Claim, Damaged, Store, Timings
 from prunecheck.study.step import Step
 from prunecheck.text import printable_error
 
@@ -33,14 +33,15 @@ class WorkerConfig:
     folder: Path = Path()
 
 
-Ended = Literal["done", "failed", "damaged", "store", "interrupted"]
+Ended = Literal["done", "failed", "damaged", "memory", "died", "lost", "busy", "store", "interrupted"]
 
 
 @dataclass(frozen=True)
 class Answer:
     """How a step ended. ``reason``: one or two lines, unless it is done. ``seconds`` it took; ``memory``: the most
-    bytes the process has held so far. ``damaged``: an input was damaged and has been set aside. ``store`` and
-    ``interrupted`` end the run."""
+    bytes the process has held so far. ``damaged``: an input was damaged and has been set aside. ``memory``: there was
+    too little. ``died``: the process did; ``lost``: its machine did. ``busy``: another run is computing the step.
+    ``store`` and ``interrupted`` end the run."""
 
     ended: Ended
     reason: str = ""
@@ -82,6 +83,8 @@ def do(step: Step) -> Answer:
     """Perform *step*; whatever it raises, but for KeyboardInterrupt, is told in the answer."""
     try:
         seconds = perform(step)
+    except _Busy:
+        return Answer("busy")
     # KeyboardInterrupt belongs to the caller: in the main process it stops the run.
     except KeyboardInterrupt:
         raise
@@ -90,14 +93,28 @@ def do(step: Step) -> Answer:
     return Answer("done", seconds=seconds, memory=most_memory())
 
 
+class _Busy(Exception):
+    """Another process holds the claim."""
+
+
+def _claimed(store: Store, key: str) -> Claim:
+    claim = store.try_claim(key)
+    if claim is None:
+        raise _Busy
+    return claim
+
+
 def perform(step: Step) -> float:
-    """Perform *step* unless its artefact exists and return the seconds it took. SIGTERM raises Interrupted."""
+    """Perform *step* unless its artefact exists and return the seconds it took. SIGTERM raises Interrupted; _Busy is
+    raised if another process is at it."""
     from prunecheck.steps import perform as perform_step
 
     assert _context is not None, "initialise() comes first"
     store: Store = _context.store
-    with sigterm_interrupts(), store.claim(step.key):
-        # Another run on the same store may have computed it while this one waited for the claim.
+    if store.has(step.key):
+        return 0.0
+    with sigterm_interrupts(), _claimed(store, step.key):
+        # Another run on the same store may have finished it just before.
         if store.has(step.key):
             return 0.0
         _fix_numerics()
@@ -117,7 +134,15 @@ def answer_of(error: BaseException) -> Answer:
     elif isinstance(error, StoreError) and is_own(error):
         # Damaged is a StoreError too, but concerns one artefact only and does not end the run.
         ended = "damaged" if isinstance(error, Damaged) else "store"
+    elif _is_lack_of_memory(error):
+        ended = "memory"
     return Answer(ended, text[:LONGEST_REASON], memory=most_memory())
+
+
+def _is_lack_of_memory(error: BaseException) -> bool:
+    """torch raises a RuntimeError for main memory, and a class of its own for a GPU's."""
+    is_torch_error = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    return isinstance(error, MemoryError) or is_torch_error or type(error).__name__ == "OutOfMemoryError"
 
 
 def most_memory() -> int:

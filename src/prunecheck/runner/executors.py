@@ -1,0 +1,124 @@
+"""The contract between the engine and the place where steps run, and the simplest executor: this process.
+
+The engine decides which step is next; an executor runs it. Worker processes are in ``processes``, a Ray cluster in
+``ray_cluster``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+from prunecheck.runner import signals
+from prunecheck.runner.worker import Answer, WorkerConfig, do, initialise
+from prunecheck.study.step import Step
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one step needs. ``gpus`` may be a share of one GPU; ``memory`` in bytes, 0 where it is unknown."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory: int = 0
+
+
+def resources_of(step: Step) -> Resources:
+    """One core, since every step runs on one thread, and a whole GPU where the step computes on one."""
+    return Resources(gpus=1.0 if str(step.params.get("device", "cpu")).startswith("cuda") else 0.0)
+
+
+class StepExecutor(Protocol):
+    """Runs steps whose inputs are in the store. Use as a context manager: leaving it with an exception stops the steps
+    that are under way, so that trainings write a checkpoint.
+
+    Only the description of a step and its answer, in plain text, pass between the engine and the step's process;
+    artefacts go through the store.
+    """
+
+    second_sigint_ends_process: bool
+    """whether a second Ctrl-C ends this process, because a step may be computing in it"""
+
+    @property
+    def steps(self) -> list[Step]:
+        """The steps under way."""
+        ...
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another step can be submitted now."""
+        ...
+
+    def submit(self, step: Step, resources: Resources) -> None:
+        """Start *step*, at once or when its resources are free. Raises StoreError where nothing can be started."""
+        ...
+
+    def wait(self, seconds: float | None) -> Iterator[tuple[Step, Answer]]:
+        """Wait until something happens, at most *seconds*; yields each step that ended. Raises StepError where
+        processes cannot be set up."""
+        ...
+
+    def __enter__(self) -> StepExecutor: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class InThisProcess:
+    """Runs one step at a time, in ``wait``."""
+
+    second_sigint_ends_process = True
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._step: Step | None = None
+        self._settings = ExitStack()
+
+    def __enter__(self) -> InThisProcess:
+        with self._settings as settings:
+            settings.enter_context(_settings_restored())
+            initialise(self._config)
+            self._settings = settings.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._settings.close()
+
+    @property
+    def steps(self) -> list[Step]:
+        return [] if self._step is None else [self._step]
+
+    @property
+    def has_room(self) -> bool:
+        return self._step is None
+
+    def submit(self, step: Step, _resources: Resources) -> None:
+        self._step = step
+
+    def wait(self, _seconds: float | None) -> Iterator[tuple[Step, Answer]]:
+        step, self._step = self._step, None
+        if step is not None:
+            answer = do(step)
+            # The step may have swallowed the interruption: a bare ``except`` in a plug-in catches it.
+            signals.reraise()
+            yield step, answer
+
+
+@contextmanager
+def _settings_restored() -> Iterator[None]:
+    """In this process too a step runs on one thread; afterwards the caller's settings are restored."""
+    import torch  # the command line imports this file, and torch takes seconds
+
+    threads = torch.get_num_threads()
+    strict = torch.get_deterministic_debug_mode()
+    filling = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_deterministic_debug_mode(strict)
+        torch.utils.deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]
