@@ -552,7 +552,7 @@ def test_a_store_without_working_locks_uses_leases_and_gives_the_same_bytes(
     screen = io.StringIO()
     place = tiny.place(tmp_path)
     run_study(tiny.study(), place, 1, Progress(Console(file=screen, width=300)))
-    assert screen.getvalue().count("File locks do not work on the store (a lock that is held can be taken again).") == 1
+    assert screen.getvalue().count("File locks do not work on the store (a lock that is held can be taken again)") == 1
     assert place.store.has_leases
     assert not place.store.holders()
     assert tiny.objects(tmp_path) == tiny.objects(whole_tiny)
