@@ -159,18 +159,24 @@ def mask(
     allocate: str | None = None,
     preset: str | None = None,
     task: str = "classification",
+    pattern: str | None = None,
 ) -> dict[str, Tensor]:
     """The mask of any method that needs no training, on any module, dtype and device; the model is not changed.
 
     ``data``: one batch ``(inputs, targets)`` or several, ready for the model; None for methods that use no data.
-    ``allocate``: how many weights each layer keeps, in place of the method's own allocation.
+    ``allocate``: how many weights each layer keeps, in place of the method's own allocation. ``pattern``: keep a
+    structured pattern: N:M (``"2:4"``), ``"filters"``, ``"rows"``, ``"columns"``, ``"kernels"``, ``"8 rows"`` or blocks
+    (``"4x4"``). Layers that it does not fit stay whole, and with filters and rows the last layer; N:M removes its own
+    share of the others, whole groups are rounded down to a total as near to the sparsity as they allow.
     Returns ``{parameter name: bool tensor}`` on the model's device, True = keep, exactly ``round(n * (1 - sparsity))``
-    True values unless a preset counts otherwise. Raises StudyError for unknown names, methods that need training
-    and data of another form, ModelError, PluginError, InfeasibleError.
+    True values unless a preset or pattern counts otherwise. Raises StudyError for unknown names, methods that need
+    training and data of another form, ModelError, PluginError, InfeasibleError.
     """
     from prunecheck.pruning.prune import prune
 
-    return prune(method, model, data, sparsity, seed=seed, allocation=allocate, preset=preset, task=task)
+    return prune(
+        method, model, data, sparsity, seed=seed, allocation=allocate, preset=preset, task=task, pattern=pattern
+    )
 
 
 def random_ticket(model: nn.Module, sparsity: float | str, seed: int = 0) -> dict[str, Tensor]:
@@ -209,24 +215,30 @@ def counts(
     model: nn.Module | str,
     sparsity: float | str,
     *,
-    allocate: str = "smart_ratio",
+    allocate: str | None = None,
     classes: int = 10,
     channels: int = 3,
     image_size: int = 32,
     preset: str | None = None,
+    pattern: str | None = None,
 ) -> list[tuple[str, int, int]]:
-    """``(layer, weights, kept)`` of a module or a named model under an allocation that needs no scores."""
+    """``(layer, weights, kept)`` of a module or a named model under an allocation that needs no scores (the smart ratio
+    where none is named), also of a structured ``pattern`` as in ``mask``."""
     from prunecheck.pruning.prune import layer_counts
 
     shape = classes, channels, image_size
-    return layer_counts(model, sparsity, allocation=allocate, shape=shape, preset=preset)
+    return layer_counts(model, sparsity, allocation=allocate, shape=shape, preset=preset, pattern=pattern)
 
 
-def permuted(mask: Tensor, rng: Any) -> Tensor:
-    """The same number of kept weights at uniformly random other positions (for plug-ins)."""
-    from prunecheck.pruning.masks import permuted as _permuted
+def permuted(mask: Tensor, rng: Any, pattern: str | None = None) -> Tensor:
+    """The same number of kept weights at uniformly random other positions (for plug-ins).
 
-    return _permuted(mask, rng)
+    ``pattern``: one of the values a check is given as ``patterns``, such as ``"2:4"`` or ``"filters"``; the mask is
+    then drawn among those of the pattern. Raises PluginError for a mask that has not the pattern.
+    """
+    from prunecheck.pruning.structure import rearranged
+
+    return rearranged(mask, pattern, rng)
 
 
 def usable_cores() -> int:

@@ -13,6 +13,8 @@ from prunecheck.interop import read_masks, save_masks, write_arms
 from prunecheck.interop.arms import COLUMNS
 from prunecheck.pruning import check
 from prunecheck.pruning.masks import counts_of
+from prunecheck.pruning.patterns import parse_pattern
+from prunecheck.pruning.structure import has_pattern
 from tests.interop.nets import Net, masks, net, same
 
 CHECKS = ["layerwise_rearrange", "layerwise_weight_shuffle", "reinit"]
@@ -39,6 +41,28 @@ def test_one_file_and_one_row_per_arm_and_seed(tmp_path: Path) -> None:
     ]
     assert {(r["method"], r["accuracy"], r["n_test"]) for r in arms} == {("mine", "", "")}
     assert {p.name for p in tmp_path.iterdir()} == {"arms.csv"} | {r["file"] for r in arms}
+
+
+def structured() -> dict[str, torch.Tensor]:
+    return prunecheck.mask("magnitude_init", net(), None, 0.5, pattern="1:2")
+
+
+def test_rearranged_arms_keep_a_recognised_pattern_and_say_so(tmp_path: Path) -> None:
+    checks, pattern = ["layerwise_rearrange", "unstructured_rearrange"], parse_pattern("1:2")
+    with pytest.warns(UserWarning, match=r"1:2 in \d of \d layers: layerwise_rearrange keeps this pattern, unstr"):
+        write_arms(structured(), Net, tmp_path, checks=checks, seeds=[0])
+    kept, lost = (read_masks(tmp_path / f"{check}-seed0.safetensors", net()) for check in checks)
+    names = [name for name, mask in structured().items() if has_pattern(mask, pattern)]
+    assert names
+    assert all(has_pattern(kept[name], pattern) for name in names)
+    assert not all(has_pattern(lost[name], pattern) for name in names)
+    assert counts_of(kept) == counts_of(lost) == counts_of(structured())
+
+
+def test_arms_that_keep_no_pattern_need_no_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    write_arms(structured(), Net, tmp_path / "a", checks=["unstructured_rearrange"], seeds=[0])
+    write_arms(masks(), Net, tmp_path / "b", checks=["layerwise_rearrange"], seeds=[0])
+    assert not recwarn.list
 
 
 def test_each_arm_is_what_its_check_promises(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_a_plugin_may_ask_for_everything_that_is_offered() -> None:
 
     @method(gives="masks", name="all_of_it")
     def everything(  # type: ignore[no-untyped-def]
-        weights, model, batches, loss, layers, input_shape, counts, masks, sparsity, rng
+        weights, model, batches, loss, layers, input_shape, counts, pattern, masks, sparsity, rng
     ):
         return masks
 

@@ -67,7 +67,8 @@ def counts(
     classes: int = 10,
     channels: int = 3,
     image_size: int = 32,
-    allocate: Allocation = "smart_ratio",
+    allocate: Allocation | None = None,
+    pattern: str | None = None,
     preset: Preset | None = None,
     json: Json = False,
 ) -> None:
@@ -86,20 +87,22 @@ def counts(
     image_size
         Side of its images in pixels.
     allocate
-        A name from `prunecheck list allocations`.
+        A name from `prunecheck list allocations`; by default smart_ratio.
+    pattern
+        Keep a structured pattern: 2:4, filters, rows, columns, kernels, or blocks such as 4x4.
     preset
         Count as a published implementation does, e.g. official.
     """
-    layers = api.counts(
-        model, sparsity, allocate=allocate, classes=classes, channels=channels, image_size=image_size, preset=preset
-    )
+    shape = {"classes": classes, "channels": channels, "image_size": image_size}
+    layers = api.counts(model, sparsity, allocate=allocate, preset=preset, pattern=pattern, **shape)
     weights, kept = sum(row[1] for row in layers), sum(row[2] for row in layers)
     if json:
         document = {
             "schema_version": 1,
             "model": model,
             "classes": classes,
-            "allocate": allocate,
+            "allocate": allocate or "smart_ratio",
+            **({} if pattern is None else {"pattern": pattern}),
             "preset": preset,
             "sparsity": parse_sparsity(sparsity),
             "weights": weights,

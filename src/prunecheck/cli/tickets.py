@@ -113,6 +113,7 @@ def ticket(
     seed: int = 0,
     method: Annotated[str, Parameter(completer=completers.methods)] = "random_ticket",
     allocate: Annotated[str | None, Parameter(completer=completers.allocations)] = None,
+    pattern: str | None = None,
     images: Images = CIFAR,
     json: Json = False,
 ) -> None:
@@ -132,6 +133,8 @@ def ticket(
         Any method that needs neither data nor training.
     allocate
         A name from `prunecheck list allocations`, instead of the method's own.
+    pattern
+        Keep a structured pattern: 2:4, filters, rows, columns, kernels, or blocks such as 4x4.
     """
     from prunecheck.interop import save_masks
     from prunecheck.pruning.masks import counts_of, sparsity_of
@@ -139,7 +142,8 @@ def ticket(
 
     with torch_stream(seed, "init"):  # the initial weights a study would give this seed
         network = _built(model, images)
-    masks = api.mask(method, network, _shape_alone(method, images), sparsity, seed=seed, allocate=allocate)
+    inputs = _shape_alone(method, images)
+    masks = api.mask(method, network, inputs, sparsity, seed=seed, allocate=allocate, pattern=pattern)
     path, counts, reached = save_masks(masks, out), counts_of(masks), sparsity_of(masks)
     weights = sum(mask.numel() for mask in masks.values())
     if json:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,14 @@ from prunecheck.pruning.call_plugin import call_plugin
 from prunecheck.pruning.layers import Layer, layers_of, weights_of
 from prunecheck.pruning.masks import Masks, sparsity_of
 from prunecheck.pruning.seeds import stream, torch_stream
+from prunecheck.pruning.structure import pattern_in_words, patterns_of
 from prunecheck.pruning.validation import same_layout, validate_corruption
 from prunecheck.statistics.rows import CLEAN, DENSE
 from prunecheck.store.durable import ensure_folder, write_file
-from prunecheck.text import printable, printable_path
+from prunecheck.text import listing, printable, printable_path
 
 COLUMNS = ("method", "check", "sparsity", "seed", "accuracy", "n_test", "file")
+UNSTRUCTURED = "unstructured_rearrange"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -51,8 +54,9 @@ def write_arms(
     ``clean`` and the checks of masks give bool masks; the checks of weights give a whole starting state, pruned weights
     at 0, to be trained under the clean mask. ``name``: the method's name in the table; ``n_test``: the size of the
     test set, if known. The table begins with one dense row for each seed, without a file: the unpruned network, from
-    which the margin follows. Returns the path of the table. Raises StudyError for checks that need the method or its
-    data rather than its mask, and as ``read_masks``.
+    which the margin follows. Checks that rearrange masks keep the structured patterns they recognise; a warning names
+    them. Returns the path of the table. Raises StudyError for checks that need the method or its data rather than its
+    mask, and as ``read_masks``.
     """
     plugins, folder = [_ticket_check(check, start is not None) for check in checks], Path(folder)
     if not _NAME.fullmatch(name):
@@ -65,16 +69,22 @@ def write_arms(
     ensure_folder(folder)
     rows: list[tuple[object, ...]] = []
     sparsities = set()
+    found: set[str] = set()
     for seed in dict.fromkeys(seeds):
         masks = {n: mask.cpu() for n, mask in read_masks(_of_seed(source, seed), model).items()}
         sparsities.add(round(sparsity_of(masks), 4))
         file = save_masks(masks, folder / f"clean-seed{seed}.safetensors")
+        patterns = patterns_of(masks)
+        found.add(pattern_in_words(patterns))
         arms = [(CLEAN, file)] + [
-            (check.name, _write_arm(check, masks, layers, build, folder, start, seed)) for check in plugins
+            (check.name, _write_arm(check, masks, patterns, layers, build, folder, start, seed)) for check in plugins
         ]
         rows += [(name, arm, min(sparsities), seed, "", n_test or "", file.name) for arm, file in arms]
     if len(sparsities) != 1:
         raise StudyError(f"the masks of the seeds must have one sparsity; they have {sorted(sparsities) or 'none'}.")
+    keeping = [check.name for check in plugins if "patterns" in check.asks]
+    if keeping and (words := "; ".join(sorted(found - {""}))):
+        warnings.warn(f"{words}: {listing(keeping)} keeps this pattern, {UNSTRUCTURED} does not.", stacklevel=2)
     dense = [(DENSE, CLEAN, "", seed, "", n_test or "", "") for seed in dict.fromkeys(row[3] for row in rows)]
     return _write_table(folder / "arms.csv", [*dense, *rows])
 
@@ -95,6 +105,7 @@ def _ticket_check(name: str, has_start: bool) -> Check:
 def _write_arm(
     check: Check,
     masks: Masks,
+    patterns: Mapping[str, str | None],
     layers: tuple[Layer, ...],
     build: Callable[[], nn.Module],
     folder: Path,
@@ -103,6 +114,7 @@ def _write_arm(
 ) -> Path:
     """One corrupted arm, validated against the promises of the check."""
     offer: dict[str, Any] = {"masks": masks, "layers": layers, "rng": stream(seed, "arms", check.name)}
+    offer["patterns"] = patterns
     state: tensors.Tree = {}
     if check.at == "weights":
         state = _state(_of_seed(start, seed), layers)

@@ -59,8 +59,8 @@ def method(
 def method(function: Function | None = None, /, **choices: Any) -> Any:
     """Register a function that scores weights (higher = keep) or, with ``gives="masks"``, chooses them itself.
 
-    The function asks by name for any of ``weights, model, batches, loss, layers, counts, masks, sparsity, rng``; its
-    other parameters need defaults and become options of the study file. Raises PluginError on anything else.
+    The function asks by name for any of ``weights, model, batches, loss, layers, counts, pattern, masks, sparsity,
+    rng``; its other parameters need defaults and become options of the study file. Raises PluginError on anything else.
     """
 
     def lift(fn: Function) -> Method:
@@ -71,8 +71,9 @@ def method(function: Function | None = None, /, **choices: Any) -> Any:
         _one_of(name, "when", choices.get("when", "init"), ("init", "trained"))
         _one_of(name, "rewind", choices.get("rewind", "init"), ("init", "epoch", "nothing"))
         _one_of(name, "retrain", choices.get("retrain", "full"), ("full", "rest"))
-        if gives == "scores" and "counts" in asks:
-            raise PluginError(f"method {name}() asks for 'counts', which only a method with gives=\"masks\" may.")
+        for ask in ("counts", "pattern"):
+            if gives == "scores" and ask in asks:
+                raise PluginError(f'method {name}() asks for {ask!r}, which only a method with gives="masks" may.')
         if choices.get("when", "init") == "init" and choices.get("rewind", "init") != "init":
             raise PluginError(f"method {name}: nothing was trained, so rewind must be 'init'.")
         summary = _summary(fn, choices.pop("summary", ""))

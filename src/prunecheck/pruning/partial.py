@@ -1,7 +1,8 @@
 """Applying a check, to all of what it corrupts or to a random fraction of it.
 
 At ``batches`` the fraction is of the samples; elsewhere of each layer's weights, which the check then sees as one-
-dimensional tensors; the rest stays as it was. What a check promises to keep it thereby keeps as a whole.
+dimensional tensors, or of the groups of a layer with a structured pattern, one in a row; the rest stays as it was.
+What a check promises to keep it thereby keeps as a whole.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from prunecheck.errors import PluginError
 from prunecheck.pruning import CHECKS, Check
 from prunecheck.pruning.call_plugin import call_plugin
 from prunecheck.pruning.layers import Layer
+from prunecheck.pruning.patterns import Pattern, parse_pattern
 from prunecheck.pruning.seeds import stream
+from prunecheck.pruning.structure import has_pattern
 from prunecheck.pruning.validation import (
     same_layout,
     validate_batches,
@@ -96,15 +99,15 @@ def _of_samples(check: Check, offer: Mapping[str, Any], options: Mapping[str, An
 
 
 def _of_weights(check: Check, offer: Mapping[str, Any], options: Mapping[str, Any], fraction: float, rng: Rng) -> Any:
-    chosen = {
-        name: torch.from_numpy(rng.choice(tensor.numel(), max(1, round(fraction * tensor.numel())), replace=False))
-        for name, tensor in offer[check.at].items()
-    }
+    patterns = offer.get("patterns", {})
+    chosen = {name: _positions(tensor, patterns.get(name), fraction, rng) for name, tensor in offer[check.at].items()}
     parts = {
         what: {name: tree[name].reshape(-1)[index] for name, index in chosen.items()}
         for what, tree in offer.items()
         if what in ELEMENTWISE
     }
+    if "patterns" in offer:
+        parts["patterns"] = {name: _pattern_of_part(parts["masks"][name], patterns[name]) for name in chosen}
     layers = tuple(replace(layer, shape=tuple(chosen[layer.name].shape)) for layer in offer["layers"])
     answer = same_layout(f"check {check.name!r}", check.at, call_plugin(check, {**offer, **parts}, options), layers)
     whole = {}
@@ -113,3 +116,22 @@ def _of_weights(check: Check, offer: Mapping[str, Any], options: Mapping[str, An
         flat[chosen[name]] = answer[name]
         whole[name] = flat.reshape(tensor.shape)
     return whole
+
+
+def _positions(tensor: Tensor, pattern: str | None, fraction: float, rng: Rng) -> Tensor:
+    """Positions in the flattened tensor, drawn at random: single weights, or in a structured mask (groups, weights in a
+    group) of whole groups."""
+    if pattern is None:
+        return torch.from_numpy(rng.choice(tensor.numel(), max(1, round(fraction * tensor.numel())), replace=False))
+    groups = parse_pattern(pattern).groups(tensor.shape)
+    # One filter alone has no other arrangement.
+    return torch.from_numpy(groups[rng.choice(len(groups), max(2, round(fraction * len(groups))), replace=False)])
+
+
+def _pattern_of_part(mask: Tensor, pattern: str | None) -> str | None:
+    """The pattern of the groups of a structured mask, one in a row; None where all of them are kept or removed."""
+    if pattern is None:
+        return None
+    parsed = parse_pattern(pattern)
+    of_part = parsed if parsed.is_within_groups else Pattern("rows")
+    return str(of_part) if has_pattern(mask, of_part) else None

@@ -21,6 +21,7 @@ METHOD_OFFERS: dict[str, str] = {
     "layers": "tuple of Layer(name, kind, shape) in module order",
     "input_shape": "of one input, e.g. (channels, height, width)",
     "counts": "{parameter name: kept weights} from the method's allocation (only for gives='masks')",
+    "pattern": "the structured pattern the study asks for, such as '2:4', or None (only for gives='masks')",
     "masks": "{parameter name: bool tensor} of the previous round; all True before the first",
     "sparsity": "the target, fraction removed in (0, 1)",
     "rng": "numpy Generator: the only source of randomness a plug-in may use",
@@ -36,6 +37,7 @@ CHECK_OFFERS: dict[str, str] = {
     "batches": "(inputs, targets): the whole training set, uint8 [N, C, H, W] and int64 [N]",
     "scores": ALLOCATION_OFFERS["scores"],
     "masks": "{parameter name: bool tensor}, True = keep",
+    "patterns": "{parameter name: the structured pattern of its mask, such as '2:4' or 'filters', or None}",
     "weights": "{parameter name: tensor}: the ticket's start weights, 0 where pruned",
     "classes": "number of classes",
     "layers": METHOD_OFFERS["layers"],
@@ -45,7 +47,7 @@ CHECK_OFFERS: dict[str, str] = {
 AT_POINT: dict[Point, tuple[str, ...]] = {
     "batches": ("batches", "classes", "rng"),
     "scores": ("scores", "layers", "classes", "initial", "rng"),
-    "masks": ("masks", "layers", "classes", "initial", "rng"),
+    "masks": ("masks", "patterns", "layers", "classes", "initial", "rng"),
     "weights": ("weights", "masks", "layers", "classes", "initial", "rng"),
 }
 """What of CHECK_OFFERS there is for a check at each intervention point."""
@@ -79,6 +81,11 @@ class Method:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
+
+    @property
+    def takes_pattern(self) -> bool:
+        """Whether a study's structured pattern applies: to scores always, to masks where the method asks for it."""
+        return self.gives == "scores" or "pattern" in self.asks
 
 
 @dataclass(frozen=True)

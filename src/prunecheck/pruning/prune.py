@@ -14,12 +14,15 @@ from prunecheck import models
 from prunecheck.errors import STOPS, ModelError, PluginError, PrunecheckError, StudyError
 from prunecheck.process_state import standard_modes
 from prunecheck.pruning import ALLOCATIONS, METHODS, Method
+from prunecheck.pruning.allocate import allocate
 from prunecheck.pruning.layers import family_of, layers_of
+from prunecheck.pruning.patterns import parse_pattern, validate_pattern
 from prunecheck.pruning.presets import preset_named
 from prunecheck.pruning.run_method import NEEDS_BATCHES, run_method
 from prunecheck.pruning.scoring_inputs import Batch, scoring_copy
 from prunecheck.pruning.seeds import torch_stream
-from prunecheck.pruning.select import allocate, counts_ahead, select
+from prunecheck.pruning.select import counts_ahead, select
+from prunecheck.pruning.select_pattern import counts_under
 from prunecheck.pruning.task import Task, task_named
 from prunecheck.text import parse_sparsity, printable, printable_error
 
@@ -35,6 +38,7 @@ def prune(
     allocation: str | None = None,
     preset: str | None = None,
     task: str = "classification",
+    pattern: str | None = None,
 ) -> dict[str, Tensor]:
     """``{parameter name: bool tensor}`` on the model's device. As ``prunecheck.mask``, which see."""
     target, plugin = parse_sparsity(sparsity), METHODS.get(method)
@@ -44,6 +48,10 @@ def prune(
         )
     if preset is not None:
         preset_named(preset)
+    if pattern is not None:
+        parsed = parse_pattern(pattern)
+        validate_pattern(parsed, plugin, [target], allocate=allocation, preset=preset)
+        pattern = str(parsed)
     chosen, number = ALLOCATIONS.get(allocation or plugin.allocate), _seed(seed)
     if "given" in chosen.asks:
         raise StudyError(f"{chosen.name!r} takes the counts of another method, so it needs a study, not one call.")
@@ -55,8 +63,10 @@ def prune(
     family = family_of(type(net).__name__)
     options: dict[str, Any] = dict(chosen.options)
     counts = None
+    how: dict[str, Any]
     if plugin.gives == "masks":
-        counts = counts_ahead(plugin, chosen, layers, target, family=family, options=options, preset=preset)
+        how = {"family": family, "options": options, "preset": preset}
+        counts = counts_ahead(plugin, chosen, layers, target, pattern=pattern, **how)
     try:
         answer = run_method(
             plugin,
@@ -70,15 +80,15 @@ def prune(
             label=plugin.name,
             input_shape=tuple(batches[0][0].shape[1:]) if batches else (),
             preset=preset,
+            pattern=pattern,
         )
     except (PrunecheckError, *STOPS):
         raise
     except BaseException as error:
         raise PluginError(f"method {plugin.name!r} failed on this model: {printable_error(error, 300)}") from error
     if plugin.gives == "scores":
-        answer = select(
-            chosen, layers, answer, target, method=plugin.name, family=family, options=options, preset=preset
-        ).masks
+        how = {"family": family, "options": options, "preset": preset, "pattern": pattern}
+        answer = select(chosen, layers, answer, target, method=plugin.name, **how).masks
     return {f"{prefix}{name}": mask.to(net.get_parameter(name).device) for name, mask in answer.items()}
 
 
@@ -86,12 +96,16 @@ def layer_counts(
     model: nn.Module | str,
     sparsity: float | str,
     *,
-    allocation: str = "smart_ratio",
+    allocation: str | None = None,
     shape: tuple[int, int, int] = (10, 3, 32),
     preset: str | None = None,
+    pattern: str | None = None,
 ) -> list[tuple[str, int, int]]:
     """``(layer, weights, kept)`` under an allocation that needs no scores. As ``prunecheck.counts``, which see."""
-    target, chosen = parse_sparsity(sparsity), ALLOCATIONS.get(allocation)
+    target, chosen = parse_sparsity(sparsity), ALLOCATIONS.get(allocation or "smart_ratio")
+    parsed = None if pattern is None else parse_pattern(pattern)
+    if parsed is not None:
+        validate_pattern(parsed, METHODS.get("random_ticket"), [target], allocate=allocation, preset=preset)
     if not chosen.is_known_ahead:
         free = [a.name for a in ALLOCATIONS if a.is_known_ahead]
         raise StudyError(f"{chosen.name!r} needs scores; without data there are: {', '.join(free)}.")
@@ -103,7 +117,11 @@ def layer_counts(
     else:
         net, family = model, family_of(type(models.unwrapped(model)[0]).__name__)
     layers = layers_of(net)
-    kept = allocate(chosen, layers, target, family=family, options=chosen.options, preset=preset)
+    how: dict[str, Any] = {"family": family, "options": chosen.options, "preset": preset}
+    if parsed is not None:
+        kept = counts_under(parsed, chosen, layers, target, **how)
+    else:
+        kept = allocate(chosen, layers, target, **how)
     return [(layer.name, layer.size, kept[layer.name]) for layer in layers]
 
 

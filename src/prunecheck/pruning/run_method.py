@@ -16,10 +16,12 @@ from prunecheck.pruning.call_plugin import call_plugin
 from prunecheck.pruning.counts import kept_total
 from prunecheck.pruning.layers import Layer, layers_of, total, weights_of
 from prunecheck.pruning.masks import counts_of
+from prunecheck.pruning.patterns import Pattern, layers_under, parse_pattern
 from prunecheck.pruning.presets import scoring_for
 from prunecheck.pruning.pruned import masks_in_module
 from prunecheck.pruning.scoring_inputs import Batch, ScoringLoss, halved, redrawn, scoring_copy
 from prunecheck.pruning.seeds import stream
+from prunecheck.pruning.structure import has_pattern
 from prunecheck.pruning.task import Task
 from prunecheck.pruning.validation import validate_masks, validate_scores
 from prunecheck.text import percent
@@ -45,6 +47,7 @@ def run_method(
     label: str,
     input_shape: tuple[int, ...] = (),
     preset: str | None = None,
+    pattern: str | None = None,
 ) -> dict[str, Tensor]:
     """The scores (or, for ``gives="masks"``, the masks) of a method on one model, validated.
 
@@ -77,6 +80,7 @@ def run_method(
         "input_shape": input_shape,
         "counts": dict(counts or {}),
         "masks": dict(masks),
+        "pattern": pattern,
         "sparsity": sparsity,
         "rng": stream(seed, "method", label, f"{sparsity:.12g}" if method.gives == "masks" else "scores"),
     }
@@ -87,6 +91,8 @@ def run_method(
         chosen = validate_masks(f"method {method.name!r}", answer, layers, counts)
         if counts is None:
             _validate_total(method, chosen, total(layers), sparsity)
+        if pattern is not None:
+            _validate_pattern(method, chosen, layers, parse_pattern(pattern))
         return chosen
     return validate_scores(f"method {method.name!r}", answer, layers)
 
@@ -108,3 +114,12 @@ def _validate_total(method: Method, masks: Mapping[str, Tensor], weights: int, s
             f"method {method.name!r} keeps {kept} of {weights} weights; a sparsity of {percent(sparsity)} leaves "
             f"{wanted}, give or take {percent(SLACK)} of them."
         )
+
+
+def _validate_pattern(method: Method, masks: Mapping[str, Tensor], layers: tuple[Layer, ...], pattern: Pattern) -> None:
+    """A method that asks for the pattern follows it in every layer it prunes. Raises PluginError."""
+    fits = layers_under(pattern, layers)
+    for layer in layers:
+        mask = masks[layer.name]
+        if bool(mask.any()) and not bool(mask.all()) and not (layer in fits and has_pattern(mask, pattern)):
+            raise PluginError(f"method {method.name!r}: the mask of {layer.name} has not the pattern {str(pattern)!r}.")

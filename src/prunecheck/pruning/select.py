@@ -8,46 +8,34 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunecheck.errors import InfeasibleError, PluginError
+from prunecheck.errors import PluginError
 from prunecheck.pruning import Allocation, Method
-from prunecheck.pruning.allocations.smart_ratio import official_counts
-from prunecheck.pruning.call_plugin import call_plugin
-from prunecheck.pruning.counts import Counts, check_counts
+from prunecheck.pruning.allocate import allocate
+from prunecheck.pruning.counts import Counts
 from prunecheck.pruning.layers import Layer, total
 from prunecheck.pruning.masks import Masks, Selection, global_counts, global_cut, keep_top, threshold
+from prunecheck.pruning.patterns import parse_pattern
 from prunecheck.pruning.presets import Rule, Whole, preset_named, rule_for, whole_for
-from prunecheck.text import percent
+from prunecheck.pruning.select_pattern import counts_under, select_under
 
 
-def allocate(
+def counts_ahead(
+    method: Method,
     allocation: Allocation,
     layers: tuple[Layer, ...],
     sparsity: float,
     *,
-    family: str,
-    options: Mapping[str, Any],
-    scores: Mapping[str, Tensor] | None = None,
-    given: Mapping[str, int] | None = None,
-    preset: str | None = None,
-) -> Counts:
-    """How many weights each layer keeps, verified to be possible. Raises InfeasibleError."""
-    # The published code's counts, bit for bit: they are not those of the formula.
-    if allocation.name == "smart_ratio" and preset is not None and preset_named(preset).official_smart_ratio:
-        return official_counts(layers, sparsity, family, **options)
-    offer = {"layers": layers, "sparsity": sparsity, "scores": scores, "given": given, "family": family}
-    counts = call_plugin(allocation, offer, options)
-    check_counts(counts, {layer.name: layer.size for layer in layers})
-    if sum(counts.values()) == 0:
-        raise InfeasibleError(f"a sparsity of {percent(sparsity)} leaves none of {total(layers)} weights.")
-    return counts if isinstance(counts, Counts) else Counts(counts)
-
-
-def counts_ahead(method: Method, allocation: Allocation, *args: Any, **kwargs: Any) -> Counts | None:
-    """The counts a mask-giving method is held to (arguments as of ``allocate``); None where its allocation goes by
+    pattern: str | None = None,
+    **how: Any,
+) -> Counts | None:
+    """The counts a mask-giving method is held to (``how``: as of ``allocate``); None where its allocation goes by
     scores, which it has none of: then it decides itself, and only the total is held. Raises PluginError where the
     method asks for counts that cannot be."""
-    if "scores" not in allocation.asks:
-        return allocate(allocation, *args, **kwargs)
+    parsed = None if pattern is None else parse_pattern(pattern)
+    if "scores" not in allocation.asks or (parsed is not None and parsed.is_within_groups):
+        if parsed is not None:
+            return counts_under(parsed, allocation, layers, sparsity, **how)
+        return allocate(allocation, layers, sparsity, **how)
     if "counts" in method.asks:
         raise PluginError(
             f"method {method.name!r} asks for 'counts', but {allocation.name!r} needs scores to say how many. "
@@ -68,11 +56,16 @@ def select(
     given: Mapping[str, int] | None = None,
     preset: str | None = None,
     previous: Mapping[str, Tensor] | None = None,
+    pattern: str | None = None,
 ) -> Selection:
-    """The mask of the best scores. Weights an earlier round pruned stay pruned, whatever they score."""
+    """The mask of the best scores, or the best groups of a pattern. Weights an earlier round pruned stay pruned,
+    whatever they score."""
     scores = {layer.name: scores[layer.name] for layer in layers}  # ties go to the earlier layer of the network
     if previous is not None:
         scores = {name: s.masked_fill(~previous[name], -torch.inf) for name, s in scores.items()}
+    if pattern is not None:
+        how: dict[str, Any] = {"family": family, "options": options, "given": given, "preset": preset}
+        return select_under(parse_pattern(pattern), allocation, layers, scores, sparsity, **how)
     rule = rule_for(preset, method)
     if preset is None or rule is None or allocation.pool is None:
         counts = allocate(

@@ -72,6 +72,7 @@ def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module)
         targets = torch.arange(classes).repeat_interleave(OF_EACH)
         batch = torch.randn(len(targets), *image[1:]).to(study.device), targets.to(study.device)
     how: dict[str, Any] = {"family": family_of(study.model), "options": one.allocate_options, "preset": study.preset}
+    how["pattern"] = one.pattern
     with _located(field, one.plugin, one.allocation):
         if "given" in one.allocation.asks:
             how["given"] = dict(ALLOCATIONS.get("uniform")(layers, sparsity))
@@ -88,6 +89,7 @@ def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module)
             label=one.label,
             input_shape=image[1:],
             preset=study.preset,
+            pattern=one.pattern,
         )
         if not masks_given:
             select(one.allocation, layers, answer, sparsity, method=one.plugin.name, **how)
@@ -105,6 +107,7 @@ def _try_on_ticket(field: str, check: ResolvedCheck, study: Study, model: nn.Mod
     weights = {name: weight.cpu() * masks[name] for name, weight in weights_of(model, layers).items()}
     initial = {name: torch.flip(weight.cpu(), [0]) for name, weight in weights_of(model, layers).items()}
     offer: dict[str, Any] = {"scores": scores, "masks": masks, "weights": weights, "initial": initial, "layers": layers}
+    offer["patterns"] = dict.fromkeys(masks)
     offer |= {"classes": classes, "rng": stream(seed, "rehearsal")}
     with _located(field, check.plugin):
         apply_check(check.plugin, offer, check.options, check.fraction, stream(seed, "rehearsal", "dose"), layers)

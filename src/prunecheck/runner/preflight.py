@@ -20,6 +20,7 @@ from prunecheck.errors import (
 from prunecheck.process_state import exit_raises
 from prunecheck.pruning.counts import budget_beside
 from prunecheck.pruning.layers import Layer, family_of, layers_of, total
+from prunecheck.pruning.patterns import parse_pattern
 from prunecheck.pruning.presets import preset_named
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.runner.dry_run import dry_run_plugins
@@ -74,10 +75,16 @@ def _feasible(method: ResolvedMethod, layers: tuple[Layer, ...], sparsity: float
 
 
 def _allocated(method: ResolvedMethod, layers: tuple[Layer, ...], sparsity: float, study: Study) -> None:
-    from prunecheck.pruning.select import allocate
+    from prunecheck.pruning.allocate import allocate
+    from prunecheck.pruning.select_pattern import counts_under
 
     allocation = method.allocation
-    if allocation.is_known_ahead:
+    if method.pattern is not None:
+        pattern = parse_pattern(method.pattern)
+        if allocation.is_known_ahead or pattern.is_within_groups:
+            how = {"family": family_of(study.model), "options": method.allocate_options}
+            counts_under(pattern, allocation, layers, sparsity, **how)
+    elif allocation.is_known_ahead:
         options, family = method.allocate_options, family_of(study.model)
         allocate(allocation, layers, sparsity, family=family, options=options, preset=study.preset)
     elif allocation.pool is not None:

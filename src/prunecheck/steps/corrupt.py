@@ -8,7 +8,9 @@ from prunecheck import tensors
 from prunecheck.pruning import CHECKS
 from prunecheck.pruning.layers import layers_of, weights_of
 from prunecheck.pruning.partial import apply_check
+from prunecheck.pruning.patterns import RECOGNISED, parse_pattern
 from prunecheck.pruning.seeds import stream, torch_stream
+from prunecheck.pruning.structure import patterns_of
 from prunecheck.steps.context import Context, as_json
 from prunecheck.steps.mask import mask_results
 from prunecheck.study.step import Step
@@ -16,7 +18,7 @@ from prunecheck.study.step import Step
 
 def run(step: Step, context: Context) -> dict[str, bytes]:
     """Artefact: the corrupted value (``scores``, ``masks``, or for weights the whole ``start`` state) and
-    ``result.json``."""
+    ``result.json``, for a structured mask with the pattern that the check kept in each layer."""
     params = step.params
     check = CHECKS.get(params["check"]["name"])
     at = params["check"]["at"]
@@ -31,6 +33,10 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     source = "scores" if at == "scores" else "masks"
     found = context.tree(step.inputs[source], source)
     offer[source] = {layer.name: found[layer.name] for layer in layers}
+    patterns: dict[str, str | None] = {}
+    if "patterns" in check.asks:
+        patterns = _patterns(offer["masks"], params.get("pattern"))
+        offer["patterns"] = patterns
     if at == "weights":
         model = context.model(params)
         if "start" in step.inputs:
@@ -48,6 +54,15 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     results: dict[str, Any] = {}
     if at == "masks":
         results = mask_results(answer, skeleton, context.input_shape(params))
+        if any(patterns.values()):
+            results["patterns"] = patterns
     if at == "weights":
         answer, at = state | answer, "start"
     return {f"{at}.safetensors": tensors.to_bytes(answer), "result.json": as_json(results)}
+
+
+def _patterns(masks: tensors.Tree, pattern: str | None) -> dict[str, str | None]:
+    """Of every layer. Where the step names no pattern, the method scores single weights and forms none."""
+    if pattern is None:
+        return dict.fromkeys(masks)
+    return patterns_of(masks, None if pattern == RECOGNISED else parse_pattern(pattern))

@@ -12,22 +12,24 @@ from prunecheck.pruning import ALLOCATIONS, METHODS
 from prunecheck.pruning.connectivity import connected_weights, dead_units
 from prunecheck.pruning.layers import family_of, layers_of, total
 from prunecheck.pruning.masks import Selection, counts_of
+from prunecheck.pruning.patterns import parse_pattern
 from prunecheck.pruning.run_method import NEEDS_BATCHES, run_method
 from prunecheck.pruning.select import counts_ahead, select
+from prunecheck.pruning.structure import patterns_of
 from prunecheck.steps.context import Context, as_json, scoring_batches, task_of, weights_and_model
 from prunecheck.study.step import Step
 
 
 def run(step: Step, context: Context) -> dict[str, bytes]:
-    """Artefact: ``masks`` (bool, True = keep) and ``result.json`` with the counts, ties, empty layers and how many
-    kept weights lie on a path from input to output."""
+    """Artefact: ``masks`` (bool, True = keep) and ``result.json`` with the counts, ties, empty layers, how many
+    kept weights lie on a path from input to output and, where the study asks for one, the pattern of each layer."""
     params = step.params
     method = METHODS.get(params["method"]["name"])
     allocation = ALLOCATIONS.get(params["allocate"]["name"])
     shape = tuple(params["shape"])
     model = context.skeleton(params, shape)
     layers = layers_of(model)
-    family, preset = family_of(params["model"]), params.get("preset")
+    family, preset, pattern = family_of(params["model"]), params.get("preset"), params.get("pattern")
     options = params["allocate"]["options"]
     given = (
         {name: kept for name, _, _, kept in context.result(step.inputs["counts"])["layers"]}
@@ -48,11 +50,11 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
             given=given,
             preset=preset,
             previous=previous,
+            pattern=pattern,
         )
     else:
-        counts = counts_ahead(
-            method, allocation, layers, params["sparsity"], family=family, options=options, given=given, preset=preset
-        )
+        how: dict[str, Any] = {"family": family, "options": options, "given": given, "preset": preset}
+        counts = counts_ahead(method, allocation, layers, params["sparsity"], pattern=pattern, **how)
         masks = run_method(
             method,
             weights_and_model(context, params, step.inputs),
@@ -66,9 +68,12 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
             label=params["label"],
             input_shape=context.input_shape(params),
             preset=params.get("preset"),
+            pattern=pattern,
         )
         chosen = Selection(masks, 0)
     results = mask_results(chosen.masks, model, (shape[1], shape[2], shape[2])) | {"tied": chosen.tied}
+    if pattern is not None:
+        results["patterns"] = patterns_of(chosen.masks, parse_pattern(pattern))
     return {"masks.safetensors": tensors.to_bytes(chosen.masks), "result.json": as_json(results)}
 
 

@@ -8,10 +8,15 @@ from functools import cached_property
 from typing import Any
 
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, Allocation, Check, Method
+from prunecheck.pruning.patterns import RECOGNISED, parse_pattern
 from prunecheck.pruning.presets import preset_named
+from prunecheck.pruning.registry import BUILT_IN
 from prunecheck.statistics.rows import DENSE
 from prunecheck.study.study import AllocateChoice, CheckChoice, MethodChoice, Study
 from prunecheck.training.recipe import Recipe
+
+NO_PATTERN = "none"
+"""of one method, in a study with a pattern"""
 
 PLANTED_SHARES = (0.1, 0.25, 0.5, 1.0)
 
@@ -20,8 +25,8 @@ PLANTED_SHARES = (0.1, 0.25, 0.5, 1.0)
 class ResolvedMethod:
     """A method as this study runs it.
 
-    ``recipe``: for training its tickets; the pretraining always follows the study's. Compared by identity, so that a
-    plan can use it as a dictionary key.
+    ``recipe``: for training its tickets; the pretraining always follows the study's. ``pattern``: as ``str(Pattern)``,
+    None for single weights. Compared by identity, so that a plan can use it as a dictionary key.
     """
 
     label: str
@@ -33,6 +38,7 @@ class ResolvedMethod:
     rewind_epoch: int
     per_round: float | None
     options: Mapping[str, Any]
+    pattern: str | None = None
 
     @cached_property
     def score_params(self) -> dict[str, Any]:
@@ -46,6 +52,13 @@ class ResolvedMethod:
     @cached_property
     def allocation_params(self) -> dict[str, Any]:
         return {**_plugin_params(self.allocation), "options": dict(self.allocate_options)}
+
+    @property
+    def pattern_in_masks(self) -> str | None:
+        """The pattern to look for in its masks: the study's, or whatever is recognised in the masks of a plug-in; None
+        for methods that score or draw single weights."""
+        chooses = self.plugin.gives == "masks" and self.plugin.origin != BUILT_IN
+        return self.pattern or (RECOGNISED if chooses else None)
 
     @property
     def uses_data(self) -> bool:
@@ -142,12 +155,23 @@ def resolve_method(study: Study, choice: MethodChoice) -> ResolvedMethod:
         plugin=method,
         allocation=allocation,
         allocate_options=_with_defaults(allocation, allocate.options),
-        counts_of=resolve_method(study, MethodChoice(name=allocate.method)) if allocate.method else None,
+        counts_of=_lender(study, choice, allocate.method) if allocate.method else None,
         recipe=recipe,
         rewind_epoch=k,
         per_round=choice.per_round,
         options=_with_defaults(method, choice.options),
+        pattern=_pattern(study, choice, method),
     )
+
+
+def _lender(study: Study, choice: MethodChoice, name: str) -> ResolvedMethod:
+    """The method whose counts are taken, under the same pattern as the one that takes them."""
+    return resolve_method(study, MethodChoice(name=name, pattern=choice.pattern))
+
+
+def _pattern(study: Study, choice: MethodChoice, method: Method) -> str | None:
+    text = choice.pattern or study.pattern
+    return str(parse_pattern(text)) if text and text != NO_PATTERN and method.takes_pattern else None
 
 
 def _resolve_check(choice: CheckChoice, labels_seed: int | None = None) -> ResolvedCheck:

@@ -307,6 +307,8 @@ class _Planner:
             params["preset"] = self.study.preset
             if (whole := preset_named(self.study.preset).whole.get(plugin.name)) is not None:
                 params["whole"] = whole  # masks made before the preset named this method ranked these layers too
+        if method.pattern is not None:
+            params["pattern"] = method.pattern
         # A mask made from scores depends on them alone: without a seed in its key, equal scores share it.
         if plugin.gives == "masks":
             params |= {**self.base, "seed": case.seed, "label": method.label, "scoring": self.scoring}
@@ -352,6 +354,9 @@ class _Planner:
             "purpose": [case.method.label, percent(case.sparsity)],
             "file": file,
         }
+        pattern = case.method.pattern_in_masks
+        if pattern is not None and "patterns" in case.check.plugin.asks:
+            params["pattern"] = pattern
         return self.add(Step("corrupt", params, inputs, f"corrupt · {case.what}", f"corrupt/{self.cost}"))
 
     def train(

@@ -91,7 +91,8 @@ class MethodChoice(Part):
 
     ``rounds``: that many equal rounds; ``per_round``: remove this fraction of the remaining weights per round (0.2 in
     iterative magnitude pruning) until the sparsity is reached. ``epochs``: train the ticket longer (or shorter) than
-    the study's recipe says, for comparisons at equal total compute.
+    the study's recipe says, for comparisons at equal total compute. ``pattern``: instead of the study's; ``"none"`` for
+    single weights.
     """
 
     name: str
@@ -103,6 +104,7 @@ class MethodChoice(Part):
     rounds: int | None = Field(None, ge=1, le=100)
     per_round: float | None = Field(None, gt=0, lt=1, allow_inf_nan=False)
     epochs: int | None = Field(None, ge=1, le=100_000)
+    pattern: str | None = None
     options: dict[str, Any] = {}
 
     @field_validator("allocate", mode="before")
@@ -193,6 +195,8 @@ class Study(Part):
     ``brier``, fixed before anything is trained"""
     controls: tuple[Control, ...] = ("identity", "aa")
     preset: str | None = None
+    pattern: str | None = None
+    """the structured pattern of every mask, such as ``"2:4"`` or ``"filters"``; left out, single weights are pruned"""
     task: str = "classification"
     training: TrainingChoice = TrainingChoice()
     scoring: ScoringChoice = ScoringChoice()

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from prunecheck import data, models
 from prunecheck.errors import PrunecheckError, StudyError
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, Allocation, Check, Method, load_file
+from prunecheck.pruning.patterns import parse_pattern, validate_pattern
 from prunecheck.pruning.presets import preset_named
 from prunecheck.statistics.roles import PLANTED
 from prunecheck.statistics.rows import DENSE
-from prunecheck.study.arms import control_arms, resolve_method, resolved_checks, resolved_methods
+from prunecheck.study.arms import NO_PATTERN, control_arms, resolve_method, resolved_checks, resolved_methods
 from prunecheck.study.backend import resolve_backend
 from prunecheck.study.data_set import validate_data
 from prunecheck.study.messages import shown
@@ -52,6 +53,8 @@ def resolve(study: Study, *, allow_absent: bool = False) -> None:
         _resolve_method(f"methods[{i}]", choice, study)
     if {"positive", "planted"} & set(study.controls):
         _resolve_method("controls", MethodChoice(name="lr_rewinding"), study)
+    if study.pattern is not None:
+        _resolve_pattern("", MethodChoice(name="random_ticket"), METHODS.get("random_ticket"), study)
     for i, chosen in enumerate(study.checks):
         _resolve_check(f"checks[{i}]", chosen)
     _no_duplicates("methods", [resolve_method(study, choice).label for choice in study.methods])
@@ -112,6 +115,7 @@ def _resolve_method(place: str, choice: MethodChoice, study: Study) -> None:
     if method.name == DENSE and choice.epochs not in (None, study.recipe.epochs) and choice.label in ("", DENSE):
         raise StudyError(f"{place}: the dense network of {choice.epochs} epochs needs a label beside the study's own.")
     _resolve_allocation(f"{place}.allocate", choice)
+    _resolve_pattern(place, choice, method, study)
     _resolve_rounds(place, choice, max(study.sparsities))
     _resolve_rewinding(place, choice, method, study.recipe)
 
@@ -126,6 +130,20 @@ def _resolve_allocation(place: str, choice: MethodChoice) -> None:
         raise StudyError(f'{place} = {{name = "counts_of", method = "snip"}}: the two go together.')
     if choice.allocate.method is not None:
         _at(f"{place}.method = ", METHODS.get, choice.allocate.method)
+
+
+def _resolve_pattern(place: str, choice: MethodChoice, method: Method, study: Study) -> None:
+    """A method's own pattern must apply to it; the study's applies to those it can apply to."""
+    text = choice.pattern or study.pattern
+    if text is None or text == NO_PATTERN or (choice.pattern is None and not method.takes_pattern):
+        return
+    where = "pattern" if choice.pattern is None else f"{place}.pattern"
+    allocate = None if choice.allocate is None else choice.allocate.name
+    try:
+        pattern = parse_pattern(text)
+        validate_pattern(pattern, method, study.sparsities, allocate=allocate, preset=study.preset)
+    except StudyError as error:
+        raise StudyError(f"{where} = {printable(text)!r}: {error}") from None
 
 
 def _resolve_rounds(place: str, choice: MethodChoice, sparsity: float) -> None:

@@ -36,6 +36,7 @@ def offers(seed: int = 0, samples: int = 60) -> dict[str, Any]:
         ),
         "scores": {name: weight.abs() for name, weight in free.items()},
         "masks": masks,
+        "patterns": dict.fromkeys(masks),
         "weights": {name: weight * masks[name] for name, weight in free.items()},
         "initial": {layer.name: torch.randn(layer.shape, generator=generator) for layer in LAYERS},
         "classes": 10,

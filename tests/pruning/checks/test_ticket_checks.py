@@ -32,7 +32,7 @@ def test_rearrange_keeps_counts_and_overlaps_as_chance_says() -> None:
     law = stats.hypergeom(450, 90, 90)
     overlaps = []
     for _ in range(800):
-        after = layerwise_rearrange(masks=clean, rng=rng)
+        after = layerwise_rearrange(masks=clean, patterns=dict.fromkeys(clean), rng=rng)
         assert counts_of(after) == counts_of(clean)
         overlaps.append(int((after["conv"] & clean["conv"]).sum()))
     assert abs(np.mean(overlaps) - law.mean()) < 4 * law.std() / np.sqrt(800)
@@ -42,7 +42,8 @@ def test_rearrange_keeps_counts_and_overlaps_as_chance_says() -> None:
 
 def test_layers_are_rearranged_independently() -> None:
     mask = random_mask((300,), 150, stream(0, "one"))
-    after = layerwise_rearrange(masks={"a": mask, "b": mask}, rng=stream(0, "check"))
+    pair = {"a": mask, "b": mask}
+    after = layerwise_rearrange(masks=pair, patterns=dict.fromkeys(pair), rng=stream(0, "check"))
     assert not torch.equal(after["a"], after["b"])
 
 
@@ -75,7 +76,7 @@ def test_planted_redraws_the_given_share_and_leaves_the_rest(share: float) -> No
     moving = round(share * 90)
     lost = []
     for seed in range(200):
-        after = planted(masks=clean, rng=stream(seed, "check"), share=share)
+        after = planted(masks=clean, patterns=dict.fromkeys(clean), rng=stream(seed, "check"), share=share)
         assert counts_of(after) == counts_of(clean)
         lost.append(90 - int((after["conv"] & clean["conv"]).sum()))
     assert max(lost) <= moving
@@ -87,4 +88,4 @@ def test_planted_redraws_the_given_share_and_leaves_the_rest(share: float) -> No
 @pytest.mark.parametrize("share", [0.0, -0.5, 1.5, float("nan")])
 def test_planted_refuses_what_is_no_share(share: float) -> None:
     with pytest.raises(PluginError, match="must lie in"):
-        planted(masks=masks(), rng=stream(0, "check"), share=share)
+        planted(masks=masks(), patterns=dict.fromkeys(masks()), rng=stream(0, "check"), share=share)

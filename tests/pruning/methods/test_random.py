@@ -17,7 +17,7 @@ def test_the_counts_it_is_given_and_chance_for_the_rest() -> None:
     rng = stream(0, "ticket")
     hits = torch.zeros(layers[1].shape)
     for _ in range(600):
-        masks = random_ticket(layers=layers, counts=counts, rng=rng)
+        masks = random_ticket(layers=layers, counts=counts, pattern=None, rng=rng)
         assert counts_of(masks) == counts
         hits += masks["b.weight"]
     share = counts["b.weight"] / layers[1].size
@@ -33,6 +33,8 @@ def test_two_random_tickets_overlap_as_chance_says() -> None:
     mean, sd = sum(law.mean() for law in laws), np.sqrt(sum(law.var() for law in laws))
     assert abs(mean - 2244.8) < 3
     assert abs(sd - 42.7) < 0.1
-    tickets = [random_ticket(layers=layers, counts=counts, rng=stream(seed, "ticket")) for seed in range(8)]
+    tickets = [
+        random_ticket(layers=layers, counts=counts, pattern=None, rng=stream(seed, "ticket")) for seed in range(8)
+    ]
     overlaps = [sum(int((a[n] & b[n]).sum()) for n in a) for a, b in zip(tickets[::2], tickets[1::2], strict=True)]
     assert abs(np.mean(overlaps) - mean) < 4 * sd / 2

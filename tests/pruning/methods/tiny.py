@@ -89,6 +89,7 @@ class Scene:
             "loss": loss_of(self.model, self.batches),
             "layers": layers,
             "counts": counts,
+            "pattern": None,
             "masks": {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in weights.items()},
             "sparsity": self.sparsity,
             "input_shape": tuple(self.batches[0][0].shape[1:]),

@@ -21,10 +21,30 @@ if TYPE_CHECKING:
     paper="Su et al. 2020",
     aliases=("rearrange", "layerwise_shuffle"),
 )
-def layerwise_rearrange(masks: dict[str, Tensor], rng: Rng) -> dict[str, Tensor]:
-    """Same number of kept weights per layer, at uniformly random positions.
+def layerwise_rearrange(masks: dict[str, Tensor], patterns: dict[str, str | None], rng: Rng) -> dict[str, Tensor]:
+    """Same number of kept weights per layer, at uniformly random positions; a structured pattern is kept.
 
-    The weights at the new positions keep their own start values, as in the official code.
+    The weights at the new positions keep their own start values, as in the official code. In a layer with a structured
+    pattern the mask is drawn among those of the pattern with the same count: other filters of the layer, other weights
+    of every group of N:M, other blocks. What is then tested is the choice, and not the pattern.
+    """
+    from prunecheck.pruning.structure import other_arrangement
+
+    return other_arrangement(masks, patterns, rng)
+
+
+@check(
+    at="masks",
+    preserves="counts",
+    destroys="which weights of a layer are kept, and the structured pattern they form",
+    keeps="how many weights every layer keeps",
+    paper="Su et al. 2020",
+)
+def unstructured_rearrange(masks: dict[str, Tensor], rng: Rng) -> dict[str, Tensor]:
+    """Same number of kept weights per layer, at uniformly random positions, whatever pattern they form.
+
+    For masks without a structured pattern it is `layerwise_rearrange`. For others the ticket loses the pattern as well
+    as the choice, and gains freedom: it may be better than the method's own.
     """
     from prunecheck.pruning.masks import permuted
 
@@ -63,18 +83,26 @@ def identity(masks: dict[str, Tensor]) -> dict[str, Tensor]:
     destroys="which weights are kept, for the given share of them",
     keeps="how many weights every layer keeps, and the positions of all others",
 )
-def planted(masks: dict[str, Tensor], rng: Rng, share: float = 0.5) -> dict[str, Tensor]:
+def planted(
+    masks: dict[str, Tensor], patterns: dict[str, str | None], rng: Rng, share: float = 0.5
+) -> dict[str, Tensor]:
     """Redraw a share of each layer's kept positions among those not kept otherwise.
 
-    A control, not a question: it shows how small a loss the study can see.
+    In a layer with a structured pattern, of its groups. A control, not a question: it shows how small a loss the study
+    can see.
     """
     import numpy as np
     import torch
+
+    from prunecheck.pruning.structure import partly_rearranged
 
     if not 0 < share <= 1:
         raise PluginError(f"planted: share = {share:g} must lie in (0, 1].")
     planted_masks = {}
     for name, mask in masks.items():
+        if (pattern := patterns[name]) is not None:
+            planted_masks[name] = partly_rearranged(mask, pattern, rng, share)
+            continue
         flat = mask.reshape(-1).cpu().numpy().copy()
         kept = np.flatnonzero(flat)
         moving = rng.choice(kept, round(share * len(kept)), replace=False)

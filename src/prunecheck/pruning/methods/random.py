@@ -21,10 +21,16 @@ if TYPE_CHECKING:
 
 
 @method(gives="masks", allocate="smart_ratio", aliases=("random", "rand", "smart_ratio"), paper="Su et al. 2020")
-def random_ticket(layers: tuple[Layer, ...], counts: dict[str, int], rng: Rng) -> dict[str, Tensor]:
+def random_ticket(
+    layers: tuple[Layer, ...], counts: dict[str, int], pattern: str | None, rng: Rng
+) -> dict[str, Tensor]:
     """Smart-ratio counts at uniformly random positions; initial weights; no data used."""
     from prunecheck.pruning.masks import random_masks
+    from prunecheck.pruning.patterns import parse_pattern
+    from prunecheck.pruning.select_pattern import random_masks_under
 
+    if pattern is not None:
+        return random_masks_under(parse_pattern(pattern), layers, counts, rng)
     return random_masks(layers, counts, rng)
 
 
