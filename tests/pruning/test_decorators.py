@@ -26,12 +26,45 @@ def test_what_a_function_asks_for_and_its_own_options() -> None:
     assert METHODS.get("m") is mine
 
 
+@pytest.mark.parametrize("budget", [None, 0, True, 2.5])
+def test_method_that_learns_masks_must_have_a_whole_number_of_epochs(budget: object) -> None:
+    with pytest.raises(PluginError, match=r"asks for 'train_loader', so it must say .* add the option mask_epochs"):
+
+        @method(name="endless")
+        def endless(train_loader, mask_epochs=budget):  # type: ignore[no-untyped-def]
+            return {}
+
+
+def test_only_a_method_that_asks_for_the_training_set_learns() -> None:
+    @method(name="learning")
+    def learning(train_loader, mask_epochs=3):  # type: ignore[no-untyped-def]
+        return {}
+
+    @method(name="not_learning")
+    def not_learning(batches, mask_epochs=3):  # type: ignore[no-untyped-def]
+        return {}
+
+    assert (learning.learns, not_learning.learns) == (True, False)
+
+
 def test_a_plugin_may_ask_for_everything_that_is_offered() -> None:
     assert "counts" in METHOD_OFFERS
 
     @method(gives="masks", name="all_of_it")
     def everything(  # type: ignore[no-untyped-def]
-        weights, model, batches, loss, layers, input_shape, counts, pattern, masks, sparsity, rng
+        weights,
+        model,
+        batches,
+        loss,
+        train_loader,
+        layers,
+        input_shape,
+        counts,
+        pattern,
+        masks,
+        sparsity,
+        rng,
+        mask_epochs=1,
     ):
         return masks
 

@@ -13,7 +13,7 @@ from prunecheck import api
 from prunecheck.cli.console import err, note, open_store, print_columns, print_json
 from prunecheck.cli.options import DEFAULTS, Options, Out, Set, StorePath
 from prunecheck.errors import StudyError
-from prunecheck.text import byte_size, duration, percent, printable, printable_path
+from prunecheck.text import byte_size, counted, duration, percent, printable, printable_path
 
 if TYPE_CHECKING:
     from prunecheck.store import Store
@@ -57,6 +57,7 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
     """Counts of steps by kind (all, shared, to run) and the expected time of those to run."""
     from prunecheck.runner.engine import needed
     from prunecheck.runner.estimate import Estimate
+    from prunecheck.runner.report_data import learning_in_words
     from prunecheck.study import make_plan
     from prunecheck.study.plan import largest_seeds
 
@@ -89,6 +90,9 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
     open_ = Counter(step.kind for step in todo.values())
     if plan.absent:
         rows.append(("data", f"planned by published numbers: {plan.absent.splitlines()[0]}"))
+    if most.mask_epochs:
+        total = f"{counted(plan.mask_epochs, 'epoch')} in all"
+        rows.append(("masks learned", f"{learning_in_words(study)}; at most {total}"))
     rows += [(kind, f"{count} steps, {open_[kind]} to run") for kind, count in sorted(kinds.items())]
     time = (
         f"about {duration(seconds)} on {cores} cores ({sure})" if todo else "nothing to run: every step is in the store"
@@ -108,6 +112,7 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
         "trainings_without_sharing": plan.trainings_requested,
         "trainings_to_run": open_["pretrain"] + open_["train"],
         "most_trainings": most.trainings,
+        **({"mask_epochs": plan.mask_epochs} if plan.mask_epochs else {}),
         "seconds": round(seconds, 1),
         "most_seconds": round(spans[1][2], 1),
         "measured": estimate.is_measured(todo.values()),

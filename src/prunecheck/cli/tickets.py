@@ -167,7 +167,7 @@ def _shape_alone(method: str, images: Images) -> tuple[Tensor, Tensor] | None:
 
     from prunecheck.pruning import METHODS
 
-    if {"batches", "loss"} & set(METHODS.get(method).asks):
+    if {"batches", "loss", "train_loader"} & set(METHODS.get(method).asks):
         return None
     return torch.zeros(1, *images.shape), torch.zeros(1, dtype=torch.int64)
 

@@ -11,6 +11,7 @@ from prunecheck.pruning.plugins import (
     ALLOCATION_OFFERS,
     AT_POINT,
     CHECK_OFFERS,
+    MASK_EPOCHS,
     METHOD_OFFERS,
     POINTS,
     Allocation,
@@ -33,6 +34,16 @@ def _summary(function: Function, given: str) -> str:
 def _one_of(plugin: str, word: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise PluginError(f"{plugin}: {word} = " + unknown(f"valid {word}", str(value), choices))
+
+
+def _validate_mask_epochs(name: str, options: dict[str, Any]) -> None:
+    """Raises PluginError where a method that learns its masks does not say how many epochs it takes."""
+    epochs = options.get(MASK_EPOCHS)
+    if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
+        raise PluginError(
+            f"method {name}() asks for 'train_loader', so it must say how many epochs of it it uses: add the option "
+            f"{MASK_EPOCHS}: int = 10, or another whole number from 1."
+        )
 
 
 @overload
@@ -59,8 +70,10 @@ def method(
 def method(function: Function | None = None, /, **choices: Any) -> Any:
     """Register a function that scores weights (higher = keep) or, with ``gives="masks"``, chooses them itself.
 
-    The function asks by name for any of ``weights, model, batches, loss, layers, counts, pattern, masks, sparsity,
-    rng``; its other parameters need defaults and become options of the study file. Raises PluginError on anything else.
+    The function asks by name for any of ``weights, model, batches, loss, train_loader, layers, input_shape, counts,
+    pattern, masks, sparsity, rng``; its other parameters need defaults and become options of the study file. With
+    ``train_loader``, the whole training set, it must have the option ``mask_epochs``: the number of epochs it may use.
+    Raises PluginError on anything else.
     """
 
     def lift(fn: Function) -> Method:
@@ -71,6 +84,8 @@ def method(function: Function | None = None, /, **choices: Any) -> Any:
         _one_of(name, "when", choices.get("when", "init"), ("init", "trained"))
         _one_of(name, "rewind", choices.get("rewind", "init"), ("init", "epoch", "nothing"))
         _one_of(name, "retrain", choices.get("retrain", "full"), ("full", "rest"))
+        if "train_loader" in asks:
+            _validate_mask_epochs(name, options)
         for ask in ("counts", "pattern"):
             if gives == "scores" and ask in asks:
                 raise PluginError(f'method {name}() asks for {ask!r}, which only a method with gives="masks" may.')

@@ -100,8 +100,7 @@ def _top_of_layer(score: Tensor, kept: int, hint: float | None) -> tuple[Tensor,
         mask = score >= hint
         if _trues(mask) == kept:
             return mask, 0
-    values = as_array(score)
-    cut = float(np.partition(values, values.size - kept)[values.size - kept])
+    cut = _nth_largest(score, kept)
     mask = score > cut
     missing = kept - _trues(mask)
     ties = torch.nonzero((score == cut).reshape(-1)).reshape(-1)
@@ -110,9 +109,18 @@ def _top_of_layer(score: Tensor, kept: int, hint: float | None) -> tuple[Tensor,
     return flat.reshape(score.shape), missing if len(ties) > missing else 0
 
 
+def _nth_largest(score: Tensor, n: int) -> float:
+    # Methods that learn masks select at every step: on a GPU without moving the scores to the CPU.
+    if score.is_cuda:
+        flat = score.detach().reshape(-1)
+        return float(flat.kthvalue(len(flat) - n + 1).values)
+    values = as_array(score)
+    return float(np.partition(values, values.size - n)[values.size - n])
+
+
 def _trues(mask: Tensor) -> int:
     """On a CPU numpy counts True values several times faster than torch sums them."""
-    return int(np.count_nonzero(mask.cpu().numpy()))
+    return int(mask.sum()) if mask.is_cuda else int(np.count_nonzero(mask.cpu().numpy()))
 
 
 def threshold(scores: Mapping[str, Tensor], cut: float, *, strict: bool) -> Masks:

@@ -18,6 +18,9 @@ METHOD_OFFERS: dict[str, str] = {
     "model": "the module, holding those weights, in training mode with batch statistics",
     "batches": "list of (inputs, targets): the scoring batches, normalised floats and integer targets",
     "loss": "loss(weights, temperature=1) -> scalar, summed over the scoring batches; differentiable",
+    "train_loader": "the whole training set, in the study's batches and augmentation: every iteration is one epoch of "
+    "len(train_loader) batches (inputs, targets), and there are at most as many as the option mask_epochs, which the "
+    "method must have; train_loader.loss(outputs, targets) is the loss the study trains with",
     "layers": "tuple of Layer(name, kind, shape) in module order",
     "input_shape": "of one input, e.g. (channels, height, width)",
     "counts": "{parameter name: kept weights} from the method's allocation (only for gives='masks')",
@@ -26,6 +29,8 @@ METHOD_OFFERS: dict[str, str] = {
     "sparsity": "the target, fraction removed in (0, 1)",
     "rng": "numpy Generator: the only source of randomness a plug-in may use",
 }
+MASK_EPOCHS = "mask_epochs"
+"""option of every method that asks for train_loader: how many epochs of the training set it may use to learn a mask"""
 ALLOCATION_OFFERS: dict[str, str] = {
     "layers": METHOD_OFFERS["layers"],
     "scores": "{parameter name: tensor}, higher = keep",
@@ -86,6 +91,11 @@ class Method:
     def takes_pattern(self) -> bool:
         """Whether a study's structured pattern applies: to scores always, to masks where the method asks for it."""
         return self.gives == "scores" or "pattern" in self.asks
+
+    @property
+    def learns(self) -> bool:
+        """Whether it learns its masks from the whole training set, within a budget of epochs."""
+        return "train_loader" in self.asks
 
 
 @dataclass(frozen=True)

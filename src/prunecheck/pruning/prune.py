@@ -17,6 +17,7 @@ from prunecheck.pruning import ALLOCATIONS, METHODS, Method
 from prunecheck.pruning.allocate import allocate
 from prunecheck.pruning.layers import family_of, layers_of
 from prunecheck.pruning.patterns import parse_pattern, validate_pattern
+from prunecheck.pruning.plugins import MASK_EPOCHS
 from prunecheck.pruning.presets import preset_named
 from prunecheck.pruning.run_method import NEEDS_BATCHES, run_method
 from prunecheck.pruning.scoring_inputs import Batch, scoring_copy
@@ -24,6 +25,7 @@ from prunecheck.pruning.seeds import torch_stream
 from prunecheck.pruning.select import counts_ahead, select
 from prunecheck.pruning.select_pattern import counts_under
 from prunecheck.pruning.task import Task, task_named
+from prunecheck.pruning.train_loader import TrainLoader
 from prunecheck.text import parse_sparsity, printable, printable_error
 
 
@@ -58,7 +60,7 @@ def prune(
     net, prefix = models.unwrapped(model)
     layers, batches = layers_of(net), _batches(data)
     _validate_need(plugin, batches)
-    if NEEDS_BATCHES & set(plugin.asks):
+    if NEEDS_BATCHES & set(plugin.asks) or plugin.learns:
         _try(net, batches, task_named(task))
     family = family_of(type(net).__name__)
     options: dict[str, Any] = dict(chosen.options)
@@ -67,6 +69,11 @@ def prune(
     if plugin.gives == "masks":
         how = {"family": family, "options": options, "preset": preset}
         counts = counts_ahead(plugin, chosen, layers, target, pattern=pattern, **how)
+    loader = None
+    if plugin.learns:
+        # the batches given are the training set, in their order in every epoch
+        epochs = plugin.options[MASK_EPOCHS]
+        loader = TrainLoader(lambda _: batches, len(batches), task_named(task).loss, epochs, plugin.name)
     try:
         answer = run_method(
             plugin,
@@ -81,6 +88,7 @@ def prune(
             input_shape=tuple(batches[0][0].shape[1:]) if batches else (),
             preset=preset,
             pattern=pattern,
+            train_loader=loader,
         )
     except (PrunecheckError, *STOPS):
         raise
@@ -137,7 +145,7 @@ def _seed(seed: Any) -> int:
 
 
 def _validate_need(plugin: Method, batches: Sequence[Batch]) -> None:
-    needs = {"batches", "loss", "input_shape"} & set(plugin.asks)
+    needs = {"batches", "loss", "train_loader", "input_shape"} & set(plugin.asks)
     if needs and not batches:
         what = "scores on data" if needs != {"input_shape"} else "must know the shape of an input"
         raise StudyError(f"{plugin.name!r} {what}: give it (inputs, targets).")

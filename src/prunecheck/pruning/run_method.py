@@ -23,6 +23,7 @@ from prunecheck.pruning.scoring_inputs import Batch, ScoringLoss, halved, redraw
 from prunecheck.pruning.seeds import stream
 from prunecheck.pruning.structure import has_pattern
 from prunecheck.pruning.task import Task
+from prunecheck.pruning.train_loader import TrainLoader
 from prunecheck.pruning.validation import validate_masks, validate_scores
 from prunecheck.text import percent
 
@@ -48,11 +49,13 @@ def run_method(
     input_shape: tuple[int, ...] = (),
     preset: str | None = None,
     pattern: str | None = None,
+    train_loader: TrainLoader | None = None,
 ) -> dict[str, Tensor]:
     """The scores (or, for ``gives="masks"``, the masks) of a method on one model, validated.
 
     ``masks``: of the previous round. ``label``, ``seed``, ``sparsity``: they choose the method's random stream.
     ``preset``: scores the copy of the network that a published code scores, in place of the network itself.
+    ``train_loader``: for a method that learns its masks.
     """
     layers: tuple[Layer, ...] = layers_of(model)
     how = scoring_for(preset, method.name)
@@ -76,6 +79,7 @@ def run_method(
         "model": scored,
         "batches": batches,
         "loss": ScoringLoss(scored, batches, task),
+        "train_loader": train_loader,
         "layers": layers,
         "input_shape": input_shape,
         "counts": dict(counts or {}),
@@ -85,6 +89,8 @@ def run_method(
         "rng": stream(seed, "method", label, f"{sparsity:.12g}" if method.gives == "masks" else "scores"),
     }
     answer = call_plugin(method, offer, options)
+    if train_loader is not None:
+        train_loader.validate()
     if method.gives == "masks":
         if isinstance(answer, nn.Module):
             answer = {layer.name: found.mask for layer, found in masks_in_module(answer).items()}

@@ -26,6 +26,7 @@ FIRST_COLUMNS = (
     "best_accuracy",
     "train_accuracy",
     "epochs",
+    "mask_epochs",
     "kept",
     "weights",
     "effective_sparsity",

@@ -2,7 +2,8 @@
 every method that scores through the network where that comes from outside the package.
 
 A method prunes the freshly initialised network on a few images of noise, a check of scores, masks or weights corrupts a
-random ticket, a check of batches corrupts the training set. The validation is that of the run.
+random ticket, a check of batches corrupts the training set. The validation is that of the run. A method that learns its
+masks gets ``mask_epochs = 2`` at most.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from prunecheck import models
 from prunecheck.errors import STOPS, DataError, PluginError, is_own
 from prunecheck.pruning import ALLOCATIONS, Allocation, Check, Method
 from prunecheck.pruning.layers import family_of, layers_of, weights_of
+from prunecheck.pruning.plugins import MASK_EPOCHS
 from prunecheck.pruning.seeds import stream, torch_stream
 from prunecheck.study.arms import ResolvedCheck, ResolvedMethod, resolve_method, resolved_checks
 from prunecheck.study.study import Study
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 CLASSES, OF_EACH = 10, 2
 """number of classes, and of images of each, that a method is tested on"""
+EPOCHS, BATCHES = 2, 2
+"""a method that learns its masks is tried with so few epochs, of so few batches each"""
 NEAR = 8
 """scoring batches that take more than 1/8 of the rarest class are counted again after every corruption of the data"""
 
@@ -63,6 +67,7 @@ def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module)
     from prunecheck.pruning.run_method import run_method
     from prunecheck.pruning.select import counts_ahead, select
     from prunecheck.pruning.task import task_named
+    from prunecheck.pruning.train_loader import TrainLoader
 
     layers, sparsity, seed = layers_of(model), study.sparsities[0], study.first_seeds()[0]
     ready = model.to(device=study.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -77,6 +82,11 @@ def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module)
         if "given" in one.allocation.asks:
             how["given"] = dict(ALLOCATIONS.get("uniform")(layers, sparsity))
         masks_given = one.plugin.gives == "masks"
+        options, loader = dict(one.options), None
+        if one.plugin.learns:
+            loss = task_named(study.task).training_loss(study.recipe.label_smoothing)
+            options[MASK_EPOCHS] = budget = min(EPOCHS, one.mask_epochs)
+            loader = TrainLoader(lambda _: [batch] * BATCHES, BATCHES, loss, budget, one.plugin.name)
         answer = run_method(
             one.plugin,
             ready,
@@ -84,12 +94,13 @@ def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module)
             task_named(study.task),
             counts=counts_ahead(one.plugin, one.allocation, layers, sparsity, **how) if masks_given else None,
             sparsity=sparsity,
-            options=one.options,
+            options=options,
             seed=seed,
             label=one.label,
             input_shape=image[1:],
             preset=study.preset,
             pattern=one.pattern,
+            train_loader=loader,
         )
         if not masks_given:
             select(one.allocation, layers, answer, sparsity, method=one.plugin.name, **how)

@@ -22,17 +22,23 @@ class Estimate:
         known = self._known.get(step.cost_class)
         if known is not None:
             return known * max(step.cost_units, 1.0)
-        if step.kind in ROUGH_SECONDS:
+        if step.kind in ROUGH_SECONDS and not _learns(step):
             return ROUGH_SECONDS[step.kind]
         mflops = mflops_of(step)
         return step.cost_units * 1e6 * (500.0 if mflops is None else mflops) / ROUGH_OPERATIONS_PER_SECOND
 
     def is_measured(self, steps: Iterable[Step]) -> bool:
-        """Whether every training among *steps* has been timed before."""
-        return all(step.cost_class in self._known for step in steps if step.kind in ("pretrain", "train"))
+        """Whether every training among *steps*, of weights or masks, has been timed before."""
+        trainings = (step for step in steps if step.kind in ("pretrain", "train") or _learns(step))
+        return all(step.cost_class in self._known for step in trainings)
 
     def total(self, steps: Iterable[Step]) -> float:
         return sum(self.seconds(step) for step in steps)
+
+
+def _learns(step: Step) -> bool:
+    """Whether the step learns a mask, which takes as long as a training."""
+    return "train_loader" in step.params
 
 
 def mflops_of(step: Step) -> float | None:

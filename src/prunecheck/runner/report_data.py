@@ -22,11 +22,12 @@ from prunecheck.resources import PublishedNumber, published_numbers
 from prunecheck.runner.step_results import StepResults
 from prunecheck.statistics.rows import CLEAN
 from prunecheck.store import Store
+from prunecheck.study.arms import resolved_methods
 from prunecheck.study.numerics import numerics
 from prunecheck.study.plan import Arm, Plan
 from prunecheck.study.step import canonical
 from prunecheck.study.study import AllocateChoice, CheckChoice, MethodChoice, Study, located
-from prunecheck.text import counted
+from prunecheck.text import counted, listing
 
 Row = dict[str, Any]
 NEARLY_A_NO_OP = 0.9
@@ -70,6 +71,8 @@ def _row(arm: Arm, results: StepResults) -> Row:
             "dead_units": mask["dead_units"],
             "tied": mask.get("tied"),
         }
+        if "mask_epochs" in mask:
+            row["mask_epochs"] = mask["mask_epochs"]
     if arm.compare:
         row["overlap"] = results.overlap(arm.compare)["iou"]
     if arm.evaluate:
@@ -149,6 +152,7 @@ def cost_of(plan: Plan, largest: Plan) -> dict[str, object]:
     *largest*: the plan with all seeds an adaptive study can use.
     """
     kinds = Counter(step.kind for step in plan.steps.values())
+    learning = {"epochs to learn masks, at most": plan.mask_epochs} if plan.mask_epochs else {}
     return {
         "arms": len(plan.arms),
         "trainings": plan.trainings,
@@ -156,6 +160,7 @@ def cost_of(plan: Plan, largest: Plan) -> dict[str, object]:
         "trainings shared": plan.trainings_requested - plan.trainings,
         "trainings with every seed everywhere": largest.trainings,
         "trainings spared by adaptive seeds": largest.trainings - plan.trainings,
+        **learning,
         "steps": len(plan.steps),
         **{f"{kind} steps": count for kind, count in sorted(kinds.items())},
     }
@@ -190,14 +195,26 @@ def provenance_of(study: Study, plan: Plan) -> dict[str, str]:
 
 
 def trained_in_words(study: Study) -> str:
-    """``convnet on digits (500 training images, 8 x 8 pixels), 6 epochs``."""
+    """``convnet on digits (500 training images, 8 x 8 pixels), 6 epochs``, and how long masks may be learned."""
     data, changes = study.data, []
     if data.train_size is not None:
         changes.append(counted(data.train_size, "training image"))
     if data.size is not None:
         changes.append(f"{data.size} x {data.size} pixels")
     where = f"{data.name} ({', '.join(changes)})" if changes else data.name
-    return f"{study.model} on {where}, {counted(study.recipe.epochs, 'epoch')}"
+    learning = learning_in_words(study)
+    masks = f"; masks learned before: {learning}" if learning else ""
+    return f"{study.model} on {where}, {counted(study.recipe.epochs, 'epoch')}{masks}"
+
+
+def learning_in_words(study: Study) -> str:
+    """``edge_popup in up to 100 epochs of the training set``: the methods that learn masks, with their budgets."""
+    found = []
+    for method in resolved_methods(study):
+        if method.plugin.learns:
+            rounds = " in every round" if len(method.targets(max(study.sparsities))) > 1 else ""
+            found.append(f"{method.label} in up to {counted(method.mask_epochs, 'epoch')}{rounds}")
+    return f"{listing(found)} of the training set" if found else ""
 
 
 def published_for(study: Study) -> tuple[PublishedNumber, ...]:

@@ -75,6 +75,7 @@ class _Mask(_Record):
     effective_kept: Count | None
     dead_units: Count | None
     tied: Count | None = None
+    mask_epochs: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="before")
     @classmethod

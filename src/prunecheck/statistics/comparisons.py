@@ -19,7 +19,7 @@ from prunecheck.statistics.calibration import calibration
 from prunecheck.statistics.controls import seeds
 from prunecheck.statistics.describe import Ruling, interval, make_cell, strata
 from prunecheck.statistics.evidence import CellEvidence, CheckEvidence, analyse_means
-from prunecheck.statistics.gates import Gate, remarks
+from prunecheck.statistics.gates import Gate, learning_epochs, remarks
 from prunecheck.statistics.inference import Looks, p_above, p_below, take_looks
 from prunecheck.statistics.layout import GUARD, CellIndex, Layout, Slot, differences, guards
 from prunecheck.statistics.outcome import Cell, ComparisonAnswer, ComparisonVerdict, MarginCurve
@@ -221,9 +221,10 @@ def _sentence(
     crossed: bool,
 ) -> str:
     words = [f"{pairing.first} against {pairing.second}: {answer}."]
+    training = _unequal_training(pairing)
     if pooled is None:
         words += [cell.sentence for cell in cells] or ["They have no sparsity and seed in common."]
-        return " ".join(words)
+        return " ".join([*words, *training])
     over = strata(cell.sparsity for cell in cells)
     text = _figures(pooled)
     words.append(f"{text[0].upper()}{text[1:]}, over {over}, margin {pooled.margin:.2f}.")
@@ -235,4 +236,15 @@ def _sentence(
         words.append("Neither a lead beyond the margin nor its absence is shown.")
         if pooled.seeds_needed:
             words.append(f"A study with about {pooled.seeds_needed} seeds would be likely to decide.")
-    return " ".join(words)
+    return " ".join([*words, *training])
+
+
+def _unequal_training(pairing: _Pairing) -> list[str]:
+    """A sentence where the two methods learned their masks in different numbers of epochs."""
+    first, second = learning_epochs([pair for slot in pairing.slots.values() for pair in slot.pairs.values()])
+    if first == second:
+        return []
+    return [
+        f"Not at equal training: before its networks were trained, {pairing.first} learned masks in {first:g} epochs, "
+        f"{pairing.second} in {second:g}."
+    ]

@@ -89,7 +89,7 @@ def _unequal_budget(check: str, pairs: Iterable[Pair]) -> str:
 
 
 def remarks(pairs: Iterable[Pair]) -> tuple[str, ...]:
-    """What a reader should know beside the verdict."""
+    """What a reader should know beside the verdict of a check or of a comparison of two methods."""
     pairs = tuple(pairs)
     notes = []
     diverged = sum(a.diverged + b.diverged for a, b in pairs)
@@ -98,4 +98,15 @@ def remarks(pairs: Iterable[Pair]) -> tuple[str, ...]:
     overlaps = [b.overlap for _, b in pairs if b.overlap is not None]
     if overlaps and fmean(overlaps) > SAME_MASK:
         notes.append(f"corruption hardly changed the mask (overlap {fmean(overlaps):.3f})")
+    epochs = learning_epochs(pairs)
+    # the sentence of a comparison of two methods says it already
+    if epochs[0] != epochs[1] and all(a.method == b.method for a, b in pairs):
+        notes.append(f"masks learned in {epochs[0]:g} epochs in the clean arm and {epochs[1]:g} in the corrupted one")
     return tuple(notes)
+
+
+def learning_epochs(pairs: Iterable[Pair]) -> tuple[float, float]:
+    """Mean number of epochs in which masks were learned, in the first and in the second arm of the pairs."""
+    pairs = tuple(pairs)
+    means = [fmean([row.mask_epochs or 0.0 for row in arm]) if pairs else 0.0 for arm in zip(*pairs, strict=True)]
+    return (means[0], means[1]) if pairs else (0.0, 0.0)

@@ -44,9 +44,11 @@ KNOWN = {
     "overlap",
     "p_correct",
     "brier",
+    "mask_epochs",
     "classes",
     "chance",
 }
+MOST_EPOCHS = 1e9
 _ALSO_FRACTIONS = ("best_accuracy", "train_accuracy")
 _WORDS = {"true": True, "false": False}
 
@@ -246,6 +248,9 @@ class _Reader:
             else values.fraction(where, "overlap", texts["overlap"]),
             p_correct=self._other_metric(one, "p_correct"),
             brier=self._other_metric(one, "brier"),
+            mask_epochs=None
+            if values.is_missing(texts, "mask_epochs")
+            else values.between(where, "mask_epochs", texts["mask_epochs"], 0, MOST_EPOCHS),
         )
 
     def _other_metric(self, one: _Located, column: Metric) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,17 @@ from torch import Tensor, nn
 from prunecheck import data, models
 from prunecheck import tensors as tree
 from prunecheck.errors import ModelError
+from prunecheck.pruning import Method
 from prunecheck.pruning.partial import apply_data_check
+from prunecheck.pruning.plugins import MASK_EPOCHS
 from prunecheck.pruning.scoring_inputs import Batch, balanced_samples
 from prunecheck.pruning.seeds import stream, torch_stream
 from prunecheck.pruning.task import Task, task_named
+from prunecheck.pruning.train_loader import TrainLoader
 from prunecheck.store import Store
 from prunecheck.text import printable
 from prunecheck.training.feed import Feed
+from prunecheck.training.recipe import Recipe
 
 Params = Mapping[str, Any]
 
@@ -56,16 +60,16 @@ class Context:
         inputs, targets = self._pixels[name]
         return inputs, targets
 
+    def train_feed(self, params: Params, pad: int) -> Feed:
+        """Training feed, corrupted if the step says so, on the step's device."""
+        images = self.images(params)
+        return Feed(*self.training_set(params), images.mean, images.std, pad=pad, device=params["device"])
+
     def feeds(self, params: Params, pad: int) -> tuple[Feed, Feed]:
         """Training feed (corrupted if the step says so) and clean test feed on the step's device."""
         images = self.images(params)
-        device = params["device"]
-        inputs, targets = self.training_set(params)
         test = torch.from_numpy(images.test_inputs), torch.from_numpy(images.test_targets)
-        return (
-            Feed(inputs, targets, images.mean, images.std, pad=pad, device=device),
-            Feed(*test, images.mean, images.std, device=device),
-        )
+        return self.train_feed(params, pad), Feed(*test, images.mean, images.std, device=params["device"])
 
     def build(self, params: Params, shape: tuple[int, int, int] | None = None) -> nn.Module:
         """A fresh network of the step, its weights drawn from torch's global generator. ``shape``: (classes, channels,
@@ -145,6 +149,36 @@ def scoring_batches(context: Context, params: Params) -> list[Batch]:
     feed = Feed(inputs, targets, images.mean, images.std, device=params["device"])
     how, rng = params["scoring"], stream(params["seed"], "scoring batches")
     return [feed.select(i) for i in balanced_samples(targets.numpy(), how["samples_per_class"], how["batches"], rng)]
+
+
+def train_loader(context: Context, params: Params, method: Method) -> TrainLoader | None:
+    """The (perhaps corrupted) training set for a method that learns its masks; None for any other.
+
+    Batches and augmentation are those of the study's recipe, order and augmentation a stream of their own for every
+    epoch of every round, so that clean and corrupted arms of a seed see the images in the same order.
+    """
+    if not method.learns:
+        return None
+    how, phase = params["train_loader"], f"mask round {params.get('round', 1)}"
+    recipe = Recipe(**how)
+    feed = context.train_feed(params, recipe.pad)
+
+    def epoch(number: int) -> Iterator[Batch]:
+        return feed.epoch(recipe, params["seed"], phase, number, shuffle=params.get("shuffle", True))
+
+    budget = params["method"]["options"][MASK_EPOCHS]
+    loss = task_of(params).training_loss(recipe.label_smoothing)
+    return TrainLoader(epoch, recipe.steps_per_epoch(feed.samples), loss, budget, method.name)
+
+
+def epochs_learning(context: Context, inputs: Mapping[str, str], own: TrainLoader | None = None) -> dict[str, float]:
+    """``mask_epochs``: epochs in which masks were learned, by the steps that a mask comes from and by its *own*; empty
+    where no method learned any."""
+    # Counts of another method are numbers that it lends: its epochs are not those of this mask.
+    roles = [key for role, key in inputs.items() if role in ("scores", "masks", "previous")]
+    found = [used for key in roles if (used := context.result(key).get("mask_epochs")) is not None]
+    found += [] if own is None else [own.epochs_used]
+    return {"mask_epochs": sum(found)} if found else {}
 
 
 def weights_and_model(context: Context, params: Params, inputs: Mapping[str, str]) -> nn.Module:

@@ -11,7 +11,7 @@ from prunecheck.pruning.partial import apply_check
 from prunecheck.pruning.patterns import RECOGNISED, parse_pattern
 from prunecheck.pruning.seeds import stream, torch_stream
 from prunecheck.pruning.structure import patterns_of
-from prunecheck.steps.context import Context, as_json
+from prunecheck.steps.context import Context, as_json, epochs_learning
 from prunecheck.steps.mask import mask_results
 from prunecheck.study.step import Step
 
@@ -51,9 +51,9 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
         stream(params["seed"], "dose", params["check"]["label"], *params["purpose"]),
     )
     answer = apply_check(check, offer, params["check"]["options"], dose, rng, layers)
-    results: dict[str, Any] = {}
+    results: dict[str, Any] = epochs_learning(context, step.inputs) if at in ("scores", "masks") else {}
     if at == "masks":
-        results = mask_results(answer, skeleton, context.input_shape(params))
+        results |= mask_results(answer, skeleton, context.input_shape(params))
         if any(patterns.values()):
             results["patterns"] = patterns
     if at == "weights":

@@ -16,13 +16,22 @@ from prunecheck.pruning.patterns import parse_pattern
 from prunecheck.pruning.run_method import NEEDS_BATCHES, run_method
 from prunecheck.pruning.select import counts_ahead, select
 from prunecheck.pruning.structure import patterns_of
-from prunecheck.steps.context import Context, as_json, scoring_batches, task_of, weights_and_model
+from prunecheck.steps.context import (
+    Context,
+    as_json,
+    epochs_learning,
+    scoring_batches,
+    task_of,
+    train_loader,
+    weights_and_model,
+)
 from prunecheck.study.step import Step
 
 
 def run(step: Step, context: Context) -> dict[str, bytes]:
     """Artefact: ``masks`` (bool, True = keep) and ``result.json`` with the counts, ties, empty layers, how many
-    kept weights lie on a path from input to output and, where the study asks for one, the pattern of each layer."""
+    kept weights lie on a path from input to output and, where the study asks for one, the pattern of each layer, where
+    masks are learned, the ``mask_epochs`` of all rounds."""
     params = step.params
     method = METHODS.get(params["method"]["name"])
     allocation = ALLOCATIONS.get(params["allocate"]["name"])
@@ -37,6 +46,7 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
         else None
     )
     previous = context.tree(step.inputs["previous"], "masks") if "previous" in step.inputs else None
+    loader = None
     if method.gives == "scores":
         scores = context.tree(step.inputs["scores"], "scores")
         chosen = select(
@@ -55,6 +65,7 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     else:
         how: dict[str, Any] = {"family": family, "options": options, "given": given, "preset": preset}
         counts = counts_ahead(method, allocation, layers, params["sparsity"], pattern=pattern, **how)
+        loader = train_loader(context, params, method)
         masks = run_method(
             method,
             weights_and_model(context, params, step.inputs),
@@ -69,9 +80,11 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
             input_shape=context.input_shape(params),
             preset=params.get("preset"),
             pattern=pattern,
+            train_loader=loader,
         )
         chosen = Selection(masks, 0)
     results = mask_results(chosen.masks, model, (shape[1], shape[2], shape[2])) | {"tied": chosen.tied}
+    results |= epochs_learning(context, step.inputs, loader)
     if pattern is not None:
         results["patterns"] = patterns_of(chosen.masks, parse_pattern(pattern))
     return {"masks.safetensors": tensors.to_bytes(chosen.masks), "result.json": as_json(results)}

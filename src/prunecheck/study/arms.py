@@ -9,6 +9,7 @@ from typing import Any
 
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, Allocation, Check, Method
 from prunecheck.pruning.patterns import RECOGNISED, parse_pattern
+from prunecheck.pruning.plugins import MASK_EPOCHS
 from prunecheck.pruning.presets import preset_named
 from prunecheck.pruning.registry import BUILT_IN
 from prunecheck.statistics.rows import DENSE
@@ -63,13 +64,19 @@ class ResolvedMethod:
     @property
     def uses_data(self) -> bool:
         """Whether its masks depend on data, by its own scores or by those of the method whose counts it takes."""
-        own = self.plugin.when == "trained" or bool({"batches", "loss"} & set(self.plugin.asks))
+        own = self.plugin.when == "trained" or bool({"batches", "loss", "train_loader"} & set(self.plugin.asks))
         return own or (self.counts_of is not None and self.counts_of.uses_data)
 
     @property
     def needs_training(self) -> bool:
-        """Whether its mask can only be computed after a training."""
-        return self.plugin.when == "trained" or (self.counts_of is not None and self.counts_of.needs_training)
+        """Whether its mask can only be computed after a training, or takes one."""
+        own = self.plugin.when == "trained" or self.plugin.learns
+        return own or (self.counts_of is not None and self.counts_of.needs_training)
+
+    @property
+    def mask_epochs(self) -> int:
+        """How many epochs of the training set it may use in every round to learn a mask; 0 if it learns none."""
+        return int(self.options[MASK_EPOCHS]) if self.plugin.learns else 0
 
     def targets(self, sparsity: float) -> list[float]:
         """The sparsity after each round.

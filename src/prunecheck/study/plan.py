@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from prunecheck import html, models
+from prunecheck.pruning.plugins import MASK_EPOCHS
 from prunecheck.pruning.presets import Scoring, preset_named, scoring_for
 from prunecheck.statistics.rows import CLEAN, DENSE
 from prunecheck.study.arms import ResolvedCheck, ResolvedMethod, control_arms, resolved_checks, resolved_methods
@@ -57,6 +58,12 @@ class Plan:
     @property
     def trainings(self) -> int:
         return sum(step.kind in ("pretrain", "train") for step in self.steps.values())
+
+    @property
+    def mask_epochs(self) -> int:
+        """Epochs of the training set that all methods together may use to learn masks."""
+        learning = (step for step in self.steps.values() if "train_loader" in step.params)
+        return sum(step.params["method"]["options"][MASK_EPOCHS] for step in learning)
 
     @property
     def targets(self) -> set[str]:
@@ -268,7 +275,7 @@ class _Planner:
                 begin = self.start(case, source)
                 what = f"{case.what} · round {n - 1}"
                 source = self.train(case, targets[n - 2], mask, begin, what, case.corruption, between=n - 1)
-            mask = self.mask(case, target, source, mask, last=n == len(targets))
+            mask = self.mask(case, target, source, mask, round=n, last=n == len(targets))
         return source, mask
 
     def start(self, case: Case, source: str) -> tuple[str, str]:
@@ -283,11 +290,11 @@ class _Planner:
             return self.pretrain(case.seed, case.corruption), "rewind"
         return self.pretrain(case.seed, case.corruption, k), "final"
 
-    def mask(self, case: Case, target: float, source: str, previous: str, *, last: bool) -> str:
+    def mask(self, case: Case, target: float, source: str, previous: str, *, round: int, last: bool) -> str:
         method, plugin = case.method, case.method.plugin
         inputs = {"previous": previous} if previous else {}
         if plugin.gives == "scores":
-            scores = self.score(case, source, previous)
+            scores = self.score(case, source, previous, round)
             inputs["scores"] = self.corrupt(case, {"scores": scores}) if last and case.at == "scores" else scores
         elif source:
             inputs["weights"] = source
@@ -314,15 +321,30 @@ class _Planner:
             params |= {**self.base, "seed": case.seed, "label": method.label, "scoring": self.scoring}
             if case.corruption is not None:
                 params["corruption"] = case.corruption.params
+            if plugin.learns:
+                params |= self.learning(case, round)
+                return self.add(Step("mask", params, inputs, f"learn mask · {case.what}", *self.learning_cost(method)))
         return self.add(Step("mask", params, inputs, f"mask · {case.what}", f"mask/{self.cost}"))
 
-    def score(self, case: Case, source: str, previous: str) -> str:
+    def learning(self, case: Case, round: int) -> dict[str, Any]:
+        """Parameters of a step that learns a mask: batches of the training set, round, corruption."""
+        recipe = self.recipe
+        how = {name: getattr(recipe, name) for name in ("batch_size", "pad", "flip", "label_smoothing")}
+        corrupted = {} if case.corruption is None else corrupted_training(case.corruption)
+        return {"train_loader": how} | corrupted | ({"round": round} if round > 1 else {})
+
+    def learning_cost(self, method: ResolvedMethod) -> tuple[str, float]:
+        """Cost class and units of a step that learns a mask."""
+        # a training image costs a forward and a backward pass, and nothing is evaluated
+        return f"learn/{self.cost}/{method.plugin.name}", float(method.mask_epochs * self.shape.n_train * 3)
+
+    def score(self, case: Case, source: str, previous: str, round: int) -> str:
         """One score serves every sparsity, unless the method asks for the sparsity."""
         sparsity = case.sparsity if "sparsity" in case.method.plugin.asks else None
         asked = (case.method, case.corruption, case.seed, sparsity, source, previous)
-        return self.once(asked, lambda: self._score(case, source, previous))
+        return self.once(asked, lambda: self._score(case, source, previous, round))
 
-    def _score(self, case: Case, source: str, previous: str) -> str:
+    def _score(self, case: Case, source: str, previous: str, round: int) -> str:
         plugin = case.method.plugin
         params = {
             **self.base,
@@ -341,6 +363,11 @@ class _Planner:
             params["sparsity"] = case.sparsity
         inputs = ({"weights": source} if source else {}) | ({"previous": previous} if previous else {})
         units = how.samples_per_class * how.batches * self.shape.num_classes * 4.0
+        if plugin.learns:
+            params |= self.learning(case, round)
+            return self.add(
+                Step("score", params, inputs, f"learn scores · {case.what}", *self.learning_cost(case.method))
+            )
         return self.add(
             Step("score", params, inputs, f"score · {case.what}", f"score/{plugin.name}/{self.cost}", units)
         )

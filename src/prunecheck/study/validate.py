@@ -10,6 +10,7 @@ from prunecheck import data, models
 from prunecheck.errors import PrunecheckError, StudyError
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, Allocation, Check, Method, load_file
 from prunecheck.pruning.patterns import parse_pattern, validate_pattern
+from prunecheck.pruning.plugins import MASK_EPOCHS
 from prunecheck.pruning.presets import preset_named
 from prunecheck.statistics.roles import PLANTED
 from prunecheck.statistics.rows import DENSE
@@ -110,6 +111,8 @@ def _resolve_method(place: str, choice: MethodChoice, study: Study) -> None:
     _at(f"{place} = ", METHODS.get, choice.name)
     method = METHODS.get(choice.name)
     _options(place, method, choice.options)
+    if method.learns and choice.options.get(MASK_EPOCHS, 1) < 1:
+        raise StudyError(f"{place}.options.{MASK_EPOCHS} = {choice.options[MASK_EPOCHS]} must be 1 or more.")
     if choice.label in METHODS.names() and choice.label != method.name:
         raise StudyError(f"{place}.label = {choice.label!r} is the name of another method. Choose another label.")
     if method.name == DENSE and choice.epochs not in (None, study.recipe.epochs) and choice.label in ("", DENSE):

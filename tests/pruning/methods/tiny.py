@@ -14,7 +14,9 @@ from torch.nn.functional import cross_entropy
 from prunecheck.pruning import ALLOCATIONS, Method
 from prunecheck.pruning.counts import kept_total
 from prunecheck.pruning.layers import layers_of, total, weights_of
+from prunecheck.pruning.plugins import MASK_EPOCHS
 from prunecheck.pruning.seeds import stream
+from prunecheck.pruning.train_loader import TrainLoader
 
 Batches = list[tuple[Tensor, Tensor]]
 Loss = Callable[..., Tensor]
@@ -87,6 +89,7 @@ class Scene:
             "model": self.model,
             "batches": self.batches,
             "loss": loss_of(self.model, self.batches),
+            "train_loader": self.loader(method) if method.learns else None,
             "layers": layers,
             "counts": counts,
             "pattern": None,
@@ -95,6 +98,10 @@ class Scene:
             "input_shape": tuple(self.batches[0][0].shape[1:]),
             "rng": stream(seed, "score", method.name),
         }
+
+    def loader(self, method: Method) -> TrainLoader:
+        epochs = method.options[MASK_EPOCHS]
+        return TrainLoader(lambda _: self.batches, len(self.batches), cross_entropy, epochs, method.name)
 
     def counts(self, method: Method, scores: dict[str, Tensor] | None) -> dict[str, int]:
         allocate = ALLOCATIONS.get(method.allocate)
