@@ -115,7 +115,8 @@ def test_python_names_show_signature_docstring_fields_and_members() -> None:
 
 
 def test_result_files_and_columns_are_documented(tmp_path: Path) -> None:
-    tiny.run(tmp_path, metric="p_correct")
+    learned = {"name": "edge_popup", "options": {"mask_epochs": 1}}
+    tiny.run(tmp_path, metric="p_correct", methods=["snip", learned])
     named = set(re.findall(r"^\| `([\w.]+)` \|", (DOCS / "reference" / "files.md").read_text(encoding="utf-8"), re.M))
     written = {file.name for file in (tmp_path / "out").iterdir()}
     kept = {records.FAILED, records.MARGIN, records.STUDY, records.VERIFICATION}

@@ -82,3 +82,35 @@ def test_network_that_takes_no_double_precision_is_refused_for_synflow_alone(tmp
     assert trial(tmp_path, "narrow", "snip") > 0
     with pytest.raises(PluginError, match=r"methods\[0\] = 'synflow' failed when it was tried"):
         trial(tmp_path, "narrow", "synflow")
+
+
+LEARNING = """
+    from prunecheck import method
+
+    @method
+    def learner(weights, train_loader, mask_epochs=50):
+        print("epochs", mask_epochs, "batches", len(train_loader))
+        for _ in range({epochs}):
+            for inputs, targets in train_loader:
+                pass
+        return {{name: weight.abs() for name, weight in weights.items()}}
+"""
+
+
+def learner(folder: Path, epochs: str) -> int:
+    plugins = [tiny.plugin(folder, LEARNING.format(epochs=epochs))]
+    return preflight(tiny.study(methods=["learner"], plugins=plugins))
+
+
+def test_method_that_learns_is_tried_with_two_epochs_of_two_batches(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert learner(tmp_path, "mask_epochs") > 0
+    printed = capfd.readouterr()
+    assert "epochs 2 batches 2" in printed.out + printed.err
+
+
+def test_method_that_exceeds_its_budget_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    says = r"methods\[0\] = 'learner': method 'learner' asks for more than 2 epochs of the training set"
+    with pytest.raises(PluginError, match=says):
+        learner(tmp_path, "50")

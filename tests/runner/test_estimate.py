@@ -43,6 +43,18 @@ def test_what_was_timed_is_believed(tmp_path: Path) -> None:
     assert not estimate.is_measured([train(1), train(1, "train/vgg19_bn@32/cpu")])
 
 
+def test_learning_a_mask_takes_as_long_as_a_training_of_as_many_images(tmp_path: Path) -> None:
+    def learned(where: str = "learn/resnet32@32/cpu/mine") -> Step:
+        return Step("mask", {"train_loader": {}}, cost_class=where, cost_units=1e4)
+
+    store = Store.open(tmp_path)
+    assert Estimate(store).seconds(learned()) == pytest.approx(Estimate(store).seconds(train(1e4)))
+    assert not Estimate(store).is_measured([learned()])
+    Timings(store).record("learn/resnet32@32/cpu/mine", 0.01, "0" * 64)
+    assert Estimate(store).seconds(learned()) == pytest.approx(100)
+    assert Estimate(store).is_measured([learned()])
+
+
 def test_a_run_times_its_steps(tmp_path: Path) -> None:
     results = tiny.run(tmp_path)
     estimate = Estimate(Store.open(tmp_path / "store"))

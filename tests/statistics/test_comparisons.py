@@ -83,6 +83,19 @@ def test_exchanging_the_methods_mirrors_a_comparison_over_several_sparsities_amo
     assert {one.verdict, other.verdict} in ({"BETTER", "WORSE"}, {"NOT BETTER"})
 
 
+@pytest.mark.parametrize("lead", [[3.0], about(0.0)])
+def test_sentence_says_where_one_method_learned_its_masks_for_longer(lead: list[float]) -> None:
+    rows = two(lead)
+    assert "equal training" not in compared(rows).sentence
+    learned = [replace(row, mask_epochs=12.5) if row.method == "a" else row for row in rows]
+    found = compared(learned)
+    assert found.sentence.endswith(
+        "Not at equal training: before its networks were trained, a learned masks in 12.5 epochs, b in 0."
+    )
+    assert found.notes == compared(rows).notes
+    assert compared([replace(row, mask_epochs=12.5) for row in rows]).sentence == compared(rows).sentence
+
+
 def test_leads_are_paired_by_seed_not_by_order() -> None:
     rows = two(about(1.5, 0.1))
     renumbered = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from prunecheck.statistics.gates import (
     collapse_line,
     gate,
     is_collapsed,
+    learning_epochs,
     p_all_or_none,
     remarks,
 )
@@ -120,3 +122,13 @@ def test_remarks() -> None:
         "corruption hardly changed the mask (overlap 0.995)",
     )
     assert remarks([pair(overlap=0.99)]) == ()
+
+
+def test_remark_where_the_arms_learned_their_masks_in_different_numbers_of_epochs() -> None:
+    clean, corrupted = (replace(row, mask_epochs=10.0) for row in pair())
+    assert remarks([(clean, corrupted)]) == ()
+    assert remarks([(clean, replace(corrupted, mask_epochs=7.5))] * 2) == (
+        "masks learned in 10 epochs in the clean arm and 7.5 in the corrupted one",
+    )
+    assert learning_epochs([(clean, replace(corrupted, mask_epochs=None))]) == (10, 0)
+    assert learning_epochs([]) == (0, 0)

@@ -354,3 +354,38 @@ def test_columns_of_a_parquet_table_are_in_the_key_only_where_they_are_named(tmp
     assert not set(plain.steps) & set(named.steps)
     (described,) = {str(step.params["data"]) for step in plain.steps.values() if "data" in step.params}
     assert "label" not in described
+
+
+LEARNED = {"name": "edge_popup", "options": {"mask_epochs": 5}}
+
+
+def learned_mask(check: str = CLEAN, **changes: object) -> Step:
+    found = plan(**{"methods": [LEARNED], "checks": ["random_labels"]} | changes)
+    return found.steps[arm(found, "edge_popup", check).mask or ""]
+
+
+def test_key_of_a_learned_mask_depends_on_how_it_is_learned_and_not_on_how_its_ticket_is_trained() -> None:
+    key = learned_mask().key
+    assert learned_mask("random_labels").key != key
+    assert learned_mask(methods=["edge_popup"]).key != key
+    for other in ({"batch_size": 16}, {"pad": 2}, {"flip": True}, {"label_smoothing": 0.1}):
+        assert learned_mask(training=other).key != key, other
+    for same in ({"lr": 0.3}, {"epochs": 3}, {"momentum": 0.5}):
+        assert learned_mask(training=same).key == key, same
+
+
+def test_learning_is_counted_and_costs_its_epochs() -> None:
+    found = plan(methods=[LEARNED, {"name": "movement", "options": {"mask_epochs": 2}}, "snip"], seeds=1)
+    learning = [step for step in found.steps.values() if "train_loader" in step.params]
+    # edge_popup clean and under random labels; movement's scores likewise
+    assert sorted(step.title.partition(" · ")[0] for step in learning) == ["learn mask"] * 2 + ["learn scores"] * 2
+    assert found.mask_epochs == 2 * 5 + 2 * 2
+    (mask,) = {step.cost_units for step in learning if step.kind == "mask"}
+    (scores,) = {step.cost_units for step in learning if step.kind == "score"}
+    assert mask / scores == 5 / 2
+    assert plan().mask_epochs == 0
+
+
+def test_learned_masks_are_left_out_where_nothing_is_to_be_trained() -> None:
+    study = load_study(BASE | {"methods": ["edge_popup", "snip"]})
+    assert {found.method for found in make_plan(study, train=False).arms} == {"snip"}

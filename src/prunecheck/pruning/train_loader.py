@@ -17,9 +17,10 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 class TrainLoader:
     """Every iteration is the next epoch: ``for inputs, targets in train_loader``. ``len(train_loader)``: its batches.
 
-    *epoch*: the batches of an epoch (0-based), the same at every call. *batches*: how many there are. *loss*: the loss
-    of (outputs, targets) that the study trains with, the mean over the batch. *budget*: epochs that may be used. Every batch that is drawn counts, also where an epoch is broken off. More than *budget* epochs
-    raise PluginError, there and, should the method swallow that, in ``validate``.
+    *epoch*: the batches of an epoch (0-based), the same at every call. *batches*: how many there are. *loss*: of
+    (outputs, targets), as the study trains with it. *budget*: epochs that may be used. Every batch that is drawn
+    counts, also where an epoch is broken off. More than *budget* epochs raise PluginError, there and, should the method
+    swallow that, in ``validate``.
     """
 
     def __init__(
