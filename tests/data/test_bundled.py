@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prunecheck.data import DataSpec, bundled, check, fingerprint, load
+from prunecheck.data import DataSpec, bundled, check, describe, fingerprint, load
 from prunecheck.errors import DataError
 
 
@@ -37,6 +37,20 @@ def test_shape_balance_and_content(name: str, train: tuple[int, ...], test: tupl
     assert data.train_inputs.flags.c_contiguous
     assert data.notes == ()
     assert content_hash(data.train_inputs, data.train_targets, data.test_inputs, data.test_targets) == golden
+
+
+def test_larger_test_set_takes_images_from_training() -> None:
+    data = load(DataSpec("mnist5k", test_size=2500))
+    assert describe(DataSpec("mnist5k", test_size=2500)).n_train == len(data.train_targets) == 2500
+    assert np.bincount(data.train_targets).tolist() == np.bincount(data.test_targets).tolist() == [250] * 10
+    usual = load(DataSpec("mnist5k"))
+    images = {image.tobytes() for image in data.train_inputs}
+    assert not images & {image.tobytes() for image in data.test_inputs}
+    assert images <= {image.tobytes() for image in usual.train_inputs}
+    with pytest.raises(DataError, match=r"test_size=4991 is not in 1\.\.4990"):
+        check(DataSpec("mnist5k", test_size=4991))
+    with pytest.raises(DataError, match=r"train_size=2501 is not in 10\.\.2500"):
+        check(DataSpec("mnist5k", test_size=2500, train_size=2501))
 
 
 def test_statistics_are_those_of_the_training_images() -> None:

@@ -34,14 +34,13 @@ def files(spec: DataSpec) -> dict[str, Path]:
 
 
 def read(spec: DataSpec) -> Source:
-    """All images; ``n_train`` of them, class-balanced, are for training, the others for test. The split is fixed.
+    """All images; class-balanced ones are for training, the others for test. The split depends on ``test_size`` alone.
 
     Raises DataError if the file was changed.
     """
     known = entry(spec.name)
     assert known.size is not None
     assert known.num_classes is not None
-    assert known.n_train is not None
     (path,) = files(spec).values()
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != FILES[spec.name][1]:
@@ -50,7 +49,7 @@ def read(spec: DataSpec) -> Source:
     inputs, targets = table[:, :-1].reshape(-1, 1, known.size, known.size), table[:, -1].astype(np.int64)
     if spec.name == "digits":
         inputs = np.rint(inputs * (255 / DIGITS_BRIGHTEST)).astype(np.uint8)
-    train = balanced(targets, known.n_train, known.num_classes, "train_size")
+    train = balanced(targets, known.parts(spec)[0], known.num_classes, "train_size")
     test = np.setdiff1d(np.arange(len(targets)), train)
     return Source(
         train=in_memory(inputs[train], targets[train]),

@@ -14,8 +14,9 @@ class DataSpec:
 
     ``root``: the folder (or archive) that holds the files; None looks in $PRUNECHECK_DATA, then in ``./data``.
     ``size``: side in pixels after area down-sampling. ``train_size``, ``test_size``: that many images, drawn
-    class by class in a fixed order, so that a smaller subset lies inside every larger one. ``image``, ``label``: the
-    columns of a parquet table, if several are possible.
+    class by class in a fixed order, so that a smaller subset lies inside every larger one. The data sets of the package
+    are split by the package: a ``test_size`` above their usual one takes images from training. ``image``, ``label``:
+    the columns of a parquet table, if several are possible.
     """
 
     name: str
@@ -66,6 +67,19 @@ class DataEntry:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     official: DataShape | None = None
+    own_split: bool = False
+    """the package divides the images into training and test, so that more of them can be for test"""
+
+    def parts(self, spec: DataSpec) -> tuple[int, int]:
+        """Images for training and for test, before ``train_size`` and ``test_size`` choose among them.
+
+        Only where both numbers are known. At least one image of each class is left for training.
+        """
+        assert self.n_train is not None
+        assert self.n_test is not None
+        more = max(0, (spec.test_size or 0) - self.n_test) if self.own_split else 0
+        more = min(more, self.n_train - (self.num_classes or 1))
+        return self.n_train - more, self.n_test + more
 
 
 _ENTRIES = (
@@ -88,6 +102,7 @@ _ENTRIES = (
         size=28,
         n_train=4000,
         n_test=1000,
+        own_split=True,
     ),
     DataEntry(
         "cifar10",

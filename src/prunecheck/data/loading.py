@@ -88,7 +88,7 @@ def describe_absent(spec: DataSpec, full: DataShape | None = None) -> DataShape 
 def _published(spec: DataSpec) -> DataShape | None:
     known = entry(spec.name)
     if known.num_classes and known.size and known.n_train and known.n_test:
-        return DataShape(known.num_classes, known.channels, known.size, known.n_train, known.n_test)
+        return DataShape(known.num_classes, known.channels, known.size, *known.parts(spec))
     return None
 
 
