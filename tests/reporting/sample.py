@@ -275,7 +275,7 @@ def hostile(text: str, base: ReportData | None = None) -> ReportData:
     )  # fmt: skip
     judged = replace(
         v, study=text, margin_rule=text, banner=text, notes=(text,), checks=checks,
-        methods=tuple(replace(m, method=method[m.method], sentence=text, notes=(text,)) for m in v.methods),
+        methods=tuple(replace(m, method=method[m.method], sentence=text, notes=(f"{text}note",)) for m in v.methods),
         controls=tuple(replace(c, method=method[c.method], check=name[c.check], sentence=text) for c in v.controls),
     )  # fmt: skip
     named = {**method, "smart_ratio": "smart_ratio", "erk": "erk"}

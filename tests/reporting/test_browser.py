@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,34 +90,59 @@ def test_the_verdicts_on_the_page_are_those_of_the_file(
     told = json.loads((path.parent / "verdicts.json").read_text(encoding="utf-8"))
     with opened(browser, path) as (page, _):
         assert json.loads(page.locator("#verdicts").text_content()) == told
-        heads = page.locator(".matrix thead th").all()[1:]
-        # without the check in words, which stands below its name
-        words = [head.locator("small").all_text_contents() for head in heads]
-        names = [head.text_content() for head in heads]
-        columns = [name.removesuffix("".join(word)).strip() for name, word in zip(names, words, strict=True)]
+        columns = [
+            (head.locator(".code").all_inner_texts() or [""])[0] for head in page.locator(".answers thead th").all()
+        ]
         shown = {}
-        for row in page.locator(".matrix tbody tr").all():
-            method = row.locator("th").inner_text().split()[0]
-            for check, cell in zip(columns, row.locator("td").all(), strict=True):
+        for body in page.locator(".answers tbody").all():
+            method = body.locator(".name").inner_text()
+            for check, cell in zip(columns, body.locator("td").all(), strict=True):
                 if cell.locator("a").count():
                     shown[method, check] = cell.locator(".word").inner_text()[2:], cell.locator(".effect").inner_text()
         answers = [badge[2:] for badge in page.locator(".answers .badge").all_inner_texts()]
-    assert sorted(answers) == sorted(one["verdict"].lower() for one in [*told["methods"], *told["comparisons"]])
+    assert sorted(answers) == sorted(one["verdict"].lower() for one in told["methods"])
     judged = {(c["method"], c["check"]): c for c in told["checks"] if c["control"] not in ("identity", "planted")}
-    assert {place: word for place, (word, _) in shown.items()} == {k: c["verdict"].lower() for k, c in judged.items()}
+    words = {key: "control ok" if c["control"] == "aa" else c["verdict"].lower() for key, c in judged.items()}
+    assert {place: word for place, (word, _) in shown.items()} == words
     for place, (_, effect) in shown.items():
         cell = judged[place]["pooled"]
-        assert bool(effect) == (cell is not None)
+        assert bool(effect.strip()) == (cell is not None)
         if cell is not None:
             assert float(effect.split()[0].replace("−", "-")) == pytest.approx(cell["mean_drop"], abs=0.006)
 
 
-def test_matrix_cell_opens_its_evidence_by_mouse_and_keyboard(browser: Browser, full: Path) -> None:
+@pytest.mark.parametrize("width", [390, 768, 1280, 1920])
+def test_first_screen_says_what_was_trained_and_answers_for_every_method(
+    width: int, browser: Browser, tmp_path: Path
+) -> None:
+    data = replace(sample.data(), trained="resnet32 on cifar10 (50,000 training images, 32 x 32 pixels), 160 epochs")
+    with opened(browser, write(data, tmp_path), viewport={"width": width, "height": 1000}) as (page, _):
+        trained = page.locator(".trained").bounding_box()
+        assert trained["y"] + trained["height"] < 500
+        first = page.locator(".answers tbody").first.bounding_box()
+        assert first["y"] < 1000
+        assert page.locator(".answers .name").all_inner_texts() == list(sample.ACCURACY)
+        assert page.locator(".answers .sentence:visible").count() == len(sample.ACCURACY)
+        assert page.locator(".answers .accuracy .word:visible").count() == len(sample.ACCURACY)
+        assert page.locator(".instrument").inner_text().startswith("Controls. 2 of 3 controls ok; identity weak")
+
+
+def test_what_a_check_destroys_is_shown_on_hovering_and_printed(browser: Browser, tmp_path: Path) -> None:
+    data = replace(sample.small(), check_words={"random_labels": "Prune on uniformly random labels."})
+    with opened(browser, write(data, tmp_path), viewport={"width": 1280, "height": 900}) as (page, _):
+        page.locator(".answers thead th[data-tip]").hover()
+        assert page.locator(".tip").inner_text() == "Prune on uniformly random labels."
+        assert page.locator(".destroys").first.is_hidden()
+        page.emulate_media(media="print")
+        assert page.locator(".destroys").first.is_visible()
+
+
+def test_cell_of_the_answers_opens_its_evidence_by_mouse_and_keyboard(browser: Browser, full: Path) -> None:
     with opened(browser, full) as (page, wrong):
-        page.locator(".matrix td a").nth(3).click()
+        page.locator(".answers td a").nth(3).click()
         assert page.locator("details.check[open]").count() == 1
         first = page.locator("details.check[open] .what").first.inner_text()
-        page.locator(".matrix td a").nth(7).focus()
+        page.locator(".answers td a").nth(7).focus()
         page.keyboard.press("Enter")
         page.wait_for_function("document.querySelectorAll('details.check[open]').length === 2")
         assert page.locator("details.check[open]").first.locator(".said dd").first.is_visible()
@@ -208,7 +234,7 @@ def test_without_scripts_everything_is_there_and_cells_still_open(browser: Brows
         assert page.locator("#curves svg.panel").count() == curves
         assert page.locator("input, button").count() == 0
         assert page.locator("details.check[open]").count() == 0
-        page.locator(".matrix td a").nth(3).click()
+        page.locator(".answers td a").nth(3).click()
         assert page.locator("details.check[open]").count() == 1
         page.locator("details.check summary").last.click()
         assert page.locator("details.check[open]").count() == 2
@@ -259,7 +285,7 @@ def test_the_page_never_scrolls_sideways(text: str, browser: Browser, full: Path
     path = write(sample.hostile(text, sample.small()), tmp_path) if text else full
     with opened(browser, path) as (page, _):
         page.evaluate(EVERY_DETAIL)
-        for width in (320, 390, 800, 1280):
+        for width in (320, 390, 768, 1280, 1920):
             page.set_viewport_size({"width": width, "height": 800})
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 

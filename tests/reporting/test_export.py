@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from prunecheck.reporting.answers import answers
 from prunecheck.reporting.export import csv_columns, latex_accuracies, latex_verdicts, results_csv, tex, verdict_table
 from prunecheck.reporting.markdown import markdown
 from prunecheck.reporting.sections import PUBLISHED_EXPLANATION
@@ -118,8 +119,11 @@ def test_markdown_has_the_sections_of_the_page() -> None:
     text = markdown(data)
     assert text == markdown(data)
     assert text.startswith("# cifar10-resnet32\n")
-    for sentence in [m.sentence for m in data.verdict.methods] + [c.sentence for c in data.verdict.controls]:
-        assert sentence in text
+    for control in data.verdict.controls:
+        assert control.sentence in text
+    for answer in answers(data):
+        assert answer.verdict is not None
+        assert f"**{answer.method}: {answer.verdict.lower()}.** {answer.sentence}" in text
     rows = [line for line in text.splitlines() if line.startswith("| lr_rewinding | ")]
     assert rows[0].count("● depends") == 5
 

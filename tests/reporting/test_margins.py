@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from prunecheck.reporting.answers import clean_accuracies
 from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import latex_verdicts
 from prunecheck.reporting.margins import (
@@ -138,13 +139,16 @@ def test_comparisons_are_in_every_output() -> None:
     console = Console(file=io.StringIO(), width=100)
     print_verdict(judged, console)
     terminal = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "snip against random_ticket: not better. Lead +0.20 points" in " ".join(terminal.split())
-    assert terminal.index("against random_ticket") < terminal.index("method  ")
+    lead = "ead +0.20 [-0.19, +0.35] points: the lead is below the margin."
+    assert f"snip against random_ticket: not better. L{lead}" in " ".join(terminal.split())
+    assert terminal.index("against random_ticket") < terminal.index("random_ticket: fails")
     text = markdown(data)
-    assert "**snip against random_ticket: not better.** Lead +0.20 points" in text
+    clean = clean_accuracies(data)
+    first, second = clean["snip"], clean["random_ticket"]
+    assert f"**snip against random_ticket: not better.** {first} against {second}, l{lead}" in text
     assert "- snip, against random_ticket: open below 0.60 and not better above 0.60." in text
     html = page(data)
-    assert "<small>against random_<wbr>ticket</small>" in html
+    assert 'lead over <span class="code">random_<wbr>ticket</span>' in html
     assert 'id="margins"' in html
     assert "The clean arms of snip and random\\_ticket are compared" in methods_paragraph(data)
 

@@ -15,19 +15,19 @@ from pathlib import Path
 import pytest
 
 from prunecheck.errors import StoreError
-from prunecheck.reporting import ReportData, write
+from prunecheck.reporting import ReportData, summary, write
+from prunecheck.reporting.check_names import check_name
 from prunecheck.reporting.export import results_csv
 from prunecheck.reporting.page import page
-from prunecheck.reporting.text import effect, headline
+from prunecheck.reporting.text import effect, headline, share
 from prunecheck.statistics import verdict
-from prunecheck.text import signed
-from tests.reporting import sample
+from prunecheck.text import listing, signed
+from tests.reporting import sample, test_margins
 from tests.reporting.dom import Node, parse, shape
 from tests.reporting.payloads import PAYLOADS
 
 SECTIONS = [
     "answer",
-    "matrix",
     "evidence",
     "controls",
     "accuracy",
@@ -70,31 +70,80 @@ def test_ids_are_unique_and_every_link_inside_leads_somewhere(tree: Node) -> Non
     assert set(named) <= set(ids)
 
 
-def test_matrix_shows_the_verdicts(tree: Node) -> None:
+def cells(tree: Node) -> dict[tuple[str, str], Node]:
+    """(method, column) -> cell of the table of answers; columns by identifier, the first is ``accuracy``."""
+    table = tree.one("table", "answers")
+    columns = [
+        (th.all("small", "code") or th.all("span", "code") or [th])[0].text for th in table.one("thead").all("th")
+    ]
+    found = {}
+    for body in table.all("tbody"):
+        method = body.one("span", "name").text
+        for column, cell in zip(columns, body.all("td"), strict=True):
+            found[method, column] = cell
+    return found
+
+
+def test_table_of_answers_shows_the_verdicts(tree: Node) -> None:
     verdict = sample.verdict()
-    table = tree.one("table", "matrix")
-    columns = [th.text for th in table.one("thead").all("th")][1:]
-    said = {}
-    for row in table.one("tbody").all("tr"):
-        method = row.one("th").text.split()[0]
-        for check, cell in zip(columns, row.all("td"), strict=True):
-            said[method, check] = cell.one("span", "word").text.split(" ", 1)[1], cell.one("span", "effect").text
-    told = {
-        (c["method"], c["check"]): (c["verdict"].lower(), c["pooled"]["mean_drop"]) for c in verdict.to_dict()["checks"]
-    }
-    assert {key: word for key, (word, _) in said.items()} == {key: word for key, (word, _) in told.items()}
-    for key, (_, numbers) in said.items():
-        assert float(numbers.split()[0].replace("−", "-")) == pytest.approx(told[key][1], abs=0.006)
+    found = cells(tree)
+    assert len(found) == len(sample.ACCURACY) * (1 + len(sample.CHECKS))
+    for check in verdict.checks:
+        cell = found[check.method, check.check]
+        word = "control ok" if check.control == "aa" else check.verdict.lower()
+        assert cell.one("span", "word").text.split(" ", 1)[1] == word
+        assert check.pooled is not None
+        shown = cell.one("span", "effect").text.split()[0].replace("−", "-")
+        assert float(shown) == pytest.approx(check.pooled.mean_drop, abs=0.006)
+
+
+def test_table_of_answers_has_accuracies_of_method_random_ticket_and_dense_network(tree: Node) -> None:
+    found = cells(tree)
+    lines = summary.arms(sample.data())
+    for method in ("snip", "random_ticket"):
+        numbers = [share(arm.mean) for arm in lines if (arm.method, arm.check) == (method, "clean")]
+        assert found[method, "accuracy"].one("span", "word").text == listing(numbers)
+    ticket = listing([share(arm.mean) for arm in lines if (arm.method, arm.check) == ("random_ticket", "clean")])
+    assert found["snip", "accuracy"].one("small").text == f"random ticket {ticket}, dense 94.1%"
+    assert found["random_ticket", "accuracy"].one("small").text == "dense 94.1%"
+
+
+def test_checks_are_named_in_words_and_what_they_destroy_is_there_for_hovering_and_print() -> None:
+    words = {"random_pixels": "Prune on images whose pixels are scrambled."}
+    head = next(
+        th
+        for th in parse(page(replace(sample.data(), check_words=words))).one("table", "answers").all("th")
+        if "random_pixels" in th.text
+    )
+    assert head.text.startswith("with scrambled images random_pixels")
+    assert head.attributes["data-tip"] == head.one("small", "destroys").text == words["random_pixels"]
+
+
+def test_lead_over_the_random_ticket_stands_beside_the_method() -> None:
+    found = cells(parse(page(replace(sample.data(), verdict=test_margins.verdict()))))
+    lead = found["snip", "random_ticket"]
+    assert lead.one("span", "word").text.split(" ", 1)[1] in ("better", "not better", "worse", "inconclusive")
+    assert found["random_ticket", "random_ticket"].text.endswith("the reference")
+
+
+def test_a_control_that_is_ok_never_has_the_colour_of_a_failure(tree: Node) -> None:
+    cell = cells(tree)["random_ticket", "layerwise_rearrange"]
+    assert cell.attributes["class"] == "v-ok"
+    (opened,) = [n for n in tree.all("details", "check") if n.attributes["data-text"].endswith("control ok")]
+    assert {"v-ok"} == {c for n in opened.walk() for c in n.attributes.get("class", "").split() if c.startswith("v-")}
 
 
 def test_answers_and_controls_on_the_page_are_those_of_the_verdict(tree: Node) -> None:
     verdict = sample.verdict()
-    items = tree.one("ul", "answers").children
-    assert [i.one("h3").text for i in items] == [m.method for m in verdict.methods]
-    assert [i.one("span", "badge").text.split()[1] for i in items] == [m.verdict.lower() for m in verdict.methods]
-    assert [i.one("p").text for i in items] == [m.sentence for m in verdict.methods]
-    sentences = [li.one("p").text for ul in tree.all("ul", "controls") for li in ul.children]
-    assert sorted(sentences) == sorted(c.sentence for c in verdict.controls)
+    heads = tree.one("table", "answers").all("tr", "method")
+    assert [head.one("span", "name").text for head in heads] == [m.method for m in verdict.methods]
+    assert [h.one("span", "badge").text.split()[1] for h in heads] == [m.verdict.lower() for m in verdict.methods]
+    sentences = {head.one("span", "name").text: head.one("span", "sentence").text for head in heads}
+    assert sentences["lr_rewinding"].startswith("Loses more than the margin with random labels, scrambled images")
+    assert sentences["snip"].startswith("No loss beyond the margin with random labels")
+    controls = [li.one("p").text for ul in tree.all("ul", "controls") for li in ul.children]
+    assert sorted(controls) == sorted(c.sentence for c in verdict.controls)
+    assert "2 of 3 controls ok; identity weak; not run: planted effect." in tree.by_id("answer").text
 
 
 def test_an_opened_check_shows_every_sparsity_and_every_seed(tree: Node) -> None:
@@ -103,7 +152,8 @@ def test_an_opened_check_shows_every_sparsity_and_every_seed(tree: Node) -> None
     assert len(opened) == len(checks)
     found = {(n.attributes["data-text"]): n for n in opened}
     for check in checks:
-        node = found[f"{check.method} {check.check} {check.verdict.lower()}"]
+        word = "control ok" if check.control == "aa" else check.verdict.lower()
+        node = found[f"{check.method} {check.check} {check_name(check.check)} {word}"]
         lines = node.one("ul", "lanes").children
         effects = [line.one("span", "effect").text.replace("−", "-") for line in lines]
         assert effects == [effect(c) for c in (*check.cells, check.pooled)]
@@ -146,10 +196,11 @@ def test_tables_have_captions_and_scopes_and_drawings_have_names(tree: Node) -> 
 
 
 def test_every_verdict_has_a_symbol_and_a_word(tree: Node) -> None:
-    for node in [*tree.all("span", "badge"), *tree.all("span", "answer"), *tree.all("span", "word")]:
+    words = [cell.one("span", "word") for (_, column), cell in cells(tree).items() if column != "accuracy"]
+    for node in [*tree.all("span", "badge"), *[n for n in tree.all("span", "answer") if n.text], *words]:
         symbol, word = node.text.split(" ", 1)
         assert symbol in "●○◐–✓✗"
-        assert word in {"depends", "does not depend", "inconclusive", "uninformative", "passes", "fails"}
+        assert word in {"depends", "does not depend", "inconclusive", "uninformative", "passes", "fails", "control ok"}
 
 
 @pytest.mark.parametrize("scheme", [0, 1])
@@ -160,7 +211,7 @@ def test_text_is_readable_in_light_and_dark(html: str, scheme: int) -> None:
     palette = colours[scheme]
     for name in ("ink", "soft", "link", "depends", "not", "open", "mute", "good"):
         assert contrast(palette[name], palette["paper"]) >= 4.5, name
-    for name in ("depends", "not", "open"):
+    for name in ("depends", "not", "open", "good"):
         assert contrast(palette[name], palette[f"{name}-tint"]) >= 4.5, name
     for series in range(8):
         assert contrast(palette[f"c{series}"], palette["paper"]) >= 3.0, series
@@ -200,7 +251,7 @@ def test_hostile_text_is_still_there_to_be_read() -> None:
 def test_a_plain_table_of_accuracies_makes_a_page_without_empty_sections() -> None:
     tree = parse(page(sample.plain()))
     ids = [n.attributes["id"] for n in tree.one("main").children]
-    assert ids == ["answer", "matrix", "evidence", "controls", "accuracy", "rows", "provenance"]
+    assert ids == ["answer", "evidence", "controls", "accuracy", "rows", "provenance"]
     assert tree.one("h1").text == "Do 5 pruning methods depend on what 5 checks destroy?"
 
 
@@ -229,7 +280,7 @@ def test_the_banner_comes_before_every_answer() -> None:
     shouting = replace(sample.verdict(), banner="STUDY INVALID. The A/A control depends.")
     answer = parse(page(replace(sample.data(), verdict=shouting))).by_id("answer")
     tags = [n.attributes.get("class", n.tag) for n in answer.children]
-    assert tags[:3] == ["h2", "banner", "answers"]
+    assert tags[:3] == ["h2", "banner", "scroll"]
     assert "The A/A control depends." in answer.one("div", "banner").text
 
 

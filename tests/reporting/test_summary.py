@@ -65,7 +65,7 @@ def test_seeds_sort_as_numbers() -> None:
 def test_facts_are_counted_from_the_rows() -> None:
     full = sample.data()
     said = dict(facts(full, order(full)))
-    assert said["trained networks"] == "450"
+    assert said["test examples"] == "10,000"
     assert said["seeds"] == "5"
     assert said["dense accuracy"] == "94.1%"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from prunecheck.reporting.terminal import print_verdict
 from prunecheck.statistics.outcome import StudyVerdict
-from tests.reporting import sample
+from tests.reporting import sample, test_margins
 from tests.reporting.payloads import PAYLOADS
 
 
@@ -51,8 +52,8 @@ def test_colour_only_on_terminals() -> None:
 
 def test_only_controls_that_are_not_ok_are_printed_in_full() -> None:
     text = shown(sample.verdict())
-    assert "2 of 3 controls ok. Not run: planted effect." in text
-    assert "control weak: The same arm twice" in text
+    assert "2 of 3 controls ok; identity weak; not run: planted effect." in text
+    assert "The same arm twice" in text
     assert "LR rewinding loses" not in text
 
 
@@ -73,9 +74,29 @@ def test_rich_markup_in_a_name_is_printed_literally() -> None:
 
 def test_first_line_names_what_was_trained() -> None:
     console = Console(file=io.StringIO(), width=100)
-    print_verdict(sample.verdict(), console, "resnet32 on cifar10, 160 epochs")
+    print_verdict(sample.verdict(), console, replace(sample.data(), trained="resnet32 on cifar10, 160 epochs"))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert text.startswith("cifar10-resnet32: resnet32 on cifar10, 160 epochs; margin 0.84 points\n")
+
+
+def test_at_most_three_remarks_are_printed_and_none_twice() -> None:
+    verdict = replace(sample.verdict(), notes=tuple(f"Remark {i}." for i in (1, 1, 2, 3, 4)))
+    text = shown(verdict)
+    assert text.count("Remark 1.") == 1
+    assert text.endswith(
+        "The same arm twice is bit-equal at 2 of 3 sparsities that were tried.\nRemark 1.\n"
+        "3 more remarks in the report.\n"
+    )
+
+
+def test_leads_come_first_and_accuracies_stand_in_them() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    judged = test_margins.verdict()
+    print_verdict(judged, console, replace(sample.data(), verdict=judged))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert re.match(
+        r"○ snip against random_ticket: not better\. [\d., %and]+ against [\d., %and]+, lead \+0\.20 \[", lines[1]
+    )
 
 
 def test_uninformative_is_explained_where_it_occurs() -> None:

@@ -94,15 +94,16 @@ def verdict(
         metric=metric,
         reading=reading,
     )
+    data = data_of_table(results, judged=answer, reading=reading)
     if out_dir is not None:
-        page = write(data_of_table(results, judged=answer, reading=reading), out_dir)
+        page = write(data, out_dir)
         note(f"report: {page}")
     if junit is not None:
         write_file(junit, as_junit(answer).encode())
     if json:
         print_json(answer.to_dict())
     else:
-        print_verdict(answer, console.out())
+        print_verdict(answer, console.out(), data)
     return exit_code(answer) if strict else 0
 
 

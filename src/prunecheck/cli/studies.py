@@ -214,7 +214,7 @@ def _show(results: Results, junit: Path | None, options: Options, strict: bool =
             }
         )
     else:
-        print_verdict(results.verdict, console.out(), results.data.trained)
+        print_verdict(results.verdict, console.out(), results.data)
         print()
         print(
             f"trainings: {results.plan.trainings} in all, {results.trained} run now, {results.shared} saved by sharing"

@@ -10,6 +10,8 @@ from prunecheck.text import printable_lines
 
 WIDTH, HEIGHT = 340, 220
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 10, 34
+SLANTED = 46
+"""more room below an axis whose labels are slanted"""
 MAX_PANELS = 24
 PALETTE = 8
 """colours of series, ``.c0`` (ink, the clean arm) to ``.c7``; shapes and dashes repeat out of step with them"""
@@ -52,7 +54,8 @@ def draw_panel(panel: Panel) -> str:
     parts += [_spread(line, x, y) for line in series]
     parts += [_stroke(line, x, y) for line in series]
     parts += [_marks(line, x, y) for line in series if line.marked]
-    return tag("svg", *parts, class_="panel", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=panel.label)
+    height = HEIGHT + (SLANTED if x.slanted else 0)
+    return tag("svg", *parts, class_="panel", viewBox=f"0 0 {WIDTH} {height}", role="img", aria_label=panel.label)
 
 
 def swatch(series: Series) -> str:
@@ -70,9 +73,14 @@ def _frame(x: Axis, y: Axis) -> list[str]:
         parts.append(tag("path", d=f"M{LEFT} {short(at)}H{WIDTH - RIGHT}", class_="grid"))
         parts.append(tag("text", words(text), x=LEFT - 6, y=at + 3.5, text_anchor="end"))
     for value, text in x.ticks:
-        parts.append(tag("text", words(text), x=_across(x, value), y=HEIGHT - BOTTOM + 15, text_anchor="middle"))
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(tag("text", words(x.title), x=middle, y=HEIGHT - 4, text_anchor="middle", class_="axis"))
+        at, below = _across(x, value), HEIGHT - BOTTOM + 15
+        if x.slanted:
+            turn = f"rotate(-55 {short(at)} {below - 4})"
+            parts.append(tag("text", words(text), x=at + 3, y=below - 3, text_anchor="end", transform=turn))
+        else:
+            parts.append(tag("text", words(text), x=at, y=below, text_anchor="middle"))
+    middle, bottom = (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4 + (SLANTED if x.slanted else 0)
+    parts.append(tag("text", words(x.title), x=middle, y=bottom, text_anchor="middle", class_="axis"))
     return parts
 
 

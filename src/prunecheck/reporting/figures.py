@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prunecheck.reporting.data import REFERENCES, Curve, LayerTable, ReportData
 from prunecheck.reporting.scales import Decades, Linear
@@ -15,6 +15,8 @@ from prunecheck.text import counted, percent, printable
 
 MAX_EPOCHS_DRAWN = 120
 MAX_CHOICES = 12
+MAX_LAYER_NAMES = 20
+LAYER_LETTERS = 13
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Axis:
     title: str
     place: Callable[[float], float]
     ticks: tuple[tuple[float, str], ...]
+    slanted: bool = False
+    """labels are long, such as names of layers"""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,34 @@ def accuracy(arms: Sequence[Arm], known: Order, verdict: StudyVerdict) -> Figure
     return Figure(tuple(panels), tuple(Series(c, i) for i, c in enumerate(checks)))
 
 
+def clean_accuracy(arms: Sequence[Arm], known: Order, verdict: StudyVerdict) -> Figure | None:
+    """The clean arms of all methods against sparsity in one panel; None where there is one sparsity only."""
+    clean = [arm for arm in arms if arm.check == CLEAN]
+    if len({arm.sparsity for arm in clean}) < 2:
+        return None
+    dense = verdict.dense_accuracy
+    y = _accuracies([a.low for a in clean] + [a.high for a in clean] + ([] if dense is None else [dense]))
+    methods = [m for m in known.methods if any(a.method == m for a in clean)]
+    series = []
+    for i, method in enumerate(methods):
+        mine = [a for a in clean if a.method == method]
+        drawn = _arm_series(i + 1, CLEAN, mine, known, _offset(i, len(methods)))
+        series.append(replace(drawn, name=method))
+    where = counted(len(known.sparsities), "sparsity", "sparsities")
+    summary = f"Mean accuracy of {counted(len(methods), 'method')} at {where}"
+    title = "all methods, clean"
+    panel = Panel(
+        title,
+        "Accuracy of all methods against sparsity",
+        summary,
+        tuple(series),
+        _sparsities(known.sparsities),
+        y,
+        dense,
+    )
+    return Figure((panel,), tuple(Series(m, i + 1) for i, m in enumerate(methods)))
+
+
 def undrawn_checks(verdict: StudyVerdict) -> set[str]:
     """The identity control: it repeats the clean arm for fewer seeds, so its mean would look like another result."""
     return {check.check for check in verdict.checks if check.control == "identity"}
@@ -113,13 +145,14 @@ def keep_shares(data: ReportData, known: Order) -> Figure | None:
     panels = []
     for sparsity in sorted({t.sparsity for t in tables}):
         here = {t.method: t for t in tables if t.sparsity == sparsity}
-        depth = max(len(t.names) for t in here.values())
+        longest = max((t.names for t in here.values()), key=len)
+        depth = len(longest)
         series = [_layer_series(s, here[s.name]) for s in legend if s.name in here]
         title = f"{percent(sparsity)} sparsity"
         summary = (
             f"Kept share of {counted(depth, 'layer')} at {title} for {len(here)} allocations; the table has the values"
         )
-        panels.append(Panel(title, f"Kept share by layer at {title}", summary, tuple(series), _layers(depth), y))
+        panels.append(Panel(title, f"Kept share by layer at {title}", summary, tuple(series), _layers(longest), y))
     return Figure(tuple(panels), tuple(legend))
 
 
@@ -134,19 +167,21 @@ def curves(data: ReportData, known: Order) -> list[tuple[str, Figure]]:
     The band is the spread of the clean arm's seeds. At most ``MAX_CHOICES`` figures; all share one y axis.
     """
     drawn = [c for c in data.curves if c.accuracy and c.check not in undrawn_checks(data.verdict)]
+    if not drawn:
+        return []
+    y = _accuracies([a for c in drawn for a in c.accuracy])
     sparsities = sorted({c.sparsity for c in drawn}, reverse=True)[:MAX_CHOICES]
     figures = []
     for sparsity in sparsities:
         most = MAX_EPOCHS_DRAWN if sparsity == sparsities[0] else MAX_EPOCHS_DRAWN // 2
         here = [c for c in drawn if c.sparsity == sparsity]
         where = f"{percent(sparsity)} sparsity" if sparsity > 0 else "dense"
-        figures.append((where, _curves_at(where, here, known, most)))
+        figures.append((where, _curves_at(where, here, known, most, y)))
     return figures
 
 
-def _curves_at(where: str, drawn: Sequence[Curve], known: Order, most: int) -> Figure:
+def _curves_at(where: str, drawn: Sequence[Curve], known: Order, most: int, y: Axis) -> Figure:
     checks = [CLEAN, *[c for c in known.checks if any(d.check == c for d in drawn)]]
-    y = _accuracies([a for d in drawn for a in d.accuracy])
     panels = []
     for method in [m for m in known.methods if any(d.method == m for d in drawn)]:
         mine = [d for d in drawn if d.method == method]
@@ -200,19 +235,32 @@ def _sparsities(sparsities: Sequence[float]) -> Axis:
     return Axis("sparsity", scale.place, tuple(ticks))
 
 
-def _accuracies(values: Sequence[float]) -> Axis:
+def accuracy_axis(values: Sequence[float]) -> tuple[Linear, tuple[tuple[float, str], ...]]:
+    """The scale that holds all *values* (fractions), and its ticks with their labels."""
     low, high = min(values), max(values)
     room = 0.06 * (high - low) or 0.01
     scale = Linear(max(0.0, low - room), min(1.0, high + room))
     ticks = scale.ticks()
     places = 0 if all(abs(100 * t - round(100 * t)) < 1e-6 for t in ticks) else 1
-    return Axis("accuracy", scale.place, tuple((t, share(t, places)) for t in ticks))
+    return scale, tuple((t, share(t, places)) for t in ticks)
 
 
-def _layers(depth: int) -> Axis:
-    step = Linear(0, max(depth, 2)).ticks(5)[1]
-    ticks = [1, *[t for t in range(2, depth + 1) if t % max(1, round(step)) == 0 and t > step / 2 + 1]]
-    return Axis("layer, input to output", Linear(1, max(depth, 2)).place, tuple((float(t), str(t)) for t in ticks))
+def _accuracies(values: Sequence[float]) -> Axis:
+    scale, ticks = accuracy_axis(values)
+    return Axis("accuracy", scale.place, ticks)
+
+
+def _layers(names: Sequence[str]) -> Axis:
+    """Layers by name, input to output; of a deep network every second, third, ... name."""
+    every = -(-len(names) // MAX_LAYER_NAMES)
+    ticks = tuple((float(i + 1), _short_layer(name)) for i, name in enumerate(names) if i % every == 0)
+    return Axis("layer, input to output", Linear(1, max(len(names), 2)).place, ticks, slanted=True)
+
+
+def _short_layer(name: str) -> str:
+    """A layer without ``.weight``; of a long name the end, which tells layers apart."""
+    short = printable(name).removesuffix(".weight")
+    return short if len(short) <= LAYER_LETTERS else f"…{short[1 - LAYER_LETTERS :]}"
 
 
 def _epochs(epochs: int) -> Axis:

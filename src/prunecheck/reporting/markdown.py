@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from prunecheck.reporting import sections, views
+from prunecheck.reporting.answers import answers, clean_accuracies, general_notes, lead_sentence, study_remarks
 from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.margins import margin_groups, margin_ticks_sentence
@@ -20,19 +21,24 @@ def markdown(data: ReportData) -> str:
     verdict, known = data.verdict, order(data)
     parts = [f"# {_md(printable(data.name))}", _md(views.question(data, known))]
     parts.append(" · ".join(f"{term} {_md(value)}" for term, value in views.facts(data, known)))
+    parts.insert(2, _md(f"Trained: {data.trained}.") if data.trained else "")
     if data.unfinished:
         parts.append(f"> {_md(data.unfinished)}")
     if verdict.banner:
         parts.append(f"> **A control failed.** {_md(verdict.banner)}")
-    answers = [
-        f"- **{_md(printable(m.method))}: {m.verdict.lower()}.** {_md(said)}" for m, said in views.answers(verdict)
+    clean = clean_accuracies(data)
+    lines = [
+        f"- **{_md(printable(one.first))} against {_md(printable(one.second))}: {one.verdict.lower()}.** "
+        f"{_md(lead_sentence(one, clean))}"
+        for one in verdict.comparisons
     ]
-    answers += [
-        f"- **{_md(printable(one.first))} against {_md(printable(one.second))}: {one.verdict.lower()}.** {_md(text)}"
-        for one, text in views.leads(verdict)
-    ]
-    parts += ["## The answer", "\n".join(answers), _md(views.procedure(verdict))]
-    parts += [_md(note) for note in verdict.notes]
+    for one in answers(data):
+        head = f"**{_md(printable(one.method))}{f': {one.verdict.lower()}' if one.verdict else ''}.**"
+        numbers = ", ".join(filter(None, (one.accuracy, one.beside)))
+        lines.append(" ".join(filter(None, (f"- {head}", _md(one.sentence), _md(f"{numbers}." if numbers else "")))))
+    parts += ["## The answer", "\n".join(lines), _md(views.controls_sentence(verdict))]
+    parts += [_md(note) for note in study_remarks(data)]
+    parts += [_md(" ".join([views.procedure(verdict), *general_notes(verdict)]))]
     if verdict.checks:
         parts += ["## Verdicts", _md_table(_marked(verdict)), f"Mean drop in points and its {interval_name(verdict)}."]
         parts.append("\n".join(f"- {_md(c.sentence)}" for c in verdict.checks))
@@ -45,10 +51,10 @@ def markdown(data: ReportData) -> str:
         ]
         parts += ["## The verdict at other margins", _md(margin_ticks_sentence(verdict)), "\n".join(curves)]
     controls = [f"- {c.status}: {_md(c.sentence)}" for c in verdict.controls]
-    parts += ["## Controls", _md(views.controls_sentence(verdict)), "\n".join(controls)]
-    lines = arms(data)
-    if lines:
-        parts += ["## Accuracy", *_shown(views.accuracy_table(lines)), _md(sections.dense_sentence(data))]
+    parts += ["## Controls", "\n".join(controls)]
+    found = arms(data)
+    if found:
+        parts += ["## Accuracy", *_shown(views.accuracy_table(found)), _md(sections.dense_sentence(data))]
     held = sections.published_table(data, known)
     if held is not None:
         parts += ["## Published · reproduction · yours", _md(sections.PUBLISHED_EXPLANATION), *_shown(held)]

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunecheck.reporting import charts, figures, margins, sections, views
+from prunecheck.reporting.accuracy_lanes import accuracy_lanes
+from prunecheck.reporting.answers import answers, general_notes, lead_cell, opponents, study_remarks
+from prunecheck.reporting.check_names import PLAIN, check_name
 from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import csv_columns, results_csv
 from prunecheck.reporting.markdown import markdown
 from prunecheck.reporting.strips import ruler
 from prunecheck.reporting.summary import arms, order
-from prunecheck.reporting.text import MEANINGS, STYLES, minus, remarks
+from prunecheck.reporting.text import STYLES, effect, minus
 from prunecheck.statistics.outcome import SYMBOLS, interval_name
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import points, printable, printable_lines
@@ -79,22 +82,24 @@ def _content(data: ReportData) -> dict[str, object]:
         "facts": views.facts(data, known),
         "procedure": views.procedure(verdict),
         "tally": views.tally(verdict),
-        "answers": views.answers(verdict),
+        "answers": answers(data),
+        "remarks_on_study": study_remarks(data),
+        "general_notes": general_notes(verdict),
         "interval": interval_name(verdict),
-        "leads": views.leads(verdict),
+        "opponents": opponents(verdict),
+        "leads": {(one.first, one.second): one for one in verdict.comparisons},
         "margins": margins.margin_groups(verdict),
         "margin_ruler": margins.margin_ruler(margins.margin_axis(verdict)),
         "margin_ticks": margins.margin_ticks_sentence(verdict),
-        "judgement": {m.method: m.verdict for m in verdict.methods},
         "columns": views.matrix_checks(verdict, known),
-        "methods": views.matrix_methods(verdict, known),
         "checks": checks,
         "judged": [m for m in known.methods if any(key[0] == m for key in checks)],
         "controls_sentence": views.controls_sentence(verdict),
         "command": views.command(data),
         "ruler": ruler(views.axis(verdict)),
-        "meanings": MEANINGS,
-        "accuracy": charts.draw(figures.accuracy(lines, known, verdict)),
+        "meanings": views.meanings(verdict),
+        "accuracy": accuracy_lanes(lines, known, verdict),
+        "accuracy_by_sparsity": charts.draw(figures.clean_accuracy(lines, known, verdict)),
         "dense_sentence": sections.dense_sentence(data),
         "accuracy_table": views.accuracy_table(lines),
         "published": sections.published_table(data, known),
@@ -129,10 +134,12 @@ def _environment() -> Environment:
         "name": printable,
         "svg": _markup,
         "minus": minus,
-        "remarks": remarks,
         "lead": margins.lead_sentence,
+        "lead_effect": lambda one: effect(lead_cell(one)) or "n/a",
+        "plain": check_name,
     }
     environment.filters |= {"points": points}
+    environment.tests |= {"builtin": lambda check: check in PLAIN}
     environment.filters |= {"symbol": SYMBOLS.__getitem__, "css": STYLES.__getitem__, "label": _label}
     return environment
 

@@ -20,8 +20,11 @@ MANY = 20
 """seeds from which on dots that would cover each other are drawn once"""
 
 
-def strip(cell: Cell, axis: Effects) -> str:
-    """The drawing of one cell. Hidden from screen readers: the same numbers stand beside it as text."""
+def strip(cell: Cell, axis: Effects, css: str = "") -> str:
+    """The drawing of one cell. Hidden from screen readers: the same numbers stand beside it as text.
+
+    *css*: the class of its colour, where it is not that of the cell's verdict.
+    """
     middle = HEIGHT / 2
     parts = [_band(axis), _zero(axis)]
     if math.isfinite(cell.low) and math.isfinite(cell.high):
@@ -35,7 +38,7 @@ def strip(cell: Cell, axis: Effects) -> str:
     return tag(
         "svg",
         *parts,
-        class_=f"strip v-{STYLES[cell.verdict]}",
+        class_=f"strip v-{css or STYLES[cell.verdict]}",
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         preserveAspectRatio="none",
         aria_hidden="true",

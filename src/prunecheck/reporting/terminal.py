@@ -6,45 +6,43 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from prunecheck.reporting.answers import answers, clean_accuracies, general_notes, lead_sentence, study_remarks
+from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.text import ASCII_SYMBOLS, MEANINGS, STYLES
-from prunecheck.reporting.views import answers, controls_sentence, leads, margin_text
+from prunecheck.reporting.views import controls_sentence, margin_text
 from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, interval_name
-from prunecheck.text import printable, printable_line
+from prunecheck.text import counted, printable, printable_line
 
 COLOURS = {"depends": "blue", "not": "dark_orange3", "open": "default", "mute": "dim"}
-STATUS = {"ok": "PASSES", "failed": "FAILS", "weak": "INCONCLUSIVE", "missing": "UNINFORMATIVE"}
 WIDTH = 100
+MOST_REMARKS = 3
 
 
-def print_verdict(verdict: StudyVerdict, console: Console, trained: str = "") -> None:
-    """Banner, one sentence per method, the table methods x checks, controls that are not ok.
+def print_verdict(verdict: StudyVerdict, console: Console, data: ReportData | None = None) -> None:
+    """What was trained, the leads, one line per method, the table of checks, the controls and the remarks.
 
-    *trained*: network, data set and epochs, for the first line.
-
+    *data*: the report's data, where the verdict has one: it knows what was trained and the accuracies.
     A *console* that is no terminal is widened to 100 columns, so that logs hold whole lines.
     """
     if not console.is_terminal:
         console.width = max(console.width, WIDTH)
     width = console.width
-    what = f"{printable_line(trained)}; " if trained else ""
+    data = data or ReportData(verdict.study, (), verdict)
+    what = f"{printable_line(data.trained)}; " if data.trained else ""
     title = f"{printable(verdict.study)}: {what}margin {margin_text(verdict)}"
     _print(console, Text(title, style="bold"), width)
     if verdict.banner:
         _print(console, Text("A control failed. " + printable_line(verdict.banner), style="bold red"), width)
-    for method, sentence in answers(verdict):
-        answer = Text.assemble(
-            (
-                f"{_symbol(console, method.verdict)} {printable(method.method)}: {method.verdict.lower()}. ",
-                _style(method.verdict),
-            ),
-            printable_line(sentence),
-        )
-        _print(console, answer, width)
-    for comparison, sentence in leads(verdict):
-        pair = f"{printable(comparison.first)} against {printable(comparison.second)}"
-        judged = f"{_symbol(console, comparison.verdict)} {pair}: {comparison.verdict.lower()}. "
-        _print(console, Text.assemble((judged, _style(comparison.verdict)), printable_line(sentence)), width)
+    clean = clean_accuracies(data)
+    for one in verdict.comparisons:
+        pair = f"{printable(one.first)} against {printable(one.second)}"
+        _print_answer(console, one.verdict, pair, lead_sentence(one, clean))
+    for answer in answers(data):
+        if answer.verdict is not None:
+            _print_answer(console, answer.verdict, printable(answer.method), answer.sentence)
+            if answer.verdict in ("INCONCLUSIVE", "UNINFORMATIVE") and answer.notes:
+                _print(console, Text(printable_line(answer.notes), style="dim"), width)
     if verdict.checks:
         console.print()
         console.print(_table(verdict, console, width), width=width)
@@ -52,11 +50,23 @@ def print_verdict(verdict: StudyVerdict, console: Console, trained: str = "") ->
         if any(c.verdict == "UNINFORMATIVE" for c in verdict.checks):
             _print(console, Text(f"Uninformative: {MEANINGS['UNINFORMATIVE']}.", style="dim"), width)
     _print(console, Text(controls_sentence(verdict)), width)
-    for control in [c for c in verdict.controls if c.status != "ok"]:
-        mark = _symbol(console, STATUS[control.status])
-        _print(console, Text(f"{mark} control {control.status}: {printable_line(control.sentence)}"), width)
-    for note in [note for note in verdict.notes if not note.startswith("(unguarded)")]:  # said by its control
-        _print(console, Text(printable_line(note), style="dim"), width)
+    for line in _remarks(data):
+        _print(console, Text(printable_line(line), style="dim"), width)
+
+
+def _print_answer(console: Console, verdict: str, name: str, sentence: str) -> None:
+    begin = (f"{_symbol(console, verdict)} {name}: {verdict.lower()}. ", _style(verdict))
+    _print(console, Text.assemble(begin, printable_line(sentence)), console.width)
+
+
+def _remarks(data: ReportData) -> list[str]:
+    """At most three: controls that failed or are weak, then remarks on the study, then its design and error rates."""
+    controls = [c.sentence for status in ("failed", "weak") for c in data.verdict.controls if c.status == status]
+    every = list(dict.fromkeys([*controls, *study_remarks(data), *general_notes(data.verdict)]))
+    if len(every) <= MOST_REMARKS:
+        return every
+    rest = len(every) - MOST_REMARKS + 1
+    return [*every[: MOST_REMARKS - 1], f"{counted(rest, 'more remark')} in the report."]
 
 
 def _table(verdict: StudyVerdict, console: Console, width: int) -> Table:

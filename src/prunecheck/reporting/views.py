@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from prunecheck.reporting.answers import control_status
 from prunecheck.reporting.data import REFERENCES, LayerTable, ReportData
 from prunecheck.reporting.figures import clean_layer_tables
 from prunecheck.reporting.scales import Effects, effects_axis
 from prunecheck.reporting.strips import by_seed, strip
 from prunecheck.reporting.summary import Arm, Order, is_number, seeds
 from prunecheck.reporting.text import (
+    MEANINGS,
+    STYLES,
     bare,
     effect,
     fraction,
@@ -24,9 +27,9 @@ from prunecheck.reporting.text import (
 )
 from prunecheck.statistics.outcome import (
     INSTRUMENT_CONTROLS,
+    SYMBOLS,
     Cell,
     CheckVerdict,
-    ComparisonVerdict,
     MethodVerdict,
     StudyVerdict,
 )
@@ -41,6 +44,13 @@ CONTROL_NAMES = {
     "identity": "identity control",
     "planted": "planted effect",
 }
+CONTROL_STATES = {
+    "ok": ("ok", "✓", "control ok"),
+    "failed": ("not", "✗", "control failed"),
+    "weak": ("open", "◐", "control weak"),
+    "missing": ("mute", "–", "control not run"),
+}
+"""status -> colour, symbol, word: a control that is fine never has the colour of a failure"""
 
 
 @dataclass(frozen=True)
@@ -58,10 +68,16 @@ class CellView:
 
 @dataclass(frozen=True)
 class CheckView:
-    """One method x check: its cell in the matrix and its opened evidence."""
+    """One method x check: its cell in the table of answers and its opened evidence.
+
+    ``css``, ``mark`` and ``word`` give the verdict; of a check that tests the study itself, the state of that control.
+    """
 
     anchor: str
     check: CheckVerdict
+    css: str
+    mark: str
+    word: str
     role: str
     sentence: str
     effect: str
@@ -102,17 +118,15 @@ def methods_under_test(verdict: StudyVerdict) -> list[MethodVerdict]:
 
 
 def facts(data: ReportData, known: Order) -> list[tuple[str, str]]:
-    """The study in a few words and numbers; what was trained comes first."""
+    """The study in a few numbers. What was trained stands above them."""
     verdict = data.verdict
-    found = [("trained", data.trained)] if data.trained else []
-    found.append(("sparsities", ", ".join(percent(s) for s in known.sparsities[:6]) or "n/a"))
+    one = len(known.sparsities) == 1
+    found = [("sparsity" if one else "sparsities", ", ".join(percent(s) for s in known.sparsities[:6]) or "n/a")]
     found.append(("seeds", seed_counts(data)))
     found.append(("margin", margin_text(verdict)))
     if verdict.dense_accuracy is not None:
         found.append(("dense accuracy", share(verdict.dense_accuracy)))
     found.append(("test examples", whole(verdict.n_test)))
-    if data.rows:
-        found.append(("trained networks", whole(len(data.rows))))
     return found
 
 
@@ -142,19 +156,6 @@ def procedure(verdict: StudyVerdict) -> str:
     return " ".join(filter(None, parts))
 
 
-def answers(verdict: StudyVerdict) -> list[tuple[MethodVerdict, str]]:
-    """Methods under test first, then reference methods; each with its sentence, less the verdict shown beside it."""
-    ordered = sorted(verdict.methods, key=lambda m: m.role is not None)
-    return [(m, bare(m.sentence, f"{m.method}: {m.verdict}. ")) for m in ordered]
-
-
-def leads(verdict: StudyVerdict) -> list[tuple[ComparisonVerdict, str]]:
-    """Every comparison of two methods with its sentence, less the words that stand beside it already."""
-    return [
-        (one, bare(one.sentence, f"{one.first} against {one.second}: {one.verdict}. ")) for one in verdict.comparisons
-    ]
-
-
 def margin_text(verdict: StudyVerdict) -> str:
     """``0.841 points``; of which metric, where it is not accuracy, and whether means were judged instead of runs."""
     unit = "points" if verdict.metric == "accuracy" else f"points of {verdict.metric}"
@@ -178,13 +179,23 @@ def tally(verdict: StudyVerdict) -> str:
 
 
 def controls_sentence(verdict: StudyVerdict) -> str:
-    """How many of the controls that were run are ok, and which were not run."""
+    """How many of the controls that were run are ok, which are not, and which were not run."""
     run = [c for c in verdict.controls if c.status != "missing"]
     missing = dict.fromkeys(CONTROL_NAMES[c.role] for c in verdict.controls if c.status == "missing")
     if not run:
         return "No controls were run: an answer of “does not depend” is unguarded."
-    ok = f"{whole(sum(c.status == 'ok' for c in run))} of {counted(len(run), 'control')} ok."
-    return f"{ok} Not run: {listing(list(missing))}." if missing else ok
+    parts = [f"{whole(sum(c.status == 'ok' for c in run))} of {counted(len(run), 'control')} ok"]
+    for status in ("failed", "weak"):
+        names = dict.fromkeys(CONTROL_NAMES[c.role].removesuffix(" control") for c in run if c.status == status)
+        parts += [f"{listing(list(names))} {status}"] if names else []
+    parts += [f"not run: {listing(list(missing))}"] if missing else []
+    return f"{'; '.join(parts)}."
+
+
+def meanings(verdict: StudyVerdict) -> dict[str, str]:
+    """The answers that occur in the table of answers, with their meaning."""
+    shown = {check.verdict for check in verdict.checks} | {one.verdict for one in verdict.comparisons}
+    return {answer: meaning for answer, meaning in MEANINGS.items() if answer in shown}
 
 
 def axis(verdict: StudyVerdict) -> Effects:
@@ -200,30 +211,37 @@ def check_views(verdict: StudyVerdict, known: Order, words: Mapping[str, str]) -
     """(method, check) -> its view, in the report's order. Anchors are numbers, never names."""
     scale = axis(verdict)
     ordered = sorted(verdict.checks, key=lambda c: known.place(c.method, c.check, 0.0))
-    return {(c.method, c.check): _check_view(i, c, scale, words.get(c.check, "")) for i, c in enumerate(ordered)}
+    return {
+        (c.method, c.check): _check_view(i, c, scale, words.get(c.check, ""), control_status(c, verdict.controls))
+        for i, c in enumerate(ordered)
+    }
 
 
-def _check_view(i: int, check: CheckVerdict, scale: Effects, words: str) -> CheckView:
+def _check_view(i: int, check: CheckVerdict, scale: Effects, words: str, status: str | None) -> CheckView:
     head = headline(check)
-    cells = [_cell_view(cell, scale) for cell in check.cells]
+    css, mark, word = CONTROL_STATES[status] if status else (STYLES[check.verdict], SYMBOLS[check.verdict], "")
+    colour = css if status else ""
+    cells = [_cell_view(cell, scale, colour) for cell in check.cells]
     if check.pooled is not None and len(check.cells) > 1:
-        cells.append(_cell_view(check.pooled, scale, "mean"))
-    role = CONTROL_NAMES[check.control] if check.control else ""
+        cells.append(_cell_view(check.pooled, scale, colour, "mean"))
     sentence = bare(check.sentence, f"{check.method} x {check.check}: ")
     return CheckView(
         f"check-{i}",
         check,
-        role,
+        css,
+        mark,
+        word or check.verdict.lower(),
+        CONTROL_NAMES[check.control] if status and check.control else "",
         sentence,
         effect(head),
-        strip(head, scale) if head else "",
+        strip(head, scale, colour) if head else "",
         tuple(cells),
         words,
         remarks(check.notes, sentence),
     )
 
 
-def _cell_view(cell: Cell, scale: Effects, label: str = "") -> CellView:
+def _cell_view(cell: Cell, scale: Effects, colour: str, label: str = "") -> CellView:
     numbers = (
         ("p, depends", probability(cell.p_depends)),
         ("p, does not", probability(cell.p_not)),
@@ -236,21 +254,15 @@ def _cell_view(cell: Cell, scale: Effects, label: str = "") -> CellView:
     )
     where = label or sparsity_name(cell.sparsity)
     seeds = by_seed(cell, LISTED_SEEDS)
-    return CellView(where, cell, strip(cell, scale), effect(cell), numbers, seeds, remarks(cell.notes, cell.sentence))
+    return CellView(
+        where, cell, strip(cell, scale, colour), effect(cell), numbers, seeds, remarks(cell.notes, cell.sentence)
+    )
 
 
 def matrix_checks(verdict: StudyVerdict, known: Order) -> list[str]:
     """The columns of the matrix: every check but those only controls use."""
     shown = {c.check for c in verdict.checks if c.control not in INSTRUMENT_CONTROLS}
     return [c for c in known.checks if c in shown]
-
-
-def matrix_methods(verdict: StudyVerdict, known: Order) -> list[str]:
-    """The rows of the matrix: every method that was judged or has a column's check."""
-    shown = {c.method for c in verdict.checks if c.control not in INSTRUMENT_CONTROLS} | {
-        m.method for m in verdict.methods
-    }
-    return [m for m in known.methods if m in shown]
 
 
 def accuracy_table(arms: Sequence[Arm]) -> Table:

@@ -13,7 +13,7 @@ from typing import Any
 
 from prunecheck import data, models
 from prunecheck.data import ImageData
-from prunecheck.errors import InfeasibleError
+from prunecheck.errors import DataError, InfeasibleError
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
 from prunecheck.pruning.counts import Counts
 from prunecheck.pruning.layers import Layer, family_of
@@ -196,12 +196,18 @@ def provenance_of(study: Study, plan: Plan) -> dict[str, str]:
 
 def trained_in_words(study: Study) -> str:
     """``convnet on digits (500 training images, 8 x 8 pixels), 6 epochs``, and how long masks may be learned."""
-    data, changes = study.data, []
-    if data.train_size is not None:
-        changes.append(counted(data.train_size, "training image"))
-    if data.size is not None:
-        changes.append(f"{data.size} x {data.size} pixels")
-    where = f"{data.name} ({', '.join(changes)})" if changes else data.name
+    details = []
+    try:
+        shape = data.describe(located(study))
+    except DataError:  # a report can be written again where the data are gone
+        size, n_train = study.data.size, study.data.train_size
+    else:
+        size, n_train = shape.size, shape.n_train
+    if n_train is not None:
+        details.append(counted(n_train, "training image"))
+    if size is not None:
+        details.append(f"{size} x {size} pixels")
+    where = f"{study.data.name} ({', '.join(details)})" if details else study.data.name
     learning = learning_in_words(study)
     masks = f"; masks learned before: {learning}" if learning else ""
     return f"{study.model} on {where}, {counted(study.recipe.epochs, 'epoch')}{masks}"

@@ -17,6 +17,9 @@ Answer = Literal["DEPENDS", "DOES NOT DEPEND", "INCONCLUSIVE", "UNINFORMATIVE"]
 INSTRUMENT_CONTROLS = ("identity", "planted")
 """control roles that test the instrument and no method: tables of methods and checks leave them out"""
 
+GENERAL_NOTES = ("If the true mean drop", "Analysed ", "PASSES and FAILS")
+"""how the notes begin that tell the design and its error rates; all others are remarks on this one study"""
+
 MethodAnswer = Literal["PASSES", "FAILS", "INCONCLUSIVE", "UNINFORMATIVE"]
 ComparisonAnswer = Literal["BETTER", "NOT BETTER", "WORSE", "INCONCLUSIVE"]
 
