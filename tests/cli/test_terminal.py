@@ -170,7 +170,7 @@ def test_quiet_prints_no_progress(done: Path, command: str) -> None:
     env = {"PRUNECHECK_HOME": str(done.parent / "store")}
     said = run(command, done, "--quiet", cwd=done.parent, env=env)
     assert (said.returncode, said.stderr) == (0, "")
-    assert said.stdout.startswith("tiny: convnet on digits (60 training images), 1 epoch; margin ")
+    assert said.stdout.startswith("tiny: convnet on digits (60 training images, 8 x 8 pixels), 1 epoch; margin ")
 
 
 def through_a_shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -139,7 +139,7 @@ def test_comparisons_are_in_every_output() -> None:
     console = Console(file=io.StringIO(), width=100)
     print_verdict(judged, console)
     terminal = console.file.getvalue()  # type: ignore[attr-defined]
-    lead = "ead +0.20 [-0.19, +0.35] points: the lead is below the margin."
+    lead = "ead +0.20 [-0.19, +0.35] points (5 seeds): equal within the margin."
     assert f"snip against random_ticket: not better. L{lead}" in " ".join(terminal.split())
     assert terminal.index("against random_ticket") < terminal.index("random_ticket: fails")
     text = markdown(data)

@@ -21,7 +21,7 @@ from prunecheck.statistics.outcome import (
 )
 from prunecheck.statistics.roles import RANDOM_TICKET
 from prunecheck.statistics.rows import CLEAN, DENSE
-from prunecheck.text import listing
+from prunecheck.text import counted, listing
 
 ROLES = {"reference": "reference", "positive": "positive control"}
 MOST_SPARSITIES = 4
@@ -121,11 +121,13 @@ def _named(checks: Iterable[CheckVerdict]) -> str:
 
 
 def lead_sentence(one: ComparisonVerdict, clean: Mapping[str, str]) -> str:
-    """``93.0% against 92.4%, lead +0.58 [-0.17, +1.15] points: the lead is below the margin.``"""
+    """``93.0% against 92.4%, lead +0.58 [-0.17, +1.15] points (5 seeds): the lead is below the margin.``"""
     cell = lead_cell(one)
     both = [clean[name] for name in (one.first, one.second) if name in clean]
     accuracy = f"{both[0]} against {both[1]}, lead" if len(both) == 2 else "Lead"
-    return f"{accuracy} {effect(cell) or 'n/a'} points: {MEANINGS[one.verdict]}."
+    seeds = f" ({counted(cell.n, 'seed')})" if cell else ""
+    meaning = "equal within the margin" if one.equivalent else MEANINGS[one.verdict]
+    return f"{accuracy} {effect(cell) or 'n/a'} points{seeds}: {meaning}."
 
 
 def lead_cell(one: ComparisonVerdict) -> Cell | None:

@@ -16,6 +16,7 @@ PLAIN = {
     "random_pixels": "scrambled images",
     "reinit": "a fresh initialisation",
     "sign_shuffle": "shuffled signs in the same layers",
+    "unstructured_rearrange": "other positions, whatever the pattern",
 }
 """check -> the arm it makes, in words that follow "with"."""
 
