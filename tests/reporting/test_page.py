@@ -119,6 +119,13 @@ def test_checks_are_named_in_words_and_what_they_destroy_is_there_for_hovering_a
     assert head.attributes["data-tip"] == head.one("small", "destroys").text == words["random_pixels"]
 
 
+def test_metric_other_than_accuracy_is_named_and_explained() -> None:
+    answer = parse(page(replace(sample.data(), verdict=replace(sample.verdict(), metric="p_correct")))).by_id("answer")
+    assert "the mean drop in p_correct (points, 90% interval)" in answer.one("caption").text
+    assert "the mean probability that a network gives to the right class" in answer.text
+    assert "probability" not in parse(page(sample.data())).by_id("answer").text
+
+
 def test_lead_over_the_random_ticket_stands_beside_the_method() -> None:
     found = cells(parse(page(replace(sample.data(), verdict=test_margins.verdict()))))
     lead = found["snip", "random_ticket"]

@@ -67,6 +67,17 @@ def test_on_a_terminal_a_bar_that_is_gone_afterwards() -> None:
     assert shown.rstrip().endswith(("\x1b[2K", "\x1b[?25h"))  # the line is erased, the cursor is back
 
 
+def test_bar_of_a_healthy_run_is_not_red() -> None:
+    heard = io.StringIO()
+    out = Console(file=heard, force_terminal=True, color_system="truecolor", width=80)
+    todo = steps(4)
+    with progress._KindsBar(progress.Tally(todo, lambda _: 1.0, 1), out) as bar:
+        bar.add_task("", total=4, completed=2)
+        bar.refresh()
+    assert "━" in heard.getvalue()
+    assert "38;2;249;38;114" not in heard.getvalue()
+
+
 def test_a_note_is_one_line_whatever_is_in_it() -> None:
     out, heard = console(terminal=False)
     Progress(out).note("[red]mine\x1b[2J\nand more")
@@ -125,4 +136,8 @@ def test_the_time_left_follows_the_pace_once_it_is_known_and_runs_down(monkeypat
     now = 50.0
     assert tally.left == "about 50 s left"
     now = 500.0
+    assert tally.left == "longer than estimated"
+    for step in todo[2:]:
+        tally.add(step)
+    now = 600.0
     assert tally.left == "about 0 s left"

@@ -44,6 +44,10 @@ CONTROL_NAMES = {
     "identity": "identity control",
     "planted": "planted effect",
 }
+METRICS_IN_WORDS = {
+    "p_correct": "the mean probability that a network gives to the right class",
+    "brier": "1 minus the squared distance of the class probabilities from the truth",
+}
 CONTROL_STATES = {
     "ok": ("ok", "✓", "control ok"),
     "failed": ("not", "✗", "control failed"),
@@ -152,6 +156,8 @@ def procedure(verdict: StudyVerdict) -> str:
         f"A drop counts when it exceeds the margin of {points(verdict.margin)} points.",
         f"{rule}." if rule else "",
     ]
+    if verdict.metric in METRICS_IN_WORDS:
+        parts.append(f"Drops and leads are in points of {verdict.metric}: {METRICS_IN_WORDS[verdict.metric]}.")
     parts.append("A method passes when it depends on everything the checks destroy.")
     return " ".join(filter(None, parts))
 

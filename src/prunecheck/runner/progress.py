@@ -98,7 +98,10 @@ class Tally:
         sure = self._worth > 0.05 * self._expected and elapsed > 2
         pace = elapsed / self._worth if sure else 1 / max(1, self.workers)
         since = time.monotonic() - self._latest if self.finished else 0.0
-        return f"about {duration(remaining * pace - since, whole_seconds=True)} left"
+        left = remaining * pace - since
+        if left < 1 and since > 1 and self.finished < self.total:
+            return "longer than estimated"
+        return f"about {duration(left, whole_seconds=True)} left"
 
     @property
     def kinds(self) -> list[str]:
@@ -120,7 +123,8 @@ class _KindsBar(Bar):
 
     def __init__(self, tally: Tally, console: Console) -> None:
         self._tally, self._terminal = tally, console
-        columns = BarColumn(BAR_WIDTH), MofNCompleteColumn(), _Left(tally)
+        # Rich draws an unfinished bar in red, which reads as an error
+        columns = BarColumn(BAR_WIDTH, complete_style="cyan"), MofNCompleteColumn(), _Left(tally)
         super().__init__(*columns, console=console, transient=True, refresh_per_second=4)
 
     def get_renderables(self) -> Iterable[RenderableType]:
