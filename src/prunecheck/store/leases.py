@@ -10,13 +10,13 @@ from __future__ import annotations
 import errno
 import os
 import platform
-import subprocess
-import sys
 import threading
 import uuid
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from prunecheck.errors import StoreError
 from prunecheck.store import durable
@@ -29,14 +29,6 @@ _LOCAL_DISKS = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", 
 _ONE_MACHINE_LOCKS = {"beegfs", "fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.gcsfuse", "9p"}
 """file systems whose locks, by default, other machines do not see"""
 _ONE_MACHINE_OPTIONS = {"nolock", "local_lock=flock", "local_lock=all", "localflock", "noflock", "localflocks", "nobrl"}
-_TRY_LOCK = """
-import fcntl, os, sys
-handle = os.open(sys.argv[1], os.O_RDWR)
-try:
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-except BlockingIOError:
-    sys.exit(7)
-"""
 
 
 @dataclass(frozen=True)
@@ -122,9 +114,13 @@ def _try_locks(path: Path, other_process: bool) -> str:
             pass
         else:
             return "a lock that is held can be taken again"
-        if other_process:
-            other = subprocess.run([sys.executable, "-I", "-S", "-c", _TRY_LOCK, str(path)], capture_output=True)
-            if other.returncode != 7:
+        if other_process and hasattr(os, "fork"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # the child makes three system calls and ends
+                child = os.fork()
+            if child == 0:
+                _end_by_lock(path)
+            if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0:
                 return "another process can take a lock that is held"
     except OSError as error:
         if error.errno not in _NO_LOCKS:
@@ -134,6 +130,17 @@ def _try_locks(path: Path, other_process: bool) -> str:
         os.close(one)
         os.close(two)
     return ""
+
+
+def _end_by_lock(path: Path) -> NoReturn:
+    """End this process with 0 if another holds the lock of *path*, else with 1."""
+    code = 1
+    try:
+        durable.fcntl.flock(os.open(path, os.O_RDWR), durable.fcntl.LOCK_EX | durable.fcntl.LOCK_NB)
+    except BlockingIOError:
+        code = 0
+    finally:
+        os._exit(code)
 
 
 def _file_system(folder: Path) -> tuple[str, set[str]]:
