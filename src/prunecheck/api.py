@@ -160,6 +160,7 @@ def mask(
     preset: str | None = None,
     task: str = "classification",
     pattern: str | None = None,
+    also_prune: Sequence[str] = (),
 ) -> dict[str, Tensor]:
     """The mask of any method that needs no training, on any module, dtype and device; the model is not changed.
 
@@ -168,20 +169,25 @@ def mask(
     structured pattern: N:M (``"2:4"``), ``"filters"``, ``"rows"``, ``"columns"``, ``"kernels"``, ``"8 rows"`` or blocks
     (``"4x4"``). Layers that it does not fit stay whole, and with filters and rows the last layer; N:M removes its own
     share of the others, whole groups are rounded down to a total as near to the sparsity as they allow.
+    ``also_prune``: prunable weights beside those of convolutions and linear layers: ``"attention"`` (the input
+    projections of ``nn.MultiheadAttention``), ``"recurrent"`` (RNN, LSTM, GRU).
     Returns ``{parameter name: bool tensor}`` on the model's device, True = keep, exactly ``round(n * (1 - sparsity))``
     True values unless a preset or pattern counts otherwise. Raises StudyError for unknown names, methods that need
     training and data of another form, ModelError, PluginError, InfeasibleError.
     """
     from prunecheck.pruning.prune import prune
 
-    return prune(
-        method, model, data, sparsity, seed=seed, allocation=allocate, preset=preset, task=task, pattern=pattern
-    )
+    how: dict[str, Any] = {"preset": preset, "task": task, "pattern": pattern, "also_prune": also_prune}
+    return prune(method, model, data, sparsity, seed=seed, allocation=allocate, **how)
 
 
-def random_ticket(model: nn.Module, sparsity: float | str, seed: int = 0) -> dict[str, Tensor]:
-    """A smart-ratio random mask for any module: ``{parameter name: bool tensor}``, True = keep, exact counts."""
-    return mask("random_ticket", model, None, sparsity, seed=seed)
+def random_ticket(
+    model: nn.Module, sparsity: float | str, seed: int = 0, *, also_prune: Sequence[str] = ()
+) -> dict[str, Tensor]:
+    """A smart-ratio random mask for any module: ``{parameter name: bool tensor}``, True = keep, exact counts.
+
+    ``also_prune``: as of ``mask``."""
+    return mask("random_ticket", model, None, sparsity, seed=seed, also_prune=also_prune)
 
 
 def read_masks(source: Masks, model: nn.Module | None = None) -> dict[str, Tensor]:
@@ -221,13 +227,15 @@ def counts(
     image_size: int = 32,
     preset: str | None = None,
     pattern: str | None = None,
+    also_prune: Sequence[str] = (),
 ) -> list[tuple[str, int, int]]:
     """``(layer, weights, kept)`` of a module or a named model under an allocation that needs no scores (the smart ratio
-    where none is named), also of a structured ``pattern`` as in ``mask``."""
+    where none is named), also of a structured ``pattern`` as in ``mask``. ``also_prune``: as of ``mask``."""
     from prunecheck.pruning.prune import layer_counts
 
     shape = classes, channels, image_size
-    return layer_counts(model, sparsity, allocation=allocate, shape=shape, preset=preset, pattern=pattern)
+    how: dict[str, Any] = {"preset": preset, "pattern": pattern, "also_prune": also_prune}
+    return layer_counts(model, sparsity, allocation=allocate, shape=shape, **how)
 
 
 def permuted(mask: Tensor, rng: Any, pattern: str | None = None) -> Tensor:

@@ -154,3 +154,18 @@ def test_doctor_imports_torch_only_on_request(cli: Cli, tmp_path: Path) -> None:
     program = "import sys; from prunecheck.cli import main; main(['doctor']); sys.exit('torch' in sys.modules)"
     assert python(program, env={"PRUNECHECK_HOME": str(tmp_path / "store")}).returncode == 0
     assert json.loads(cli("doctor", "--torch", "--json").out)["devices"].startswith("cpu")
+
+
+def test_counts_say_what_stays_dense_and_prune_it_on_request(cli: Cli) -> None:
+    words = ("counts", "tests.sequence_nets:lstm", "--sparsity", "90%", "--image-size", 8, "--allocate", "uniform")
+    said = cli(*words)
+    assert said.code == 0
+    assert "parameters stay dense, among them rnn.weight_ih_l1" in said.out
+    assert 'also_prune = ["recurrent"] prunes them too.' in said.out
+    said = cli(*words, "--also-prune", "recurrent")
+    assert "rnn.weight_hh_l1_reverse" in said.out
+    assert "stay dense" not in said.out
+    document = json.loads(cli(*words, "--json").out)
+    assert document["stays_dense"]["share"] == 1 - document["weights"] / document["stays_dense"]["parameters"]
+    assert json.loads(cli("counts", "convnet", "--sparsity", "90%", "--json").out)["stays_dense"] is None
+    assert "Did you mean 'recurrent'" in cli(*words, "--also-prune", "recurent").err

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -130,3 +131,15 @@ def test_plan_works_without_the_data_and_run_does_not(cli: Cli, tmp_path: Path) 
     said = cli("run", path)
     assert (said.code, said.out) == (2, "")
     assert "data 'tiny_imagenet' is not there" in said.err
+
+
+def test_plan_says_what_stays_dense(cli: Cli, tmp_path: Path) -> None:
+    path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
+    assert "stay dense" not in cli("plan", path).out
+    bare = re.sub(r"(?m)^model = .*$", 'model = "tests.sequence_nets:transformer"', path.read_text())
+    path.write_text(bare)
+    said = cli("plan", path)
+    assert "parameters stay dense, among them encoder.layers.0.self_attn.in_proj_weight" in said.out
+    assert json.loads(cli("plan", path, "--json").out)["stays_dense"]["parameters"] > 0
+    path.write_text(f'also_prune = ["attention"]\n{bare}')
+    assert "stay dense" not in cli("plan", path).out

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
-from prunecheck.errors import ModelError
-from prunecheck.pruning.layers import Layer, layers_of, share_kept, total, weights_of
+from prunecheck.errors import ModelError, StudyError
+from prunecheck.pruning.layers import ALSO, Layer, layers_of, share_kept, total, validate_also, weights_of
+from tests import sequence_nets
 
 
 def test_layers_in_module_order_without_biases_and_normalisation() -> None:
@@ -87,3 +88,43 @@ def test_a_lazy_layer_is_refused() -> None:
 def test_share_kept() -> None:
     layers = (Layer("a", "conv", (2, 5)), Layer("b", "linear", (4,)))
     assert share_kept(layers, {"a": 1, "b": 4}) == {"a": 0.1, "b": 1.0}
+
+
+def test_recurrent_weights_are_layers_where_they_are_asked_for() -> None:
+    for model in (sequence_nets.lstm(), sequence_nets.gru()):
+        assert [layer.name for layer in layers_of(model)] == ["fc.weight"]
+        found = layers_of(model, ("recurrent",))
+        assert [layer.name for layer in found] == [*sequence_nets.RECURRENT, "fc.weight"]
+        assert [layer.kind for layer in found] == ["recurrent"] * 8 + ["linear"]
+        assert all(layer.shape == tuple(model.get_parameter(layer.name).shape) for layer in found)
+        assert layers_of(model, ("attention",)) == layers_of(model)
+
+
+def test_projected_lstm_and_cells_have_their_matrices_and_no_bias() -> None:
+    names = [layer.name for layer in layers_of(nn.LSTM(3, 4, proj_size=2), ("recurrent",))]
+    assert names == ["weight_ih_l0", "weight_hh_l0", "weight_hr_l0"]
+    assert [layer.shape for layer in layers_of(nn.GRUCell(3, 4), ("recurrent",))] == [(12, 3), (12, 4)]
+
+
+def test_attention_projections_are_layers_where_they_are_asked_for() -> None:
+    model = sequence_nets.transformer()
+    here, there = layers_of(model), layers_of(model, ("attention",))
+    assert [layer.name for layer in there if layer not in here] == [sequence_nets.IN_PROJECTION]
+    (added,) = [layer for layer in there if layer.kind == "attention"]
+    assert added.shape == (24, 8)
+    names = [layer.name for layer in layers_of(nn.MultiheadAttention(8, 2, kdim=3, vdim=5), ("attention",))]
+    assert names == ["q_proj_weight", "k_proj_weight", "v_proj_weight", "out_proj.weight"]
+
+
+def test_network_of_recurrent_layers_alone_names_the_option() -> None:
+    with pytest.raises(ModelError, match=r'nothing to prune. also_prune = \["recurrent"\] prunes the weights it has'):
+        layers_of(nn.LSTM(3, 4))
+    with pytest.raises(ModelError, match=r"nothing to prune\.$"):
+        layers_of(nn.ReLU())
+
+
+def test_kinds_are_validated_and_ordered() -> None:
+    assert validate_also("recurrent, attention") == validate_also(("recurrent", "attention", "recurrent")) == ALSO
+    assert validate_also("") == validate_also(()) == ()
+    with pytest.raises(StudyError, match=r"also_prune: .*'attenton'.* Did you mean 'attention'"):
+        validate_also(("attenton",))

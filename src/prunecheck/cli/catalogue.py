@@ -15,7 +15,7 @@ from cyclopts import App
 
 from prunecheck import api
 from prunecheck.cli.console import open_store, print_columns, print_json
-from prunecheck.cli.options import Allocation, Flag, Json, Model, Preset, StorePath
+from prunecheck.cli.options import Allocation, AlsoPrune, Flag, Json, Model, Preset, StorePath
 from prunecheck.resources import study_names, study_question
 from prunecheck.text import byte_size, parse_sparsity
 
@@ -70,6 +70,7 @@ def counts(
     allocate: Allocation | None = None,
     pattern: str | None = None,
     preset: Preset | None = None,
+    also_prune: AlsoPrune = "",
     json: Json = False,
 ) -> None:
     """Show how many weights every layer of a model keeps. Needs no data and no training.
@@ -93,8 +94,13 @@ def counts(
     preset
         Count as a published implementation does, e.g. official.
     """
+    from prunecheck.pruning.layers import validate_also
+    from prunecheck.pruning.prune import dense_beside
+
+    also = validate_also(also_prune)
     shape = {"classes": classes, "channels": channels, "image_size": image_size}
-    layers = api.counts(model, sparsity, allocate=allocate, preset=preset, pattern=pattern, **shape)
+    layers = api.counts(model, sparsity, allocate=allocate, preset=preset, pattern=pattern, also_prune=also, **shape)
+    dense = dense_beside(model, (classes, channels, image_size), also)
     weights, kept = sum(row[1] for row in layers), sum(row[2] for row in layers)
     if json:
         document = {
@@ -107,6 +113,8 @@ def counts(
             "sparsity": parse_sparsity(sparsity),
             "weights": weights,
             "kept": kept,
+            "also_prune": list(also),
+            "stays_dense": None if dense is None else {"share": dense.share, "parameters": dense.parameters},
             "layers": [{"name": name, "weights": n, "kept": k} for name, n, k in layers],
         }
         print_json(document)
@@ -114,6 +122,8 @@ def counts(
     rows = [(name, f"{n}", f"{k}", f"{k / n:.4f}") for name, n, k in layers]
     total = ("total", f"{weights}", f"{kept}", f"{kept / weights:.4f}")
     print_columns([("name", "weights", "kept", "share"), *rows, total], frozenset({1, 2, 3}))
+    if dense is not None:
+        print(f"\n{dense.sentence([parse_sparsity(sparsity)])}")
 
 
 def schema() -> None:

@@ -60,6 +60,14 @@ Model = Annotated[
 ]
 Allocation = Annotated[str, Parameter(completer=completers.allocations)]
 Preset = Annotated[str, Parameter(completer=completers.presets)]
+AlsoPrune = Annotated[
+    str,
+    Parameter(
+        show_default=False,
+        help="Prunable weights beside those of convolutions and linear layers: attention, recurrent or both, separated "
+        "by a comma.",
+    ),
+]
 
 
 @Parameter(name="*")

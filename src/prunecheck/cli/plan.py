@@ -55,6 +55,7 @@ class Forecast:
 
 def forecast(study: Study, store_root: Path | None) -> Forecast:
     """Counts of steps by kind (all, shared, to run) and the expected time of those to run."""
+    from prunecheck.runner.dense_weights import dense_weights
     from prunecheck.runner.engine import needed
     from prunecheck.runner.estimate import Estimate
     from prunecheck.runner.report_data import learning_in_words
@@ -86,6 +87,9 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
         ("arms", str(len(plan.arms))),
         ("trainings", f"{plan.trainings} (without sharing {plan.trainings_requested})"),
     ]
+    dense = dense_weights(study)
+    if dense is not None:
+        rows.append(("dense", dense.sentence(study.sparsities)))
     kinds = Counter(step.kind for step in plan.steps.values())
     open_ = Counter(step.kind for step in todo.values())
     if plan.absent:
@@ -118,6 +122,7 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
         "measured": estimate.is_measured(todo.values()),
         "workers": cores,
         "data_is_there": not plan.absent,
+        "stays_dense": None if dense is None else {"share": dense.share, "parameters": dense.parameters},
     }
     return Forecast(document, rows)
 

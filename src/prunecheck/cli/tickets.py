@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from prunecheck import api
 from prunecheck.cli import completers
 from prunecheck.cli.console import note, print_columns, print_json
-from prunecheck.cli.options import CIFAR, Images, Json, Model
+from prunecheck.cli.options import CIFAR, AlsoPrune, Images, Json, Model
 from prunecheck.errors import StudyError
 from prunecheck.text import percent
 
@@ -114,6 +114,7 @@ def ticket(
     method: Annotated[str, Parameter(completer=completers.methods)] = "random_ticket",
     allocate: Annotated[str | None, Parameter(completer=completers.allocations)] = None,
     pattern: str | None = None,
+    also_prune: AlsoPrune = "",
     images: Images = CIFAR,
     json: Json = False,
 ) -> None:
@@ -137,13 +138,16 @@ def ticket(
         Keep a structured pattern: 2:4, filters, rows, columns, kernels, or blocks such as 4x4.
     """
     from prunecheck.interop import save_masks
+    from prunecheck.pruning.layers import layers_of, validate_also
+    from prunecheck.pruning.left_dense import left_dense
     from prunecheck.pruning.masks import counts_of, sparsity_of
     from prunecheck.pruning.seeds import torch_stream
 
     with torch_stream(seed, "init"):  # the initial weights a study would give this seed
         network = _built(model, images)
-    inputs = _shape_alone(method, images)
-    masks = api.mask(method, network, inputs, sparsity, seed=seed, allocate=allocate, pattern=pattern)
+    inputs, also = _shape_alone(method, images), validate_also(also_prune)
+    how: dict[str, Any] = {"allocate": allocate, "pattern": pattern, "also_prune": also}
+    masks = api.mask(method, network, inputs, sparsity, seed=seed, **how)
     path, counts, reached = save_masks(masks, out), counts_of(masks), sparsity_of(masks)
     weights = sum(mask.numel() for mask in masks.values())
     if json:
@@ -152,6 +156,9 @@ def ticket(
         return
     kept = sum(counts.values())
     print(f"{path}: {kept} of {weights} weights kept in {len(counts)} layers ({percent(round(reached, 4))} sparse)")
+    dense = left_dense(network, layers_of(network, also))
+    if dense is not None:
+        print(dense.sentence([round(reached, 4)]))
 
 
 def _built(model: str, images: Images) -> nn.Module:

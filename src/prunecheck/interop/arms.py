@@ -21,7 +21,7 @@ from prunecheck.interop.read import Source, read_masks
 from prunecheck.interop.write import save_masks
 from prunecheck.pruning import CHECKS, Check
 from prunecheck.pruning.call_plugin import call_plugin
-from prunecheck.pruning.layers import Layer, layers_of, weights_of
+from prunecheck.pruning.layers import ALSO, Layer, layers_of, weights_of
 from prunecheck.pruning.masks import Masks, sparsity_of
 from prunecheck.pruning.seeds import stream, torch_stream
 from prunecheck.pruning.structure import pattern_in_words, patterns_of
@@ -65,13 +65,14 @@ def write_arms(
         raise StudyError(f"{name!r} is the unpruned network in the table: give the method another name.")
     with torch_stream(0, "skeleton"):
         model = build()
-    layers = layers_of(model)
+    every = layers_of(model, ALSO)
     ensure_folder(folder)
     rows: list[tuple[object, ...]] = []
     sparsities = set()
     found: set[str] = set()
     for seed in dict.fromkeys(seeds):
         masks = {n: mask.cpu() for n, mask in read_masks(_of_seed(source, seed), model).items()}
+        layers = tuple(layer for layer in every if layer.name in masks)
         sparsities.add(round(sparsity_of(masks), 4))
         file = save_masks(masks, folder / f"clean-seed{seed}.safetensors")
         patterns = patterns_of(masks)

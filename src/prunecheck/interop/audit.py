@@ -16,7 +16,8 @@ from prunecheck.interop.read import Source, read_masks
 from prunecheck.pruning.allocations.simple import erk
 from prunecheck.pruning.allocations.smart_ratio import smart_ratio
 from prunecheck.pruning.connectivity import connected_weights, dead_units
-from prunecheck.pruning.layers import Layer, family_of, layers_of, total
+from prunecheck.pruning.layers import ALSO, Layer, family_of, layers_of, total
+from prunecheck.pruning.left_dense import left_dense
 from prunecheck.pruning.masks import counts_of
 from prunecheck.pruning.pruned import masks_in_module
 from prunecheck.text import percent, printable
@@ -46,7 +47,8 @@ class Audit:
     ``effective_sparsity``: the fraction of weights that are not on a path of kept weights from input to output
     (Vysogorets & Kempe 2023); ``dead_units``: outputs with no such weight. ``smart_ratio_correlation`` and
     ``erk_correlation``: of the layers' kept shares with those of the rule. ``in_full_layers``: the share of kept
-    weights in layers of which nothing is pruned. ``stays``: the share of kept weights that a layerwise rearrangement
+    weights in layers of which nothing is pruned. ``sparsity_of_all``: the fraction removed of all parameters, those
+    without a mask included. ``stays``: the share of kept weights that a layerwise rearrangement
     leaves where they are, by chance (hypergeometric mean), and ``stays_sd`` its standard deviation.
     """
 
@@ -62,6 +64,7 @@ class Audit:
     in_full_layers: float
     stays: float
     stays_sd: float
+    sparsity_of_all: float
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -124,7 +127,8 @@ def audit(source: Source, model: nn.Module | None = None, *, inputs: tuple[int, 
     if not isinstance(network, nn.Module):
         raise StudyError("an audit needs the model the masks belong to: it knows the order of the layers.")
     masks = read_masks(source, model)
-    layers = layers_of(model) if model is not None else tuple(masks_in_module(network))
+    every = layers_of(model, ALSO) if model is not None else tuple(masks_in_module(network, ALSO))
+    layers = tuple(layer for layer in every if layer.name in masks)
     counts = counts_of(masks)
     weights, kept = total(layers), sum(counts.values())
     if not 0 < kept < weights:
@@ -149,9 +153,11 @@ def audit(source: Source, model: nn.Module | None = None, *, inputs: tuple[int, 
         in_full_layers=sum(la.size for la in layers if counts[la.name] == la.size) / kept,
         stays=stays / kept,
         stays_sd=stays_sd / kept,
+        sparsity_of_all=(weights - kept) / sum(parameter.numel() for parameter in network.parameters()),
         notes=(),
     )
-    return _with_notes(found)
+    dense = left_dense(network, layers)
+    return _with_notes(found, dense.sentence([round(sparsity, 4)]) if dense is not None else "")
 
 
 def _connected(model: nn.Module, masks: Mapping[str, Tensor], inputs: tuple[int, ...]) -> dict[str, Tensor] | None:
@@ -192,8 +198,8 @@ def _left_by_chance(layers: tuple[Layer, ...], counts: Mapping[str, int]) -> tup
     return mean, variance**0.5
 
 
-def _with_notes(found: Audit) -> Audit:
-    notes = []
+def _with_notes(found: Audit, dense: str) -> Audit:
+    notes = [dense] if dense else []
     if found.empty_layers:
         notes.append(f"Collapse: {', '.join(found.empty_layers)} keep(s) nothing.")
     if found.effective_sparsity is not None and found.effective_sparsity >= 1:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from prunecheck.errors import StudyError
 from prunecheck.interop.files import Nested
-from prunecheck.pruning.layers import Layer
+from prunecheck.pruning.layers import Kind, Layer
 from prunecheck.pruning.pruned import Found, mask_in_state, weight_of
 from prunecheck.text import listing, nearest, printable, unknown
 
@@ -68,6 +68,18 @@ def masks_of_layers(where: str, nested: Nested, layers: tuple[Layer, ...]) -> di
     place, found = _choose(where, places, by_name)
     hints = [key.removeprefix(place) for key in rest if tensors[key].dim() > 1]
     return {layer.name: _fitting(where, name, layer, found.get(name), hints) for name, layer in by_name.items()}
+
+
+def kinds_with_masks(nested: Nested, layers: tuple[Layer, ...]) -> set[Kind]:
+    """The kinds of those *layers* that the tensors hold a mask of, or more zeros than can be there by chance."""
+    by_name = {plain_name(layer.name): layer for layer in layers}
+    places, _ = _places(_joined(nested), by_name)
+    return {
+        by_name[name].kind
+        for place in places.values()
+        for name, one in place.masks(by_name).items()
+        if one.is_pruned or place.holds_masks({name: one}) or bool((place.tensors[name] == 1).all())
+    }
 
 
 def masks_by_layer(where: str, found: Mapping[str, Found], layers: tuple[Layer, ...]) -> dict[str, Found]:

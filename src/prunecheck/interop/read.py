@@ -12,16 +12,13 @@ from torch import Tensor, nn
 
 from prunecheck.errors import StudyError
 from prunecheck.interop.files import Nested, dense, from_array, leaves, read_tensors
-from prunecheck.interop.match import masks_by_layer, masks_by_name, masks_of_layers, plain_name
-from prunecheck.pruning.layers import layers_of
+from prunecheck.interop.match import kinds_with_masks, masks_by_layer, masks_by_name, masks_of_layers, plain_name
+from prunecheck.pruning.layers import ALSO, layers_of
 from prunecheck.pruning.masks import Masks
-from prunecheck.pruning.pruned import Found, masks_in_module
+from prunecheck.pruning.pruned import FEW_ZEROS, Found, masks_in_module
 from prunecheck.text import printable, printable_path
 
 Source: TypeAlias = "nn.Module | Mapping[str, Tensor | np.ndarray] | str | Path"
-
-FEW_ZEROS = 0.001
-"""A layer with fewer zeros than this share is probably not pruned: some weights are 0 by accident."""
 
 
 def read_masks(source: Source, model: nn.Module | None = None) -> Masks:
@@ -31,7 +28,8 @@ def read_masks(source: Source, model: nn.Module | None = None) -> Masks:
     parametrisations with a ``mask`` buffer, or with plain zeros); a module in one of these forms; a checkpoint in which
     these are nested or wrapped; or the path of a ``.safetensors``, ``.npz`` or ``.pt`` file with one of them. Masks
     that stand beside weights are taken, and not the zeros of the weights. ``model``: the unpruned network; with it
-    every prunable layer must have a mask of its shape, and the masks come in its order. Without it, a state dict's
+    every convolution and linear layer must have a mask of its shape, and the masks come in its order; weights of
+    attention and of recurrent layers have one where one of their kind is pruned. Without it, a state dict's
     prunable layers are taken to be its weights of two or more dimensions.
 
     Warns where a layer has so few zeros that they may be there by chance. Raises StudyError for unknown names (with
@@ -46,16 +44,22 @@ def read_masks(source: Source, model: nn.Module | None = None) -> Masks:
 def _found(source: Source, model: nn.Module | None) -> tuple[str, dict[str, Found]]:
     """Where the masks come from, in words, and the masks."""
     if isinstance(source, nn.Module):
-        where, found = type(source).__name__, masks_in_module(source)
+        where, every = type(source).__name__, masks_in_module(source, ALSO)
+        also = {layer.kind for layer, one in every.items() if layer.kind in ALSO and one.is_pruned}
+        found = {layer.name: one for layer, one in every.items() if layer.kind not in ALSO or layer.kind in also}
         if model is None:
-            return where, {layer.name: one for layer, one in found.items()}
-        named = {plain_name(layer.name): one for layer, one in found.items()}
-        return where, masks_by_layer(where, named, layers_of(model))
+            return where, found
+        return where, masks_by_layer(
+            where, {plain_name(name): one for name, one in found.items()}, layers_of(model, also)
+        )
     if isinstance(source, (str, Path)):
         where, tensors = printable_path(source), read_tensors(Path(source))
     else:
         where, tensors = "the masks", _as_tensors(source)
-    return where, masks_by_name(where, tensors) if model is None else masks_of_layers(where, tensors, layers_of(model))
+    if model is None:
+        return where, masks_by_name(where, tensors)
+    others = tuple(layer for layer in layers_of(model, ALSO) if layer.kind in ALSO)
+    return where, masks_of_layers(where, tensors, layers_of(model, kinds_with_masks(tensors, others)))
 
 
 def _as_tensors(source: Mapping[str, Any]) -> Nested:

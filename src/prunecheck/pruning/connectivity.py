@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from prunecheck.process_state import standard_modes
+from prunecheck.pruning.layers import ALSO, weights_in
 
 CENTRING = (nn.GroupNorm, nn.LayerNorm, nn.modules.instancenorm._InstanceNorm)
 """normalisations that subtract a mean of what they are given: with them a signal says nothing about paths"""
@@ -38,6 +39,11 @@ def connected_weights(
     """
     if any(isinstance(module, CENTRING) for module in model.modules()):
         return None
+    # Gates and softmax saturate: where they do, the gradient of a path is 0.
+    for prefix, module in model.named_modules():
+        kind, names = weights_in(module, ALSO) or ("linear", ())
+        if kind in ALSO and any(f"{prefix}.{name}".lstrip(".") in masks for name in names):
+            return None
     net = copy.deepcopy(model).double().eval()
     with torch.no_grad():
         for module in net.modules():

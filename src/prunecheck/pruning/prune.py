@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from prunecheck.errors import STOPS, ModelError, PluginError, PrunecheckError, S
 from prunecheck.process_state import standard_modes
 from prunecheck.pruning import ALLOCATIONS, METHODS, Method
 from prunecheck.pruning.allocate import allocate
-from prunecheck.pruning.layers import family_of, layers_of
+from prunecheck.pruning.layers import family_of, layers_of, validate_also
+from prunecheck.pruning.left_dense import LeftDense, left_dense
 from prunecheck.pruning.patterns import parse_pattern, validate_pattern
 from prunecheck.pruning.plugins import MASK_EPOCHS
 from prunecheck.pruning.presets import preset_named
@@ -41,6 +43,7 @@ def prune(
     preset: str | None = None,
     task: str = "classification",
     pattern: str | None = None,
+    also_prune: str | Sequence[str] = (),
 ) -> dict[str, Tensor]:
     """``{parameter name: bool tensor}`` on the model's device. As ``prunecheck.mask``, which see."""
     target, plugin = parse_sparsity(sparsity), METHODS.get(method)
@@ -57,8 +60,11 @@ def prune(
     chosen, number = ALLOCATIONS.get(allocation or plugin.allocate), _seed(seed)
     if "given" in chosen.asks:
         raise StudyError(f"{chosen.name!r} takes the counts of another method, so it needs a study, not one call.")
+    also = validate_also(also_prune)
+    if also and preset is not None:
+        raise StudyError("also_prune and a preset: the published codes prune convolutions and linear layers only.")
     net, prefix = models.unwrapped(model)
-    layers, batches = layers_of(net), _batches(data)
+    layers, batches = layers_of(net, also), _batches(data)
     _validate_need(plugin, batches)
     if NEEDS_BATCHES & set(plugin.asks) or plugin.learns:
         _try(net, batches, task_named(task))
@@ -89,6 +95,7 @@ def prune(
             preset=preset,
             pattern=pattern,
             train_loader=loader,
+            also=also,
         )
     except (PrunecheckError, *STOPS):
         raise
@@ -108,6 +115,7 @@ def layer_counts(
     shape: tuple[int, int, int] = (10, 3, 32),
     preset: str | None = None,
     pattern: str | None = None,
+    also_prune: str | Sequence[str] = (),
 ) -> list[tuple[str, int, int]]:
     """``(layer, weights, kept)`` under an allocation that needs no scores. As ``prunecheck.counts``, which see."""
     target, chosen = parse_sparsity(sparsity), ALLOCATIONS.get(allocation or "smart_ratio")
@@ -124,13 +132,23 @@ def layer_counts(
             net, family = models.build(model, *shape), family_of(model)
     else:
         net, family = model, family_of(type(models.unwrapped(model)[0]).__name__)
-    layers = layers_of(net)
+    layers = layers_of(net, validate_also(also_prune))
     how: dict[str, Any] = {"family": family, "options": chosen.options, "preset": preset}
     if parsed is not None:
         kept = counts_under(parsed, chosen, layers, target, **how)
     else:
         kept = allocate(chosen, layers, target, **how)
     return [(layer.name, layer.size, kept[layer.name]) for layer in layers]
+
+
+def dense_beside(
+    model: str, shape: tuple[int, int, int], also_prune: Sequence[str], folder: Path | None = None
+) -> LeftDense | None:
+    """What stays dense in a named network; None where that is next to nothing. ``shape``: (classes, channels, side);
+    ``folder``: where the file of the network is looked for first. Raises ModelError if it cannot be built."""
+    with torch_stream(0, "skeleton"):
+        net = models.build(model, *shape, folder=folder)
+    return left_dense(net, layers_of(net, validate_also(also_prune)))
 
 
 def _seed(seed: Any) -> int:

@@ -8,16 +8,17 @@ else is pruned where it is exactly 0.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from prunecheck.errors import ModelError, StudyError
-from prunecheck.pruning.layers import Layer
+from prunecheck.pruning.layers import Layer, nothing_to_prune, weights_in
 
+FEW_ZEROS = 0.001
+"""A layer with fewer zeros than this share is probably not pruned: some weights are 0 by accident."""
 _PARAMETRISED = re.compile(r"(.*?)parametrizations\.(\w+)\.\d+\.mask")
 
 
@@ -27,6 +28,11 @@ class Found:
 
     mask: Tensor
     is_plain: bool
+
+    @property
+    def is_pruned(self) -> bool:
+        """A mask given as such, or more zeros than can be there by chance."""
+        return not self.is_plain or int((~self.mask).sum()) >= FEW_ZEROS * self.mask.numel()
 
 
 def weight_of(key: str) -> str:
@@ -49,34 +55,33 @@ def mask_in_state(state: Mapping[str, Tensor], name: str) -> Found | None:
     return Found(state[name] != 0, is_plain=state[name].dtype != torch.bool)
 
 
-def masks_in_module(model: nn.Module) -> dict[Layer, Found]:
-    """The mask of every Conv*/Linear weight of a module in any pruned form, in module order, shared weights once.
+def masks_in_module(model: nn.Module, also: Collection[str] = ()) -> dict[Layer, Found]:
+    """The mask of every Conv*/Linear weight of a module in any pruned form, in module order, shared weights once, and
+    those of the kinds in *also*.
 
     Raises ModelError where there is no such weight.
     """
-    from torch.nn.modules.conv import _ConvNd
     from torch.nn.parameter import UninitializedParameter
 
     found: dict[Layer, Found] = {}
     seen: set[int] = set()
     for prefix, module in model.named_modules():
-        if not isinstance(module, (_ConvNd, nn.Linear)):
-            continue
-        own = dict([*module.named_parameters(), *module.named_buffers()])
-        forms = ("weight", "weight_orig", "parametrizations.weight.original")
-        source = next((own[key] for key in forms if key in own), module.weight)
-        if isinstance(source, UninitializedParameter):
-            raise ModelError(f"{prefix}.weight is lazy and has no shape yet: run one forward pass before pruning.")
-        if id(source) in seen:
-            continue
-        seen.add(id(source))
-        kind: Literal["conv", "linear"] = "linear" if isinstance(module, nn.Linear) else "conv"
-        mask = mask_in_state({key: tensor.detach() for key, tensor in own.items()}, "weight")
-        if mask is None:  # a parametrisation of another kind: what it makes of the weight decides
-            mask = Found(module.weight.detach() != 0, is_plain=True)
-        found[Layer(f"{prefix}.weight" if prefix else "weight", kind, tuple(source.shape))] = mask
+        kind, names = weights_in(module, also) or ("linear", ())
+        own = dict([*module.named_parameters(), *module.named_buffers()]) if names else {}
+        for name in names:
+            forms = (name, f"{name}_orig", f"parametrizations.{name}.original")
+            source = next((own[key] for key in forms if key in own), getattr(module, name))
+            if isinstance(source, UninitializedParameter):
+                raise ModelError(f"{prefix}.{name} is lazy and has no shape yet: run one forward pass before pruning.")
+            if id(source) in seen:
+                continue
+            seen.add(id(source))
+            mask = mask_in_state({key: tensor.detach() for key, tensor in own.items()}, name)
+            if mask is None:  # a parametrisation of another kind: what it makes of the weight decides
+                mask = Found(getattr(module, name).detach() != 0, is_plain=True)
+            found[Layer(f"{prefix}.{name}" if prefix else name, kind, tuple(source.shape))] = mask
     if not found:
-        raise ModelError(f"{type(model).__name__} has no convolution and no linear layer: nothing to prune.")
+        raise ModelError(nothing_to_prune(model))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -50,14 +50,16 @@ def run_method(
     preset: str | None = None,
     pattern: str | None = None,
     train_loader: TrainLoader | None = None,
+    also: Collection[str] = (),
 ) -> dict[str, Tensor]:
     """The scores (or, for ``gives="masks"``, the masks) of a method on one model, validated.
 
     ``masks``: of the previous round. ``label``, ``seed``, ``sparsity``: they choose the method's random stream.
     ``preset``: scores the copy of the network that a published code scores, in place of the network itself.
-    ``train_loader``: for a method that learns its masks.
+    ``train_loader``: for a method that learns its masks. ``also``: further kinds of prunable weights, see
+    ``layers_of``.
     """
-    layers: tuple[Layer, ...] = layers_of(model)
+    layers: tuple[Layer, ...] = layers_of(model, also)
     how = scoring_for(preset, method.name)
     if how.redraw:
         model = _with(model, redrawn(layers, how.redraw, seed))
@@ -93,7 +95,7 @@ def run_method(
         train_loader.validate()
     if method.gives == "masks":
         if isinstance(answer, nn.Module):
-            answer = {layer.name: found.mask for layer, found in masks_in_module(answer).items()}
+            answer = {layer.name: found.mask for layer, found in masks_in_module(answer, also).items()}
         chosen = validate_masks(f"method {method.name!r}", answer, layers, counts)
         if counts is None:
             _validate_total(method, chosen, total(layers), sparsity)

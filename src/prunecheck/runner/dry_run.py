@@ -69,7 +69,7 @@ def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module)
     from prunecheck.pruning.task import task_named
     from prunecheck.pruning.train_loader import TrainLoader
 
-    layers, sparsity, seed = layers_of(model), study.sparsities[0], study.first_seeds()[0]
+    layers, sparsity, seed = layers_of(model, study.also_prune), study.sparsities[0], study.first_seeds()[0]
     ready = model.to(device=study.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     image = _image_shape(study)
     classes = min(CLASSES, image[0])
@@ -101,6 +101,7 @@ def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module)
             preset=study.preset,
             pattern=one.pattern,
             train_loader=loader,
+            also=study.also_prune,
         )
         if not masks_given:
             select(one.allocation, layers, answer, sparsity, method=one.plugin.name, **how)
@@ -111,7 +112,7 @@ def _try_on_ticket(field: str, check: ResolvedCheck, study: Study, model: nn.Mod
 
     from prunecheck.pruning.partial import apply_check
 
-    layers, seed = layers_of(model), study.first_seeds()[0]
+    layers, seed = layers_of(model, study.also_prune), study.first_seeds()[0]
     with torch_stream(seed, "rehearsal"):
         scores = {layer.name: torch.randn(layer.shape) for layer in layers}
         masks = {layer.name: torch.rand(layer.shape) > study.sparsities[0] for layer in layers}

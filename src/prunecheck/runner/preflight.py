@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from prunecheck import data, models
@@ -48,7 +48,7 @@ def preflight(study: Study) -> int:
         preset_named(study.preset)
     model = validate_network(study, data.describe(located(study)))
     size: int = sum(tensor.nbytes for tensor in model.state_dict().values())
-    layers = layers_of(model)
+    layers = layers_of(model, study.also_prune)
     for method in _methods_and_controls(study):
         for sparsity in study.sparsities:
             _feasible(method, layers, sparsity, study)
@@ -126,7 +126,7 @@ def validate_network(study: Study, shape: DataShape) -> nn.Module:
         model = models.build(study.model, shape.num_classes, shape.channels, size, folder=study.folder)
     with torch_stream(0, "preflight"):
         second = models.build(study.model, shape.num_classes, shape.channels, size, folder=study.folder)
-    _validate_layers(who, model)
+    _validate_layers(who, model, study.also_prune)
     _validate_reproducible(who, model, second)
     with torch_stream(0, "preflight"), exit_raises():
         _validate_passes(who, second, (shape.channels, size, size), shape.num_classes, study.data.name)
@@ -152,11 +152,11 @@ def _validate_reproducible(who: str, model: nn.Module, second: nn.Module) -> Non
         raise ModelError(f"{who}: its factory returns the same object twice. It must build a new network each time.")
 
 
-def _validate_layers(who: str, model: nn.Module) -> None:
+def _validate_layers(who: str, model: nn.Module, also: Collection[str]) -> None:
     """Raises ModelError for weights that cannot be pruned or trained."""
     import torch
 
-    for layer in layers_of(model):
+    for layer in layers_of(model, also):
         weight = model.get_parameter(layer.name)
         if not weight.is_floating_point():
             raise ModelError(f"{who}: {layer.name} holds {weight.dtype}. Build it with floating-point weights.")

@@ -14,6 +14,7 @@ from pathlib import Path
 from prunecheck.errors import PrunecheckError, StepError, StudyError
 from prunecheck.pruning.plugins import Plugin
 from prunecheck.reporting import MaskOverlap, ReportData, write
+from prunecheck.runner.dense_weights import dense_weights
 from prunecheck.runner.engine import Failure, Outcome, Watcher, execute, needed, unwatched
 from prunecheck.runner.estimate import Estimate
 from prunecheck.runner.interim_analyses import (
@@ -232,7 +233,9 @@ def _analyse_and_report(
                 progress.note(line)
     if analysis.verdict is None:
         raise _nothing_to_judge(study, workspace, total.failures)
-    verdict = replace(analysis.verdict, notes=(*analysis.verdict.notes, *study_images(study).notes))
+    dense = dense_weights(study)
+    remarks = [*study_images(study).notes, *([dense.sentence(study.sparsities)] if dense is not None else [])]
+    verdict = replace(analysis.verdict, notes=(*analysis.verdict.notes, *remarks))
     data = _report_data(study, workspace, analysis, verdict, results, command)
     page = workspace.shown(write(data, workspace.folder))
     mark_reported(workspace.folder, study)

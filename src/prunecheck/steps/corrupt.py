@@ -23,7 +23,8 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     check = CHECKS.get(params["check"]["name"])
     at = params["check"]["at"]
     skeleton = context.skeleton(params)
-    layers = layers_of(skeleton)
+    also = params.get("also_prune", ())
+    layers = layers_of(skeleton, also)
     offer: dict[str, Any] = {
         "layers": layers,
         "classes": context.images(params).num_classes,
@@ -53,7 +54,7 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     answer = apply_check(check, offer, params["check"]["options"], dose, rng, layers)
     results: dict[str, Any] = epochs_learning(context, step.inputs) if at in ("scores", "masks") else {}
     if at == "masks":
-        results |= mask_results(answer, skeleton, context.input_shape(params))
+        results |= mask_results(answer, skeleton, context.input_shape(params), also)
         if any(patterns.values()):
             results["patterns"] = patterns
     if at == "weights":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -37,7 +37,8 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     allocation = ALLOCATIONS.get(params["allocate"]["name"])
     shape = tuple(params["shape"])
     model = context.skeleton(params, shape)
-    layers = layers_of(model)
+    also = params.get("also_prune", ())
+    layers = layers_of(model, also)
     family, preset, pattern = family_of(params["model"]), params.get("preset"), params.get("pattern")
     options = params["allocate"]["options"]
     given = (
@@ -81,16 +82,19 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
             preset=params.get("preset"),
             pattern=pattern,
             train_loader=loader,
+            also=also,
         )
         chosen = Selection(masks, 0)
-    results = mask_results(chosen.masks, model, (shape[1], shape[2], shape[2])) | {"tied": chosen.tied}
+    results = mask_results(chosen.masks, model, (shape[1], shape[2], shape[2]), also) | {"tied": chosen.tied}
     results |= epochs_learning(context, step.inputs, loader)
     if pattern is not None:
         results["patterns"] = patterns_of(chosen.masks, parse_pattern(pattern))
     return {"masks.safetensors": tensors.to_bytes(chosen.masks), "result.json": as_json(results)}
 
 
-def mask_results(masks: Mapping[str, Tensor], model: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
+def mask_results(
+    masks: Mapping[str, Tensor], model: nn.Module, image: tuple[int, ...], also: Collection[str] = ()
+) -> dict[str, Any]:
     """Properties of a mask before training. ``image``: (channels, height, width) of an input.
 
     ``layers``: (name, kind, shape, kept) in module order; ``kept`` of ``weights``; ``empty_layers`` (collapse);
@@ -98,7 +102,7 @@ def mask_results(masks: Mapping[str, Tensor], model: nn.Module, image: tuple[int
     output (None where the network's operations do not allow to tell).
     """
     counts = counts_of(masks)
-    connected, layers = connected_weights(model, masks, image), layers_of(model)
+    connected, layers = connected_weights(model, masks, image), layers_of(model, also)
     return {
         "layers": [[layer.name, layer.kind, list(layer.shape), counts[layer.name]] for layer in layers],
         "kept": sum(counts.values()),

@@ -38,6 +38,7 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
         input_shape=context.input_shape(params),
         preset=params.get("preset"),
         train_loader=loader,
+        also=params.get("also_prune", ()),
     )
     # epochs of earlier rounds reach the mask by its input "previous"
     results = {"samples": sum(len(targets) for _, targets in batches)} | epochs_learning(context, {}, loader)

@@ -35,6 +35,14 @@ def data_set_of(study: Study, *, allow_absent: bool = False) -> DataSet:
         return DataSet(spec, _published(study, error), ABSENT, str(error))
 
 
+def shape_of(study: Study) -> DataShape:
+    """Of the data set, by the published numbers where it is not there. Raises DataError as ``data_set_of``."""
+    try:
+        return data.describe(located(study))
+    except DataMissing as error:
+        return _published(study, error)
+
+
 def validate_data(study: Study, *, allow_absent: bool = False) -> None:
     """Raises DataError where ``data_set_of`` would, and where the files hold something else than ``data.contents``."""
     spec, contents = located(study), study.data.contents

@@ -151,6 +151,7 @@ class _Planner:
         self.precision = {} if study.precision == "float32" else {"precision": study.precision}
         self.backend_at = cache(lambda sparsity: backend_of(study, self.side, sparsity))
         self.scoring = study.scoring.model_dump()
+        self.also = {"also_prune": sorted(study.also_prune)} if study.also_prune else {}
         self.out = Plan(absent=images.absent)
         self.made: dict[Hashable, tuple[Any, int, int]] = {}
 
@@ -309,6 +310,7 @@ class _Planner:
             "method": method.mask_params,
             "allocate": method.allocation_params,
             "sparsity": target,
+            **self.also,
         }
         if self.study.preset is not None:
             params["preset"] = self.study.preset
@@ -348,6 +350,7 @@ class _Planner:
         plugin = case.method.plugin
         params = {
             **self.base,
+            **self.also,
             "method": case.method.score_params,
             "label": case.method.label,
             "seed": case.seed,
@@ -376,6 +379,7 @@ class _Planner:
         assert case.check is not None
         params = {
             **self.base,
+            **self.also,
             "check": case.check.params,
             "seed": case.seed,
             "purpose": [case.method.label, percent(case.sparsity)],

@@ -171,6 +171,7 @@ Control = Literal["identity", "aa", "positive", "planted"]
 Backend = Literal["auto", "dense", "sparse"]
 Precision = Literal["float32", "bfloat16"]
 Metric = Literal["accuracy", "p_correct", "brier"]
+AlsoPrune = Literal["attention", "recurrent"]
 
 
 class Study(Part):
@@ -194,6 +195,8 @@ class Study(Part):
     """what verdicts compare: ``accuracy``, or the less noisy ``p_correct`` (mean probability of the right class) or
     ``brier``, fixed before anything is trained"""
     controls: tuple[Control, ...] = ("identity", "aa")
+    also_prune: tuple[AlsoPrune, ...] = ()
+    """prunable weights beside those of convolutions and linear layers"""
     preset: str | None = None
     pattern: str | None = None
     """the structured pattern of every mask, such as ``"2:4"`` or ``"filters"``; left out, single weights are pruned"""
@@ -211,7 +214,7 @@ class Study(Part):
     file: SkipJsonSchema[str] = Field(default="", exclude=True)
     """name of the study file in ``folder``; empty for a study from Python"""
 
-    @field_validator("sparsities", "plugins", "controls", "seeds", mode="before")
+    @field_validator("sparsities", "plugins", "controls", "seeds", "also_prune", mode="before")
     @classmethod
     def _as_tuple(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
@@ -268,6 +271,7 @@ class Study(Part):
             ("sparsities", list(self.sparsities)),
             ("seeds", list(self.seeds) if isinstance(self.seeds, tuple) else []),
             ("controls", list(self.controls)),
+            ("also_prune", list(self.also_prune)),
             ("compare", list(self.compare or ())),
         ):
             twice = [v for i, v in enumerate(values) if v in values[:i]]

@@ -47,6 +47,11 @@ def resolve(study: Study, *, allow_absent: bool = False) -> None:
     _named("data", "data set", study.data.name, data.names())
     if study.preset is not None:
         _at("preset = ", preset_named, study.preset)
+        if study.also_prune:
+            raise StudyError(
+                f"also_prune = {shown(list(study.also_prune))} and preset = {study.preset!r}: the published codes "
+                "prune convolutions and linear layers only. Leave one of the two out."
+            )
     if study.training.recipe is not None:
         _named("training.recipe", "recipe", study.training.recipe, RECIPES)
     _resolve_training(study.recipe)

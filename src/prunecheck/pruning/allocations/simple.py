@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prunecheck.pruning.built_in import allocation
 from prunecheck.pruning.counts import Counts, apportion, budget_beside, kept_total
-from prunecheck.pruning.layers import Layer, total
+from prunecheck.pruning.layers import KINDS, Layer, total
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,10 +87,10 @@ def common_base(sizes: list[int], budget: int) -> float:
     return high
 
 
-@allocation(name="global", pool=("conv", "linear"))
+@allocation(name="global", pool=KINDS)
 def everything(layers: tuple[Layer, ...], scores: dict[str, Tensor], sparsity: float) -> Counts:
     """The largest scores of the whole network, all layers competing (SNIP, GraSP, SynFlow, IMP)."""
-    return _largest(layers, scores, sparsity, ("conv", "linear"))
+    return _largest(layers, scores, sparsity, KINDS)
 
 
 @allocation(name="global_conv", pool=("conv",), paper="Su et al. 2020, official LT_prune.py")

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 def grasp(weights: dict[str, Tensor], loss: Any, temperature: float = 200.0) -> dict[str, Tensor]:
     """Gradient-flow preservation: score = w * (Hessian times gradient)."""
     import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
 
     leaves = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
     inputs = list(leaves.values())
-    slopes = torch.autograd.grad(loss(leaves, temperature), inputs, create_graph=True, allow_unused=True)
+    with sdpa_kernel(SDPBackend.MATH):  # the fused kernels of attention have no second derivative
+        value = loss(leaves, temperature)
+    slopes = torch.autograd.grad(value, inputs, create_graph=True, allow_unused=True)
     along = torch.stack([(g * g.detach()).sum() for g in slopes if g is not None]).sum()
     if not _is_differentiable(along.grad_fn):
         raise PluginError("grasp: the network computes something that cannot be differentiated twice.")
