@@ -373,7 +373,7 @@ def test_a_failing_dense_network_ends_the_study_with_its_reason(
 def test_the_mask_tier_trains_nothing(tmp_path: Path) -> None:
     study = tiny.study(methods=["snip", "lr_rewinding"], checks=["layerwise_rearrange", "random_labels"])
     store = Store.open(tmp_path / "store")
-    found, left_out = mask_tier(study, store, 1, Progress())
+    found, left_out, _ = mask_tier(study, store, 1, Progress())
     assert left_out == ["lr_rewinding"]
     assert [(o.method, o.check, o.sparsity) for o in found] == [
         ("snip", "layerwise_rearrange", 0.8),

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prunecheck.study import Step, step
-from prunecheck.study import plan as planning
 from tests.study.studies import BASE, plan
 
 
@@ -146,7 +145,7 @@ def test_the_keys_of_a_small_study_are_pinned(monkeypatch: pytest.MonkeyPatch) -
     differ between machines.
     """
     monkeypatch.setattr(step, "numerics", lambda _: {"torch": "2.9", "numpy": "2.3", "machine": "any", "threads": 1})
-    monkeypatch.setattr(planning.data, "fingerprint", lambda _spec: "f" * 64)
+    monkeypatch.setattr("prunecheck.data.fingerprint", lambda _spec: "f" * 64)
     one = plan(
         methods=["snip", "random_ticket", "lottery_ticket", "weight_rewinding", "lr_rewinding"],
         checks=["random_labels", "layerwise_rearrange", "layerwise_weight_shuffle"],

@@ -139,7 +139,7 @@ def masks_only_table(study: Study, store: Path | None, workers: int | None, json
     from prunecheck.runner.study_run import mask_tier
 
     progress = Progress(None if quiet else err())
-    found, left_out = mask_tier(study, open_store(store), workers or api.usable_cores(), progress)
+    found, left_out, equal = mask_tier(study, open_store(store), workers or api.usable_cores(), progress)
     if json:
         cells = [
             {
@@ -153,7 +153,9 @@ def masks_only_table(study: Study, store: Path | None, workers: int | None, json
             }
             for o in found
         ]
-        print_json({"schema_version": 1, "study": study.name, "cells": cells, "left_out": left_out})
+        print_json(
+            {"schema_version": 1, "study": study.name, "cells": cells, "left_out": left_out, "equal_masks": equal}
+        )
         return
     head = ("method", "check", "sparsity", "overlap", "by chance", "layer counts", "")
     rows = [
@@ -169,6 +171,8 @@ def masks_only_table(study: Study, store: Path | None, workers: int | None, json
         for o in found
     ]
     print_columns([head, *rows], frozenset({2, 3, 4, 5}))
+    for sentence in equal:
+        print(sentence)
     if left_out:
         print(f"left out because they need training: {', '.join(left_out)}")
 

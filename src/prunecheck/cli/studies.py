@@ -210,14 +210,16 @@ def _show(results: Results, junit: Path | None, options: Options, strict: bool =
                 "page": str(results.page),
                 "trainings_run": results.trained,
                 "trainings_shared": results.shared,
+                "trainings_copied": results.copied,
                 "memory_bytes": results.memory,
             }
         )
     else:
         print_verdict(results.verdict, console.out(), results.data)
         print()
-        print(
-            f"trainings: {results.plan.trainings} in all, {results.trained} run now, {results.shared} saved by sharing"
-        )
+        counted = f"{results.plan.trainings} in all, {results.trained} run now, {results.shared} saved by sharing"
+        if results.copied:
+            counted += f", {results.copied} taken from a method with the same mask"
+        print(f"trainings: {counted}")
         print(f"report:    {results.page}")
     return exit_code(results.verdict) if strict else 0

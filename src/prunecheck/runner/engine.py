@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from prunecheck.errors import Interrupted, StoreError
 from prunecheck.runner import signals
+from prunecheck.runner.equal_trainings import EqualTrainings
 from prunecheck.runner.executors import InThisProcess, StepExecutor, resources_of
 from prunecheck.runner.processes import Workers
 from prunecheck.runner.queue import Queue
@@ -35,17 +36,19 @@ class Failure:
 @dataclass
 class Outcome:
     """The outcome of the steps that were needed. ``seconds``: of all steps together; ``memory``: the most bytes that
-    any process of the run has held."""
+    any process of the run has held. ``copied``: trainings that another one's files were taken for, since it had the
+    same mask; they are not among those ``done``."""
 
     done: list[Step] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
     memory: int = 0
+    copied: list[Step] = field(default_factory=list)
 
     def then(self, later: Outcome) -> Outcome:
         """Both outcomes as one; failures of the first were tried again in the second."""
         seconds, memory = self.seconds + later.seconds, max(self.memory, later.memory)
-        return Outcome(self.done + later.done, later.failures, seconds, memory)
+        return Outcome(self.done + later.done, later.failures, seconds, memory, self.copied + later.copied)
 
 
 Watcher = Callable[[Step, float], None]
@@ -74,17 +77,18 @@ def execute(
     seconds: Callable[[Step], float],
     watch: Watcher = unwatched,
     executor: StepExecutor | None = None,
+    equal: EqualTrainings | None = None,
 ) -> Outcome:
     """Run *steps* (inputs that are not among them must be in the store) by *executor*; where there is none, in
     *workers* processes, or in this one. ``seconds(step)`` estimates how long a step takes.
 
     A failed step is given up with all that depend on it; the others continue. If a worker dies or has too little
     memory, its step is tried once more with no other beside it; if a machine is lost, on another. A step that another
-    run on the same store computes is left to it. Raises StoreError where the disk fails, StepError where workers cannot
-    start. KeyboardInterrupt and Interrupted are raised again after the running steps were stopped: trainings write a
-    checkpoint, and everything committed stays.
+    run on the same store computes is left to it. ``equal``: a training equal to one of these is not repeated. Raises
+    StoreError where the disk fails, StepError where workers cannot start. KeyboardInterrupt and Interrupted are raised
+    again after the running steps were stopped: trainings write a checkpoint, and everything committed stays.
     """
-    run = _Run(Queue(steps, seconds), Store.open(config.store), watch)
+    run = _Run(Queue(steps, seconds), Store.open(config.store), watch, equal)
     if executor is None:
         executor = InThisProcess(config) if workers <= 1 else Workers(config, workers)
     with signals.sigterm_interrupts():
@@ -97,6 +101,7 @@ class _Run:
     queue: Queue
     store: Store
     watch: Watcher
+    equal: EqualTrainings | None = None
     outcome: Outcome = field(default_factory=Outcome)
     died: set[str] = field(default_factory=set)
     """steps during which a worker died or had too little memory"""
@@ -105,6 +110,10 @@ class _Run:
     """how often a step's machine was lost"""
     elsewhere: dict[str, Step] = field(default_factory=dict)
     """steps that another run on the same store is computing"""
+    started: set[str] = field(default_factory=set)
+    """steps that were submitted and are neither done nor given up"""
+    parked: dict[str, list[Step]] = field(default_factory=dict)
+    """key of a started training -> trainings equal to it"""
     pause: float = POLL_SECONDS[0]
     looked: float = 0.0
 
@@ -141,6 +150,25 @@ class _Run:
         del self.elsewhere[step.key]
         self.pause = POLL_SECONDS[0]
 
+    def starts(self, step: Step) -> bool:
+        """Whether *step* has to be computed; else it has the files of an equal training, or waits for them."""
+        original = self.equal.original(step, self.started) if self.equal is not None else None
+        if original is not None and original in self.started:
+            self.parked.setdefault(original, []).append(step)
+            return False
+        if self.equal is not None and original is not None and self.equal.copy(original, step):
+            self.queue.done(step)
+            self.outcome.copied.append(step)
+            self.watch(step, 0.0)
+            return False
+        self.started.add(step.key)
+        return True
+
+    def _unpark(self, step: Step) -> None:
+        self.started.discard(step.key)
+        for waiting in self.parked.pop(step.key, ()):
+            self.queue.put_back(waiting)
+
     def record(self, step: Step, answer: Answer) -> None:
         """A full or broken disk and a request to stop end the run; anything else only *step* and what depends on it."""
         outcome = self.outcome
@@ -151,11 +179,13 @@ class _Run:
             raise StoreError(answer.reason)
         if answer.ended == "done":
             self.queue.done(step)
+            self._unpark(step)
             outcome.done.append(step)
             outcome.seconds += answer.seconds
             self.watch(step, answer.seconds)
         elif not self._tried_again(step, answer):
             self.queue.drop(step)
+            self._unpark(step)
             reason = f"{DIED_TWICE} ({answer.reason})" if answer.ended == "died" else answer.reason
             outcome.failures.append(Failure(step, reason, answer.ended == "damaged"))
 
@@ -181,7 +211,8 @@ def _run_all(run: _Run, executor: StepExecutor) -> None:
     with signals.sigint_raises_once(second_ends_process=executor.second_sigint_ends_process), executor:
         while True:
             while (step := run.next(executor)) is not None:
-                executor.submit(step, resources_of(step))
+                if step.key in run.started or run.starts(step):
+                    executor.submit(step, resources_of(step))
             if executor.steps:
                 for step, answer in executor.wait(run.patience):
                     run.record(step, answer)

@@ -38,6 +38,8 @@ class Results:
     """bytes: the most that any process of the run has held; 0 where none was run or the system does not tell"""
     notes: list[str] = field(default_factory=list)
     """remarks on the results folder: replaced results, a margin that was fixed anew"""
+    copied: int = 0
+    """trainings that were not run because another method had the same mask"""
 
     @property
     def verdict(self) -> StudyVerdict:

@@ -158,9 +158,16 @@ class StepResults:
 
     def weights_entry(self, key: str) -> Entry:
         """Size and hash of a training's final weights."""
-        entry = self.store.entries(key).get("final.safetensors")
+        return self._entry("train", key, "final.safetensors")
+
+    def masks_entry(self, key: str) -> Entry:
+        """Size and hash of the masks of a step."""
+        return self._entry("mask", key, "masks.safetensors")
+
+    def _entry(self, kind: Kind, key: str, name: str) -> Entry:
+        entry = self.store.entries(key).get(name)
         if entry is None:
-            raise self._refused("train", key, "it has no final.safetensors")
+            raise self._refused(kind, key, f"it has no {name}")
         return entry
 
     def whole(self, kind: Kind, key: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from prunecheck.pruning.plugins import Plugin
 from prunecheck.reporting import MaskOverlap, ReportData, write
 from prunecheck.runner.dense_weights import dense_weights
 from prunecheck.runner.engine import Failure, Outcome, Watcher, execute, needed, unwatched
+from prunecheck.runner.equal_masks import equal_methods
+from prunecheck.runner.equal_trainings import EqualTrainings
 from prunecheck.runner.estimate import Estimate
 from prunecheck.runner.interim_analyses import (
     Decisions,
@@ -104,8 +106,9 @@ def report_study(study: Study, workspace: Workspace, command: str = "") -> Resul
 
 def mask_tier(
     study: Study, store: Store, workers: int, progress: Progress
-) -> tuple[tuple[MaskOverlap, ...], list[str]]:
-    """The mask tier of every method that needs no training, and the methods left out because they do."""
+) -> tuple[tuple[MaskOverlap, ...], list[str], list[str]]:
+    """The mask tier of every method that needs no training, the methods left out because they do, and which methods
+    have equal masks."""
     from prunecheck.runner.preflight import preflight
 
     # First of all: a fault in a plug-in would otherwise appear only after the dense trainings it builds on.
@@ -117,7 +120,8 @@ def mask_tier(
     if outcome.failures:
         raise StepError(outcome.failures[0].reason)
     left_out = [method.label for method in resolved_methods(study) if method.needs_training]
-    return overlaps(plan.arms, StepResults(store)), left_out
+    results = StepResults(store)
+    return overlaps(plan.arms, results), left_out, equal_methods(plan.arms, results)
 
 
 class Trainer(Executor):
@@ -159,7 +163,9 @@ class Trainer(Executor):
             steps = needed(self._plan.steps, targets, self._store)
             if steps and not self._locks_checked:
                 self._check_locks()
-            outcome = execute(steps, self._config, self._workers, self._estimate.seconds, self._finished)
+            equal = EqualTrainings(self._plan.steps, self._store)
+            how = self._config, self._workers, self._estimate.seconds, self._finished
+            outcome = execute(steps, *how, equal=equal)
             total = total.then(outcome)
             # Only damage is repaired by another attempt; any other failure would happen again.
             if not any(failure.damaged for failure in outcome.failures):
@@ -229,17 +235,19 @@ def _analyse_and_report(
         if study.seeds == "auto" and analysis.verdict is not None and analysis.complete:
             news = decisions.news(analysis.verdict)
             # A resumed run goes through earlier analyses without training; an earlier run has reported their decisions.
-            for line in news if analysis.outcome.done else ():
+            for line in news if analysis.outcome.done or analysis.outcome.copied else ():
                 progress.note(line)
     if analysis.verdict is None:
         raise _nothing_to_judge(study, workspace, total.failures)
     dense = dense_weights(study)
     remarks = [*study_images(study).notes, *([dense.sentence(study.sparsities)] if dense is not None else [])]
+    remarks += equal_methods(present(analysis.plan, workspace.store), results)
     verdict = replace(analysis.verdict, notes=(*analysis.verdict.notes, *remarks))
     data = _report_data(study, workspace, analysis, verdict, results, command)
     page = workspace.shown(write(data, workspace.folder))
     mark_reported(workspace.folder, study)
-    return Results(study, data, page, analysis.plan, total.done, total.seconds, total.failures, total.memory, notes)
+    results_of_run = total.done, total.seconds, total.failures, total.memory
+    return Results(study, data, page, analysis.plan, *results_of_run, notes, len(total.copied))
 
 
 def _nothing_to_judge(study: Study, workspace: Workspace, failures: list[Failure]) -> PrunecheckError:
