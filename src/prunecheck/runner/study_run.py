@@ -81,7 +81,7 @@ def run_study(
     from prunecheck.runner.preflight import preflight
 
     model_bytes = preflight(study)
-    for remark in study_images(study).notes:
+    for remark in (*_dense_remark(study), *study_images(study).notes):
         progress.note(remark)
     plan = make_plan(study)
     enough_space(needed(plan.steps, plan.targets, workspace.store).values(), model_bytes, workspace.store)
@@ -239,15 +239,21 @@ def _analyse_and_report(
                 progress.note(line)
     if analysis.verdict is None:
         raise _nothing_to_judge(study, workspace, total.failures)
-    dense = dense_weights(study)
-    remarks = [*study_images(study).notes, *([dense.sentence(study.sparsities)] if dense is not None else [])]
-    remarks += equal_methods(present(analysis.plan, workspace.store), results)
-    verdict = replace(analysis.verdict, notes=(*analysis.verdict.notes, *remarks))
+    equal = equal_methods(present(analysis.plan, workspace.store), results)
+    for line in equal if executor.trains else ():
+        progress.note(line)
+    remarks = *equal, *_dense_remark(study), *analysis.verdict.notes, *study_images(study).notes
+    verdict = replace(analysis.verdict, notes=remarks)
     data = _report_data(study, workspace, analysis, verdict, results, command)
     page = workspace.shown(write(data, workspace.folder))
     mark_reported(workspace.folder, study)
     results_of_run = total.done, total.seconds, total.failures, total.memory
     return Results(study, data, page, analysis.plan, *results_of_run, notes, len(total.copied))
+
+
+def _dense_remark(study: Study) -> list[str]:
+    dense = dense_weights(study)
+    return [] if dense is None else [dense.sentence(study.sparsities)]
 
 
 def _nothing_to_judge(study: Study, workspace: Workspace, failures: list[Failure]) -> PrunecheckError:
