@@ -6,7 +6,7 @@ The engine decides which step is next; an executor runs it. Worker processes are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -66,6 +66,18 @@ class StepExecutor(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class LastingExecutor(StepExecutor, Protocol):
+    """One whose processes last from one batch of steps to the next."""
+
+    def close(self) -> None:
+        """End the processes."""
+        ...
+
+
+Engine = Callable[[WorkerConfig, Callable[[str], None]], LastingExecutor]
+"""engine(config, note) makes the executor of a run; ``note`` prints a remark"""
 
 
 class InThisProcess:

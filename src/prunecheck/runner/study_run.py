@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -19,6 +19,7 @@ from prunecheck.runner.engine import Failure, Outcome, Watcher, execute, needed,
 from prunecheck.runner.equal_masks import equal_methods
 from prunecheck.runner.equal_trainings import EqualTrainings
 from prunecheck.runner.estimate import Estimate
+from prunecheck.runner.executors import Engine
 from prunecheck.runner.interim_analyses import (
     Decisions,
     Executor,
@@ -75,9 +76,11 @@ def run_study(
     progress: Progress,
     command: str = "",
     watch: Watcher = unwatched,
+    engine: Engine | None = None,
 ) -> Results:
-    """Train what is missing and judge. ``watch`` is called after every finished step. Raises StepError if steps
-    failed, once everything else is done and the results of what is there are written."""
+    """Train what is missing and judge. ``watch`` is called after every finished step; *engine* makes the executor of
+    the steps, by default processes of this machine. Raises StepError if steps failed, once everything else is done and
+    the results of what is there are written."""
     from prunecheck.runner.preflight import preflight
 
     model_bytes = preflight(study)
@@ -89,8 +92,8 @@ def run_study(
         progress.note(note)
     write_failed(workspace.folder, ())  # what failed in the last run is tried again
     write_plan(workspace.folder, plan)
-    trainer = Trainer(study, workspace.store, workers, progress, watch)
-    results = _analyse_and_report(study, workspace, trainer, progress, command)
+    with closing(Trainer(study, workspace.store, workers, progress, watch, engine)) as trainer:
+        results = _analyse_and_report(study, workspace, trainer, progress, command)
     if results.failures:
         raise StepError(_failure_message(results.failures, results.page))
     return results
@@ -130,7 +133,13 @@ class Trainer(Executor):
     trains = True
 
     def __init__(
-        self, study: Study, store: Store, workers: int, progress: Progress, watch: Watcher = unwatched
+        self,
+        study: Study,
+        store: Store,
+        workers: int,
+        progress: Progress,
+        watch: Watcher = unwatched,
+        engine: Engine | None = None,
     ) -> None:
         self._store, self._progress, self._watch = store, progress, watch
         self._estimate = Estimate(store)
@@ -141,12 +150,23 @@ class Trainer(Executor):
         self._workers = workers
         self._locks_checked = False
         unimportable = unimportable_plugin(study)
+        if unimportable is not None and engine is not None:
+            raise StudyError(
+                f"{unimportable.name!r} is defined in {unimportable.origin}, which workers on other machines cannot "
+                "import. Move it into a file and name that in plugins."
+            )
+        self._executor = None if engine is None else engine(self._config, progress.note)
         if unimportable is not None and workers > 1:
             self._workers = 1
             progress.note(
                 f"{unimportable.name!r} is defined in {unimportable.origin}, which worker processes cannot import: all "
                 "steps run in this process. Move it into a file and name that in plugins to use every core."
             )
+
+    def close(self) -> None:
+        """End the processes of the executor."""
+        if self._executor is not None:
+            self._executor.close()
 
     @contextmanager
     def phase(self, plan: Plan) -> Iterator[None]:
@@ -165,7 +185,7 @@ class Trainer(Executor):
                 self._check_locks()
             equal = EqualTrainings(self._plan.steps, self._store)
             how = self._config, self._workers, self._estimate.seconds, self._finished
-            outcome = execute(steps, *how, equal=equal)
+            outcome = execute(steps, *how, executor=self._executor, equal=equal)
             total = total.then(outcome)
             # Only damage is repaired by another attempt; any other failure would happen again.
             if not any(failure.damaged for failure in outcome.failures):
