@@ -7,12 +7,19 @@ from dataclasses import replace
 import pytest
 
 from prunecheck.pruning import CHECKS
-from prunecheck.reporting.answers import answers, control_status, far_from_trained, general_notes, study_remarks
+from prunecheck.reporting.answers import (
+    answers,
+    control_status,
+    far_from_trained,
+    general_notes,
+    lead_sentence,
+    study_remarks,
+)
 from prunecheck.reporting.check_names import PLAIN, check_name
 from prunecheck.reporting.data import ReportData
 from prunecheck.statistics import verdict
 from prunecheck.statistics.outcome import Control
-from tests.reporting import sample
+from tests.reporting import sample, test_margins
 
 
 def test_every_plain_name_belongs_to_a_built_in_check() -> None:
@@ -91,6 +98,12 @@ def test_remark_where_the_dense_network_is_far_from_trained(test: float, train: 
         assert "29.1% of the test images right, guessing has 10.0%" in far_from_trained(data)
         assert study_remarks(data)[0] == far_from_trained(data)
     assert far_from_trained(replace(data, verdict=replace(data.verdict, origin=None))) == ""
+
+
+def test_lead_names_the_metric_where_it_is_not_accuracy() -> None:
+    one = test_margins.verdict().comparisons[0]
+    assert lead_sentence(one, {}, "p_correct").startswith("Lead +0.20 [-0.19, +0.35] points of p_correct (5 seeds): ")
+    assert lead_sentence(one, {"snip": "92.0%", "random_ticket": "91.8%"}).startswith("92.0% against 91.8%, lead +0.20")
 
 
 def test_design_and_error_rates_are_told_apart_from_remarks_on_the_study() -> None:

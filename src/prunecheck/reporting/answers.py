@@ -103,9 +103,9 @@ def _sentence(method: MethodVerdict, mine: Sequence[CheckVerdict]) -> str:
     if not mine:
         role = "The other methods are compared with it. " if method.role == "reference" else ""
         return f"{role}Only controls were run."
+    groups = [("Loses more than the margin", "DEPENDS"), ("No loss beyond the margin", "DOES NOT DEPEND")]
     if method.verdict == "FAILS":
-        return f"No loss beyond the margin with {_named(c for c in mine if c.check in method.failed_checks)}."
-    groups = (("Loses more than the margin", "DEPENDS"), ("No loss beyond the margin", "DOES NOT DEPEND"))
+        groups.reverse()
     parts = [(words, [c for c in mine if c.verdict == answer]) for words, answer in groups]
     parts.append(("Undecided", [c for c in mine if c.verdict == "INCONCLUSIVE"]))
     parts.append(("No answer", [c for c in mine if c.verdict == "UNINFORMATIVE"]))
@@ -120,14 +120,15 @@ def _named(checks: Iterable[CheckVerdict]) -> str:
     return listing([f"{name} ({numbers})" if numbers else name for name, numbers in texts])
 
 
-def lead_sentence(one: ComparisonVerdict, clean: Mapping[str, str]) -> str:
+def lead_sentence(one: ComparisonVerdict, clean: Mapping[str, str], metric: str = "accuracy") -> str:
     """``93.0% against 92.4%, lead +0.58 [-0.17, +1.15] points (5 seeds): the lead is below the margin.``"""
     cell = lead_cell(one)
     both = [clean[name] for name in (one.first, one.second) if name in clean]
     accuracy = f"{both[0]} against {both[1]}, lead" if len(both) == 2 else "Lead"
     seeds = f" ({counted(cell.n, 'seed')})" if cell else ""
     meaning = "equal within the margin" if one.equivalent else MEANINGS[one.verdict]
-    return f"{accuracy} {effect(cell) or 'n/a'} points{seeds}: {meaning}."
+    unit = "points" if metric == "accuracy" else f"points of {metric}"
+    return f"{accuracy} {effect(cell) or 'n/a'} {unit}{seeds}: {meaning}."
 
 
 def lead_cell(one: ComparisonVerdict) -> Cell | None:
@@ -150,6 +151,12 @@ def control_status(check: CheckVerdict, controls: Sequence[Control]) -> str | No
     place = check.control, check.method, check.check
     found = {c.status for c in controls if (c.role, c.method, c.check) == place}
     return next((status for status in ("failed", "weak", "missing", "ok") if status in found), None)
+
+
+def control_word(check: CheckVerdict, controls: Sequence[Control]) -> str:
+    """``control ok`` for a check that tests the study itself; empty for a check of a method."""
+    status = control_status(check, controls)
+    return {"missing": "control not run"}.get(status, f"control {status}") if status else ""
 
 
 def study_remarks(data: ReportData) -> list[str]:
