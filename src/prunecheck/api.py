@@ -181,6 +181,7 @@ def mask(
     """The mask of any method that needs no training, on any module, dtype and device; the model is not changed.
 
     ``data``: one batch ``(inputs, targets)`` or several, ready for the model; None for methods that use no data.
+    A method that learns its masks takes these batches, in this order, as every epoch of its training set.
     ``allocate``: how many weights each layer keeps, in place of the method's own allocation. ``pattern``: keep a
     structured pattern: N:M (``"2:4"``), ``"filters"``, ``"rows"``, ``"columns"``, ``"kernels"``, ``"8 rows"`` or blocks
     (``"4x4"``). Layers that it does not fit stay whole, and with filters and rows the last layer; N:M removes its own
