@@ -113,3 +113,27 @@ def test_design_and_error_rates_are_told_apart_from_remarks_on_the_study() -> No
     assert len(general_notes(data.verdict)) == 3
     assert study_remarks(data)[-1] == "3 of 100 test images are in train too."
     assert not set(study_remarks(data)) & set(general_notes(data.verdict))
+
+
+def test_remark_where_compared_methods_had_different_numbers_of_epochs() -> None:
+    made = [
+        {
+            "method": method,
+            "check": "clean",
+            "sparsity": 0.9,
+            "seed": seed,
+            "accuracy": 0.9 + seed / 1000,
+            "n_test": 1000,
+        }
+        | {"epochs": 6, "mask_epochs": epochs}
+        for method, epochs in (("mine", 4), ("random_ticket", None))
+        for seed in range(4)
+    ]
+    judged = verdict(made, margin=1.0, chance=0.1)
+    remark = (
+        "Not at equal training: mine has 10 epochs (4 to learn masks), random_ticket 6 epochs, pretraining not counted."
+    )
+    assert remark in study_remarks(ReportData("s", made, judged))
+    equal = [row | {"epochs": 10 if row["mask_epochs"] is None else 6} for row in made]
+    told = study_remarks(ReportData("s", equal, verdict(equal, margin=1.0, chance=0.1)))
+    assert not any("training" in one for one in told)

@@ -11,6 +11,7 @@ from prunecheck.reporting.summary import Arm, arms, is_number, mean
 from prunecheck.reporting.text import MEANINGS, bare, check_effect, effect, remarks, share
 from prunecheck.statistics.outcome import (
     GENERAL_NOTES,
+    UNEQUAL_TRAINING,
     Cell,
     CheckVerdict,
     ComparisonVerdict,
@@ -162,7 +163,8 @@ def control_word(check: CheckVerdict, controls: Sequence[Control]) -> str:
 def study_remarks(data: ReportData) -> list[str]:
     """What a reader has to know before the numbers: about the training, the data and the study; each once."""
     special = [note for note in data.verdict.notes if not note.startswith((*GENERAL_NOTES, "(unguarded)"))]
-    return list(dict.fromkeys([*filter(None, [far_from_trained(data)]), *special]))
+    training = [note for one in data.verdict.comparisons for note in one.notes if note.startswith(UNEQUAL_TRAINING)]
+    return list(dict.fromkeys([*filter(None, [far_from_trained(data)]), *training, *special]))
 
 
 def general_notes(verdict: StudyVerdict) -> list[str]:

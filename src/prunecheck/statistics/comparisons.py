@@ -22,7 +22,7 @@ from prunecheck.statistics.evidence import CellEvidence, CheckEvidence, analyse_
 from prunecheck.statistics.gates import Gate, learning_epochs, remarks
 from prunecheck.statistics.inference import Looks, p_above, p_below, take_looks
 from prunecheck.statistics.layout import GUARD, CellIndex, Layout, Slot, differences, guards
-from prunecheck.statistics.outcome import Cell, ComparisonAnswer, ComparisonVerdict, MarginCurve
+from prunecheck.statistics.outcome import UNEQUAL_TRAINING, Cell, ComparisonAnswer, ComparisonVerdict, MarginCurve
 from prunecheck.statistics.procedure import members
 from prunecheck.statistics.roles import RANDOM_TICKET
 from prunecheck.statistics.settings import MIN_SEEDS
@@ -152,7 +152,10 @@ def _judge(
         open=answer == "INCONCLUSIVE" and not last and not invalid,
         curve=curve,
         reverse=reverse,
-        notes=tuple(note for k in sorted(pairing.slots) for note in remarks(pairing.slots[k].pairs.values())),
+        notes=(
+            *(note for k in sorted(pairing.slots) for note in remarks(pairing.slots[k].pairs.values())),
+            *_unequal_training(pairing),
+        ),
     )
 
 
@@ -254,5 +257,5 @@ def _unequal_training(pairing: _Pairing) -> list[str]:
     if totals[0] == totals[1]:
         return []
     return [
-        f"Not at equal training: {pairing.first} has {words[0]}, {pairing.second} {words[1]}, pretraining not counted."
+        f"{UNEQUAL_TRAINING}: {pairing.first} has {words[0]}, {pairing.second} {words[1]}, pretraining not counted."
     ]
