@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -55,7 +55,9 @@ def make_ours(regime: Regime, store: Path) -> Turns:
     return {"masked": epochs(regime, masks), "plain": epochs(regime, None), "kernel": kernel()}
 
 
-def epochs(regime: Regime, masks: Mapping[str, Tensor] | None, model: nn.Module | None = None) -> Callable[[], None]:
+def epochs(
+    regime: Regime, masks: Mapping[str, Tensor] | None, model: nn.Module | None = None, precision: str = "float32"
+) -> Callable[[], None]:
     """Each call trains one more epoch of ``regime.steps`` steps with our loop and feed. *model*: another than the
     regime's network."""
     import torch
@@ -76,7 +78,8 @@ def epochs(regime: Regime, masks: Mapping[str, Tensor] | None, model: nn.Module 
 
     def one_more() -> None:
         last = len(run.history) + 1
-        train(run, feed, judged, recipe, task, masks=masks, seed=0, phase="benchmark", first=0, last=last)
+        how: dict[str, Any] = {"seed": 0, "phase": "benchmark", "first": 0, "last": last, "precision": precision}
+        train(run, feed, judged, recipe, task, masks=masks, **how)
 
     return one_more
 

@@ -25,6 +25,7 @@ from benchmarks import masks, official_masks, pairs, quiet
 from prunecheck import random_ticket
 from prunecheck.pruning.layers import total
 from prunecheck.pruning.task import task_named
+from prunecheck.study import numerics
 from prunecheck.study.step import Step
 from prunecheck.training.feed import Feed
 from prunecheck.training.loop import start, train
@@ -275,3 +276,10 @@ def test_all_sections_run() -> None:
         "## masks",
         "## demo",
     ]
+
+
+def test_precisions_are_compared_in_networks_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["precision", "--quick"]) == 0
+    printed = capsys.readouterr().out
+    assert f"Processor: {numerics.processor_name()}, {numerics.instruction_set()}" in printed
+    assert "dense, bfloat16 / dense, float32" in printed

@@ -12,7 +12,8 @@ from prunecheck.cli.catalogue import Kind
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, method
 from prunecheck.pruning.presets import PRESETS
 from prunecheck.resources import study_names
-from prunecheck.study import Study
+from prunecheck.study import Study, numerics
+from prunecheck.study.faster import bfloat16_here
 from prunecheck.training.recipe import RECIPES
 from tests.cli.command import Cli, python
 
@@ -136,6 +137,8 @@ def test_doctor_names_versions_cores_and_the_store(cli: Cli, tmp_path: Path) -> 
     assert int(document["cores"]) >= 1
     assert document["store"] == str(tmp_path / "store")
     assert document["store holds"] == "0 artefacts, 0 B"
+    assert document["processor"].endswith(f"({numerics.instruction_set()})")
+    assert document["bfloat16"] == bfloat16_here()
     assert "devices" not in document
     assert "free on its disk" in cli("doctor").out
     assert not (tmp_path / "store").exists()

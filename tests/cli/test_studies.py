@@ -7,6 +7,7 @@ import pytest
 
 from prunecheck.runner import trackers
 from prunecheck.study import load_study, make_plan
+from prunecheck.study.faster import faster_choices
 from tests.cli.command import Cli, files
 from tests.runner import tiny
 from tests.study.studies import BASE_TOML, study_text, write
@@ -85,6 +86,16 @@ def test_a_plan_as_json(cli: Cli, tmp_path: Path) -> None:
     assert document["measured"] is False
     assert document["seconds"] > 0
     assert document["workers"] >= 1
+    assert document["faster"] == faster_choices(load_study(path), 8)
+
+
+def test_plan_names_what_would_be_faster_on_this_processor(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prunecheck.study.faster.bfloat16_instructions", list)
+    path = write(tmp_path, BASE_TOML)
+    assert "faster" not in cli("plan", path).out
+    assert 'precision = "float32"' in cli("plan", path, "--set", "precision=bfloat16").out
 
 
 def test_plan_of_an_adaptive_study_prints_the_largest_cost(cli: Cli, tmp_path: Path) -> None:

@@ -227,12 +227,16 @@ def _software() -> dict[str, str]:
 
 def _machine(store: Path | None) -> dict[str, str]:
     from prunecheck.store import sizes
+    from prunecheck.study import numerics
+    from prunecheck.study.faster import bfloat16_here
 
     found = open_store(store)
     held = sizes(found)
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": str(api.usable_cores()),
+        "processor": f"{numerics.processor_name()} ({numerics.instruction_set()})",
+        "bfloat16": bfloat16_here(),
         "store": str(found.root),
         "store holds": f"{held.artefacts} artefacts, {byte_size(held.artefact_bytes)}",
         "free on its disk": byte_size(found.free_bytes()),

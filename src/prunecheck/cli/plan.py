@@ -60,6 +60,7 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
     from prunecheck.runner.estimate import Estimate
     from prunecheck.runner.report_data import learning_in_words
     from prunecheck.study import make_plan
+    from prunecheck.study.faster import faster_choices
     from prunecheck.study.plan import largest_seeds
 
     plan = most = make_plan(study, allow_absent=True)
@@ -106,6 +107,8 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
         rows.append(
             ("at most", f"{most.trainings} trainings, about {duration(spans[1][2])}, if every verdict stays open")
         )
+    advice = faster_choices(study, plan.side) if todo else []
+    rows += [("faster", line) for line in advice]
     document = {
         "schema_version": 1,
         "study": study.name,
@@ -122,6 +125,7 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
         "measured": estimate.is_measured(todo.values()),
         "workers": cores,
         "data_is_there": not plan.absent,
+        "faster": advice,
         "stays_dense": None if dense is None else {"share": dense.share, "parameters": dense.parameters},
     }
     return Forecast(document, rows)

@@ -25,9 +25,13 @@ def backend_of(study: Study, side: int, sparsity: float) -> str | None:
 
 
 def _worth_trying(study: Study, side: int, sparsity: float) -> bool:
+    return is_large(study, side) and sparsity >= AUTO_SPARSITY and not _hindrance(study)
+
+
+def is_large(study: Study, side: int) -> bool:
+    """Whether the network costs enough for ``auto`` to try the sparse backend; one from outside the package may."""
     entry = models.MODELS.get(models.canonical(study.model))
-    large = entry is None or entry.mflops_at(side) >= AUTO_MFLOPS
-    return large and sparsity >= AUTO_SPARSITY and not _hindrance(study)
+    return entry is None or entry.mflops_at(side) >= AUTO_MFLOPS
 
 
 def resolve_backend(study: Study) -> None:

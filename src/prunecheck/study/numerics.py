@@ -34,7 +34,7 @@ def numerics(precision: str = "float32") -> dict[str, Any]:
     ``precision``: products in bfloat16 also depend on whether the processor has instructions for them.
     """
     found = _numerics()
-    return found if precision == "float32" else found | {precision: _has(("avx512_bf16", "amx_bf16", "bf16"))}
+    return found if precision == "float32" else found | {precision: bfloat16_instructions()}
 
 
 @lru_cache
@@ -57,6 +57,16 @@ def instruction_set() -> str:
     if _has(("avx2", "fma")) == ["avx2", "fma"]:
         return "avx2"
     return "sve" if _has(("sve",)) else "baseline"
+
+
+def bfloat16_instructions() -> list[str]:
+    """The processor's instructions for products in bfloat16, by the names of Linux; without any, bfloat16 is slow."""
+    return _has(("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def processor_name() -> str:
+    """``AMD EPYC 7543`` …, for people; not part of keys, because renamed virtual processors would share nothing."""
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
 
 
 def maker() -> str:

@@ -52,6 +52,8 @@ class Plan:
     requests: int = 0
     """steps requested, with shared ones counted every time"""
     trainings_requested: int = 0
+    side: int = 0
+    """pixels per side of the images"""
     absent: str = ""
     """why the plan holds for the published numbers of a data set that is not there; empty if it is there"""
 
@@ -152,7 +154,7 @@ class _Planner:
         self.backend_at = cache(lambda sparsity: backend_of(study, self.side, sparsity))
         self.scoring = study.scoring.model_dump()
         self.also = {"also_prune": sorted(study.also_prune)} if study.also_prune else {}
-        self.out = Plan(absent=images.absent)
+        self.out = Plan(side=self.side, absent=images.absent)
         self.made: dict[Hashable, tuple[Any, int, int]] = {}
 
     def plan(self, seeds: Mapping[tuple[str, str], Iterable[int]]) -> Plan:

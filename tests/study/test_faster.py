@@ -1,0 +1,74 @@
+"""The advice of ``plan`` and ``doctor`` follows the processor's instructions and what the study already does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prunecheck.study import faster, load_study
+from prunecheck.training import sparse
+from tests.study.studies import BASE
+
+LARGE = {"model": "resnet8_w16", "data": {"name": "mnist5k", "size": 16}, "sparsities": [0.9]}
+
+
+@pytest.fixture(params=[["avx512_bf16"], ["amx_bf16", "avx512_bf16"], ["bf16"]], ids=["avx512", "amx", "arm"])
+def wide(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(faster, "bfloat16_instructions", lambda: request.param)
+    return list(request.param)
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faster, "bfloat16_instructions", list)
+
+
+def advice(**changes: Any) -> list[str]:
+    return faster.faster_choices(load_study({**BASE, **changes}), 16)
+
+
+def test_bfloat16_is_advised_where_the_processor_has_instructions_for_it(wide: list[str]) -> None:
+    (line,) = advice()
+    assert line.startswith('precision = "bfloat16": dense training ')
+    assert ("1.5 to 3.0" in line) == ("amx_bf16" in wide)
+    assert ("1.3 to 2.0" in line) == (wide == ["avx512_bf16"])
+    assert "sparse" not in line  # digits are too small for that backend
+    assert advice(precision="bfloat16") == []
+
+
+@pytest.mark.usefixtures("narrow")
+def test_bfloat16_is_advised_against_where_it_is_emulated() -> None:
+    assert advice() == []
+    assert advice(precision="bfloat16") == [
+        'precision = "float32": this processor has no instructions for bfloat16, which is then far slower'
+    ]
+
+
+@pytest.mark.skipif(sparse.unavailable() is not None, reason="numba is not installed")
+def test_advice_of_bfloat16_names_the_sparse_backend_that_it_rules_out(wide: list[str]) -> None:
+    (line,) = advice(**LARGE)
+    assert "it rules out the sparse backend" in line
+    assert ("at 90 and 98 %" in line) == (wide != ["bf16"])
+    assert "sparse" not in advice(**LARGE | {"sparsities": [0.5]})[0]
+
+
+@pytest.mark.usefixtures("narrow")
+def test_missing_numba_is_named_where_auto_would_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert advice(**LARGE) == []
+    monkeypatch.setattr(sparse, "unavailable", lambda: "numba is not installed")
+    assert advice(**LARGE) == ['backend = "auto" trains tickets of 80% and more sparsely, but numba is not installed']
+    for settled in ({"backend": "dense"}, {"sparsities": [0.5]}):
+        assert advice(**LARGE | settled) == []
+
+
+@pytest.mark.usefixtures("narrow")
+def test_recipe_fast_is_named_for_the_unchanged_recipe_of_the_paper_alone() -> None:
+    assert "a fifth of the epochs" in advice(training={"recipe": "cifar"})[0]
+    for other in ({"recipe": "fast"}, {"recipe": "cifar", "epochs": 20}, {}):
+        assert advice(training=other) == []
+
+
+@pytest.mark.usefixtures("wide")
+def test_a_study_on_a_gpu_gets_no_advice_about_the_processor() -> None:
+    assert advice(device="cuda", training={"recipe": "cifar"}) == []
