@@ -9,46 +9,48 @@ from prunecheck.statistics.rows import CLEAN
 from prunecheck.study.plan import Arm
 from prunecheck.text import listing, percent
 
-Place = tuple[float, int]
+Ticket = tuple[float, int]
 """sparsity and seed"""
-
-
-Tickets = dict[tuple[str, str], list[str]]
+Methods = dict[tuple[str, str], list[str]]
 """hashes of mask and trained weights -> methods that have them"""
 
 
 def equal_methods(arms: Iterable[Arm], results: StepResults) -> list[str]:
     """One sentence for each group of methods whose masks are equal and, where *arms* were trained, their trained
-    networks too: methods that train one mask from other weights are different methods."""
-    found: dict[Place, Tickets] = {}
+    networks too: methods that train one mask from other weights, or for longer, are different methods."""
+    found: dict[Ticket, Methods] = {}
+    seen: set[tuple[Ticket, str]] = set()
     for arm in arms:
-        if arm.check == CLEAN and arm.mask and arm.sparsity is not None:
-            mask = results.masks_entry(arm.mask).sha256
-            weights = results.weights_entry(arm.train).sha256 if arm.train else ""
-            found.setdefault((arm.sparsity, arm.seed), {}).setdefault((mask, weights), []).append(arm.method)
-    groups: dict[tuple[str, ...], list[Place]] = {}
-    trained = any(weights for tickets in found.values() for _, weights in tickets)
-    for place, tickets in found.items():
-        for methods in tickets.values():
-            if len(set(methods)) > 1:
-                groups.setdefault(tuple(dict.fromkeys(methods)), []).append(place)
-    what = "equal masks and equal trained networks" if trained else "equal masks"
-    return [
-        f"{listing(methods)} have {what} {_where(places, _in_common(methods, found))}"
-        for methods, places in groups.items()
-    ]
+        if arm.check != CLEAN or not arm.mask or arm.sparsity is None:
+            continue
+        ticket = arm.sparsity, arm.seed
+        if not arm.train and (ticket, arm.mask) in seen:
+            continue  # one mask step for several methods, which differ in how they train
+        seen.add((ticket, arm.mask))
+        mask = results.masks_entry(arm.mask).sha256
+        weights = results.weights_entry(arm.train).sha256 if arm.train else ""
+        found.setdefault(ticket, {}).setdefault((mask, weights), []).append(arm.method)
+    groups: dict[tuple[str, ...], list[Ticket]] = {}
+    for ticket, methods in found.items():
+        for equal in methods.values():
+            if len(set(equal)) > 1:
+                groups.setdefault(tuple(dict.fromkeys(equal)), []).append(ticket)
+    trained = any(weights for methods in found.values() for _, weights in methods)
+    return [_sentence(equal, tickets, _in_common(equal, found), trained) for equal, tickets in groups.items()]
 
 
-def _in_common(methods: Sequence[str], found: Mapping[Place, Tickets]) -> int:
-    """At how many sparsities and seeds all of *methods* have a ticket."""
-    return sum(set(methods) <= {one for some in tickets.values() for one in some} for tickets in found.values())
+def _in_common(methods: Sequence[str], found: Mapping[Ticket, Methods]) -> int:
+    """At how many sparsities and seeds all of *methods* have a mask."""
+    return sum(set(methods) <= {one for some in here.values() for one in some} for here in found.values())
 
 
-def _where(equal: Sequence[Place], of: int) -> str:
+def _sentence(methods: Sequence[str], equal: Sequence[Ticket], of: int, trained: bool) -> str:
+    what = f"{listing(methods)} have equal masks{' and equal trained networks' if trained else ''}"
     if len(equal) == of:
-        return "at every sparsity and seed: in this study they are one method."
+        end = ": in this study they are one method." if trained else "."
+        return f"{what} at every sparsity and seed{end}"
     seeds: dict[float, list[str]] = {}
     for sparsity, seed in equal:
         seeds.setdefault(sparsity, []).append(str(seed))
     parts = [f"at {percent(s)} with {'seeds' if len(n) > 1 else 'seed'} {listing(n)}" for s, n in seeds.items()]
-    return f"{', '.join(parts)} ({len(equal)} of {of} tickets)."
+    return f"{what} {', '.join(parts)} ({len(equal)} of {of} tickets)."
