@@ -199,3 +199,11 @@ def test_random_masks_counts_and_sparsity() -> None:
     assert m.sparsity_of(masks) == 1 - 47 / 148
     again = m.random_masks(layers, {"a": 7, "b": 40}, stream(0, "t"))
     assert all(torch.equal(masks[n], again[n]) for n in masks)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_selection_for_gpus_finds_the_same_threshold_under_ties_and_infinities(dtype: torch.dtype) -> None:
+    scores = torch.randint(-3, 4, (5, 40), generator=torch.Generator().manual_seed(0)).to(dtype) / 3
+    scores[0, :7] = -float("inf")
+    for kept in (1, 2, 50, 150, 199, 200):
+        assert m._nth_largest_on_device(scores, kept) == m._nth_largest(scores, kept), kept

@@ -112,10 +112,15 @@ def _top_of_layer(score: Tensor, kept: int, hint: float | None) -> tuple[Tensor,
 def _nth_largest(score: Tensor, n: int) -> float:
     # Methods that learn masks select at every step: on a GPU without moving the scores to the CPU.
     if score.is_cuda:
-        flat = score.detach().reshape(-1)
-        return float(flat.kthvalue(len(flat) - n + 1).values)
+        return _nth_largest_on_device(score, n)
     values = as_array(score)
     return float(np.partition(values, values.size - n)[values.size - n])
+
+
+def _nth_largest_on_device(score: Tensor, n: int) -> float:
+    flat = score.detach().reshape(-1)
+    wide = flat if flat.dtype in (torch.float32, torch.float64) else flat.float()
+    return float(wide.kthvalue(len(wide) - n + 1).values)
 
 
 def _trues(mask: Tensor) -> int:
