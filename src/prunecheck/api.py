@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 Source: TypeAlias = "str | Path | Mapping[str, Any] | Study"
 Masks: TypeAlias = "nn.Module | Mapping[str, Tensor] | str | Path"
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from prunecheck.interop import Audit, MaskedTraining
-    from prunecheck.runner.executors import Engine
     from prunecheck.runner.results import Results
     from prunecheck.runner.status import Status
     from prunecheck.runner.workspace import Workspace
@@ -46,16 +45,14 @@ def run(
     console: Console | None = None,
     command: str = "",
     tracker: str | None = None,
-    engine: Literal["local", "ray"] = "local",
 ) -> Results:
     """Run a study (a file, a mapping or a Study) and return its results; resumes interrupted steps.
 
     ``store``: where artefacts are kept (default: $PRUNECHECK_HOME or the user's cache). ``folder``: where results go
-    (default: ``runs/<name>``). ``workers``: processes of one thread each (default: one per core). ``tracker``:
-    ``tensorboard``, ``wandb``, ``mlflow`` or ``trackio`` receives every training of this run, and the verdicts.
-    ``engine``: ``ray`` runs the steps on the Ray cluster at $RAY_ADDRESS, or on one started on this machine;
-    ``workers`` is then the most at once (default: one per core of the cluster, or per GPU for a study on GPUs).
-    Raises StudyError before anything is trained or written, StepError if steps failed, StoreError if the disk fails.
+    (default: ``runs/<name>``). ``workers``: processes of one thread each (default: one per core; for ``device =
+    "cuda"`` one per GPU). ``tracker``: ``tensorboard``, ``wandb``, ``mlflow`` or ``trackio`` receives every training of
+    this run, and the verdicts. Raises StudyError before anything is trained or written, StepError if steps failed,
+    StoreError if the disk fails.
     """
     import warnings
 
@@ -64,29 +61,16 @@ def run(
     from prunecheck.study import load_study
 
     checked, progress = load_study(study, overrides), Progress(console)
-    workspace, most = workspace_of(checked, store, folder), workers or usable_cores()
+    workspace, most = workspace_of(checked, store, folder), workers or usual_workers(checked)
     if tracker is None:
-        return run_study(checked, workspace, most, progress, command, engine=_engine(engine, workers))
+        return run_study(checked, workspace, most, progress, command)
     from prunecheck.runner.trackers import tracking
 
     warn = progress.note if console else warnings.warn
     log = tracking(tracker, checked.name, workspace.store, workspace.folder, warn)
-    results = run_study(checked, workspace, most, progress, command, log.finished, _engine(engine, workers))
+    results = run_study(checked, workspace, most, progress, command, log.finished)
     log.judged(results.verdict)
     return results
-
-
-def _engine(name: str, workers: int | None) -> Engine | None:
-    from prunecheck.errors import StudyError
-    from prunecheck.text import unknown
-
-    if name not in ("local", "ray"):
-        raise StudyError(unknown("engine", name, ("local", "ray")))
-    if name == "local":
-        return None
-    from prunecheck.runner.ray_cluster import RayExecutor
-
-    return lambda config, note: RayExecutor(config, workers, note)
 
 
 def report(
@@ -109,7 +93,7 @@ def status(
     from prunecheck.study import load_study
 
     checked = load_study(study, overrides)
-    return study_status(checked, workspace_of(checked, store, folder), usable_cores())
+    return study_status(checked, workspace_of(checked, store, folder), usual_workers(checked))
 
 
 def verdict(
@@ -181,7 +165,6 @@ def mask(
     """The mask of any method that needs no training, on any module, dtype and device; the model is not changed.
 
     ``data``: one batch ``(inputs, targets)`` or several, ready for the model; None for methods that use no data.
-    A method that learns its masks takes these batches, in this order, as every epoch of its training set.
     ``allocate``: how many weights each layer keeps, in place of the method's own allocation. ``pattern``: keep a
     structured pattern: N:M (``"2:4"``), ``"filters"``, ``"rows"``, ``"columns"``, ``"kernels"``, ``"8 rows"`` or blocks
     (``"4x4"``). Layers that it does not fit stay whole, and with filters and rows the last layer; N:M removes its own
@@ -269,6 +252,13 @@ def permuted(mask: Tensor, rng: Any, pattern: str | None = None) -> Tensor:
 def usable_cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usual_workers(study: Study) -> int:
+    """One worker for each core or, since several processes on a GPU take turns, for each GPU."""
+    from prunecheck.study.gpus import gpus_of
+
+    return max(1, len(gpus_of(study.device))) if study.device.startswith("cuda") else usable_cores()
 
 
 def workspace_of(study: Study, store: str | Path | None, folder: str | Path | None) -> Workspace:

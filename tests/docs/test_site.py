@@ -212,7 +212,7 @@ def test_undocumented_plugin_parameter_is_detected(monkeypatch: pytest.MonkeyPat
 def test_undocumented_environment_variable_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "`PRUNECHECK_HOME`" in files.environment()
     monkeypatch.setattr(files, "written", lambda _part: {"PRUNECHECK_DATA": "x", "PRUNECHECK_FAULT": "y"})
-    with pytest.raises(Undocumented, match="PRUNECHECK_HOME"):
+    with pytest.raises(Undocumented, match="PRUNECHECK_GPU"):
         files.environment()
 
 

@@ -61,23 +61,20 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
     from prunecheck.runner.report_data import learning_in_words
     from prunecheck.study import make_plan
     from prunecheck.study.faster import faster_choices
+    from prunecheck.study.gpus import gpu_name, gpus_of
     from prunecheck.study.plan import largest_seeds
 
     plan = most = make_plan(study, allow_absent=True)
     if study.seeds == "auto":
         most = make_plan(study, largest_seeds(study, allow_absent=True), allow_absent=True)
     store = open_store(store_root)
-    estimate, cores = Estimate(store), api.usable_cores()
+    estimate, workers = Estimate(store), api.usual_workers(study)
     spans = []
     for one in (plan, most):
         todo = needed(one.steps, one.targets, store)
-        spans.append((one, todo, estimate.total(todo.values()) / cores))
+        spans.append((one, todo, estimate.total(todo.values()) / workers))
     todo, seconds = spans[0][1], spans[0][2]
-    sure = (
-        "from earlier timings"
-        if estimate.is_measured(todo.values())
-        else "a rough guess: no such training was timed on this machine"
-    )
+    sure = "from earlier timings" if estimate.is_measured(todo.values()) else _guess(study)
     rows = [
         ("study", study.name),
         ("trains", f"{study.model} on {study.data.name}, {study.recipe.epochs} epochs"),
@@ -99,10 +96,14 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
         total = f"{counted(plan.mask_epochs, 'epoch')} in all"
         rows.append(("masks learned", f"{learning_in_words(study)}; at most {total}"))
     rows += [(kind, f"{count} steps, {open_[kind]} to run") for kind, count in sorted(kinds.items())]
-    time = (
-        f"about {duration(seconds)} on {cores} cores ({sure})" if todo else "nothing to run: every step is in the store"
-    )
+    time = "nothing to run: every step is in the store"
+    if todo:
+        time = f"about {duration(seconds)} on {_processors(study, workers)} ({sure})"
     rows.append(("time", time))
+    if study.device.startswith("cuda") and not gpus_of(study.device):
+        rows.append(
+            ("missing", f"device = {study.device!r}, but this machine has no such GPU: it cannot run the study")
+        )
     if most is not plan:
         rows.append(
             ("at most", f"{most.trainings} trainings, about {duration(spans[1][2])}, if every verdict stays open")
@@ -123,12 +124,27 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
         "seconds": round(seconds, 1),
         "most_seconds": round(spans[1][2], 1),
         "measured": estimate.is_measured(todo.values()),
-        "workers": cores,
+        "workers": workers,
+        "gpu": gpu_name(study.device) if gpus_of(study.device) else "",
         "data_is_there": not plan.absent,
         "faster": advice,
         "stays_dense": None if dense is None else {"share": dense.share, "parameters": dense.parameters},
     }
     return Forecast(document, rows)
+
+
+def _guess(study: Study) -> str:
+    if study.device.startswith("cuda"):
+        return "a rough guess from rates of an NVIDIA H200: no such training was timed on this card"
+    return "a rough guess: no such training was timed on this machine"
+
+
+def _processors(study: Study, workers: int) -> str:
+    from prunecheck.study.gpus import gpu_name
+
+    if study.device.startswith("cuda"):
+        return f"{counted(workers, 'GPU')} ({gpu_name(study.device) or 'model unknown'})"
+    return f"{workers} cores"
 
 
 def _seeds(study: Study) -> str:
@@ -143,7 +159,7 @@ def masks_only_table(study: Study, store: Path | None, workers: int | None, json
     from prunecheck.runner.study_run import mask_tier
 
     progress = Progress(None if quiet else err())
-    found, left_out, equal = mask_tier(study, open_store(store), workers or api.usable_cores(), progress)
+    found, left_out, equal = mask_tier(study, open_store(store), workers or api.usual_workers(study), progress)
     if json:
         cells = [
             {

@@ -68,8 +68,8 @@ def reader(study: Study, store: Path | None, folder: Path | None) -> Callable[[]
     from prunecheck.runner.step_results import StepResults
 
     workspace = api.workspace_of(study, store, folder)
-    results, cores = StepResults(workspace.store), api.usable_cores()
-    return lambda: study_status(study, workspace, cores, results)
+    results, workers = StepResults(workspace.store), api.usual_workers(study)
+    return lambda: study_status(study, workspace, workers, results)
 
 
 def until_over(read: Callable[[], Status]) -> Iterator[Status]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from prunecheck.errors import Interrupted, StoreError
 from prunecheck.runner import signals
 from prunecheck.runner.equal_trainings import EqualTrainings
-from prunecheck.runner.executors import InThisProcess, StepExecutor, resources_of
+from prunecheck.runner.executors import InThisProcess, StepExecutor, TakesGroups, resources_of
 from prunecheck.runner.processes import Workers
 from prunecheck.runner.queue import Queue
 from prunecheck.runner.worker import Answer, WorkerConfig
@@ -126,6 +126,13 @@ class _Run:
             return self.again.pop() if self.again and not executor.steps else None
         return self.queue.take() if executor.has_room else None
 
+    def group(self, step: Step, executor: StepExecutor) -> list[Step]:
+        """*step* and others that are trained beside it. A step whose worker died has nothing beside it."""
+        if not isinstance(executor, TakesGroups) or executor.most_together == 1 or step.key in self.died:
+            return [step]
+        others = self.queue.take_like(step, executor.most_together - 1)
+        return [step, *(other for other in others if other.key in self.started or self.starts(other))]
+
     @property
     def patience(self) -> float | None:
         """Seconds until the steps of other runs are looked at; None if there are none."""
@@ -211,7 +218,12 @@ def _run_all(run: _Run, executor: StepExecutor) -> None:
     with signals.sigint_raises_once(second_ends_process=executor.second_sigint_ends_process), executor:
         while True:
             while (step := run.next(executor)) is not None:
-                if step.key in run.started or run.starts(step):
+                if step.key not in run.started and not run.starts(step):
+                    continue
+                group = run.group(step, executor)
+                if len(group) > 1 and isinstance(executor, TakesGroups):
+                    executor.submit_together(group, resources_of(step))
+                else:
                     executor.submit(step, resources_of(step))
             if executor.steps:
                 for step, answer in executor.wait(run.patience):

@@ -9,6 +9,12 @@ from prunecheck.store import Store, Timings
 from prunecheck.study.step import Step
 
 ROUGH_OPERATIONS_PER_SECOND = 25e9
+GPU_IMAGES_PER_SECOND = {"resnet32": 44_900.0, "vgg19_bn": 51_200.0, "resnet20_w16": 122_700.0}
+"""trained in bfloat16 on one NVIDIA H200, several networks at a time, 32 x 32 pixels: see docs/performance.md"""
+GPU_OPERATIONS_PER_SECOND = 30e12
+"""of other networks there, about that of the slowest of the table"""
+GPU_FLOAT32 = 1.9
+"""how much longer the same takes in TF32; float32 proper was not measured"""
 ROUGH_SECONDS = {"score": 1.0, "mask": 0.1, "corrupt": 0.1, "compare": 0.05, "evaluate": 0.3}
 
 
@@ -25,6 +31,8 @@ class Estimate:
         if step.kind in ROUGH_SECONDS and not _learns(step):
             return ROUGH_SECONDS[step.kind]
         mflops = mflops_of(step)
+        if "gpu" in step.params:
+            return step.cost_units * _seconds_on_gpu(step, 500.0 if mflops is None else mflops)
         return step.cost_units * 1e6 * (500.0 if mflops is None else mflops) / ROUGH_OPERATIONS_PER_SECOND
 
     def is_measured(self, steps: Iterable[Step]) -> bool:
@@ -34,6 +42,14 @@ class Estimate:
 
     def total(self, steps: Iterable[Step]) -> float:
         return sum(self.seconds(step) for step in steps)
+
+
+def _seconds_on_gpu(step: Step, mflops: float) -> float:
+    """Of one forward pass of one image; training an image costs three."""
+    model, _, side = step.cost_class.split("/")[1].partition("@")
+    known = GPU_IMAGES_PER_SECOND.get(model) if side == "32" else None
+    seconds = mflops * 1e6 / GPU_OPERATIONS_PER_SECOND if known is None else 1 / (3 * known)
+    return seconds if step.params.get("precision") == "bfloat16" else seconds * GPU_FLOAT32
 
 
 def _learns(step: Step) -> bool:

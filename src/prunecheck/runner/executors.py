@@ -6,15 +6,18 @@ The engine decides which step is next; an executor runs it. Worker processes are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from prunecheck.runner import signals
-from prunecheck.runner.worker import Answer, WorkerConfig, do, initialise
+from prunecheck.runner.worker import Answer, WorkerConfig, do, do_together, initialise
 from prunecheck.study.step import Step
+
+GIVEN_TOGETHER = 8
+"""how many trainings a GPU's process is given at a time; how many of them it trains at once, it finds out"""
 
 
 @dataclass(frozen=True)
@@ -68,26 +71,33 @@ class StepExecutor(Protocol):
     ) -> None: ...
 
 
-class LastingExecutor(StepExecutor, Protocol):
-    """One whose processes last from one batch of steps to the next."""
+@runtime_checkable
+class TakesGroups(Protocol):
+    """An executor that trains several tickets of one kind at a time, on a GPU."""
 
-    def close(self) -> None:
-        """End the processes."""
+    @property
+    def most_together(self) -> int:
+        """How many it takes at a time; 1 for none but one."""
+        ...
+
+    def submit_together(self, steps: Sequence[Step], resources: Resources) -> None:
+        """As ``submit``, for trainings of one kind."""
         ...
 
 
-Engine = Callable[[WorkerConfig, Callable[[str], None]], LastingExecutor]
-"""engine(config, note) makes the executor of a run; ``note`` prints a remark"""
+def most_together(config: WorkerConfig) -> int:
+    """How many trainings of one kind a process is given at a time."""
+    return (config.tickets_per_gpu or GIVEN_TOGETHER) if config.gpus else 1
 
 
 class InThisProcess:
-    """Runs one step at a time, in ``wait``."""
+    """Runs one step at a time, on a GPU several trainings, in ``wait``."""
 
     second_sigint_ends_process = True
 
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
-        self._step: Step | None = None
+        self._steps: list[Step] = []
         self._settings = ExitStack()
 
     def __enter__(self) -> InThisProcess:
@@ -102,22 +112,29 @@ class InThisProcess:
 
     @property
     def steps(self) -> list[Step]:
-        return [] if self._step is None else [self._step]
+        return self._steps
 
     @property
     def has_room(self) -> bool:
-        return self._step is None
+        return not self._steps
 
-    def submit(self, step: Step, _resources: Resources) -> None:
-        self._step = step
+    @property
+    def most_together(self) -> int:
+        return most_together(self._config)
+
+    def submit(self, step: Step, resources: Resources) -> None:
+        self.submit_together([step], resources)
+
+    def submit_together(self, steps: Sequence[Step], _resources: Resources) -> None:
+        self._steps = list(steps)
 
     def wait(self, _seconds: float | None) -> Iterator[tuple[Step, Answer]]:
-        step, self._step = self._step, None
-        if step is not None:
-            answer = do(step)
+        steps, self._steps = self._steps, []
+        if steps:
+            answers = do_together(steps) if len(steps) > 1 else [do(steps[0])]
             # The step may have swallowed the interruption: a bare ``except`` in a plug-in catches it.
             signals.reraise()
-            yield step, answer
+            yield from zip(steps, answers, strict=True)
 
 
 @contextmanager

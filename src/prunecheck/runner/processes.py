@@ -13,15 +13,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from multiprocessing import ProcessError
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from prunecheck.errors import StepError, StoreError
 from prunecheck.runner import signals
-from prunecheck.runner.executors import Resources
+from prunecheck.runner.executors import Resources, most_together
 from prunecheck.runner.worker import Answer, WorkerConfig, serve
 from prunecheck.study.step import Step
 from prunecheck.text import printable_path
@@ -45,14 +47,16 @@ LOST = 255
 
 
 class Worker:
-    """One process. ``step``: its current step; ``ready``: whether it has reported that it can run steps."""
+    """One process. ``steps``: those it has not answered yet, in order; ``gpu``: the CUDA device it uses; ``ready``:
+    whether it has reported that it can run steps."""
 
     def __init__(self, config: WorkerConfig) -> None:
         context = _context()
         self.connection, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=serve, args=(config, theirs))  # type: ignore[attr-defined]
         self._theirs = theirs
-        self.step: Step | None = None
+        self.gpu = config.gpus[0] if config.gpus else None
+        self.steps: list[Step] = []
         self.ready = False
 
     def start(self) -> None:
@@ -62,10 +66,10 @@ class Worker:
             # As long as this process holds a copy of the other end, the death of the worker would not end the pipe.
             self._theirs.close()
 
-    def give(self, step: Step) -> None:
-        self.step = step
+    def give(self, steps: Sequence[Step]) -> None:
+        self.steps = list(steps)
         with suppress(OSError):  # it is dead, which Workers.wait() will find
-            self.connection.send_bytes(json.dumps(step.to_dict()).encode())
+            self.connection.send_bytes(json.dumps([step.to_dict() for step in steps]).encode())
 
     def read(self) -> Answer | None:
         """The answer it has sent; None if it is dead."""
@@ -105,30 +109,44 @@ class Workers:
         try:
             # Steps are still running only after an error or an interruption; SIGTERM lets trainings write a checkpoint.
             if kind is not None:
-                end([worker.process for worker in started if worker.step is not None])
+                end([worker.process for worker in started if worker.steps])
         finally:
             end([worker.process for worker in started], LEAVE_SECONDS, number=None)
 
     @property
     def steps(self) -> list[Step]:
         """The steps under way."""
-        return [worker.step for worker in self._all if worker.step is not None]
+        return [step for worker in self._all for step in worker.steps]
 
     @property
     def has_room(self) -> bool:
-        return len(self.steps) < self._most
+        return sum(bool(worker.steps) for worker in self._all) < self._most
 
-    def submit(self, step: Step, _resources: Resources) -> None:
+    @property
+    def most_together(self) -> int:
+        return most_together(self._config)
+
+    def submit(self, step: Step, resources: Resources) -> None:
         """Let a worker without a step do *step*. Raises StoreError if no process can be started."""
-        idle = next((worker for worker in self._all if worker.step is None), None)
-        (idle or self._start()).give(step)
+        self.submit_together([step], resources)
+
+    def submit_together(self, steps: Sequence[Step], _resources: Resources) -> None:
+        idle = next((worker for worker in self._all if not worker.steps), None)
+        (idle or self._start()).give(steps)
+
+    def _config_of_next(self) -> WorkerConfig:
+        """Of a worker that is to start: on the GPU that the fewest others use."""
+        if not self._config.gpus:
+            return self._config
+        used = Counter(worker.gpu for worker in self._all)
+        return replace(self._config, gpus=(min(self._config.gpus, key=lambda gpu: used[gpu]),))
 
     def _start(self) -> Worker:
         for _ in range(STARTS):
             worker = None
             try:
                 with _as_child():
-                    worker = Worker(self._config)
+                    worker = Worker(self._config_of_next())
                     self._all.append(worker)  # before it starts: Ctrl-C in between must not leave a process behind
                     worker.start()
             except (OSError, EOFError, ProcessError) as error:
@@ -167,9 +185,12 @@ class Workers:
                 raise self._cannot_start(answer.reason)
             worker.ready, self._failed_starts = True, 0
             return
-        step, worker.step = worker.step, None
-        if step is not None:
-            yield step, answer or Answer("died", death_in_words(worker.process.exitcode))
+        if answer is None:
+            ended, worker.steps = worker.steps, []
+            for step in ended:
+                yield step, Answer("died", death_in_words(worker.process.exitcode))
+        elif worker.steps:
+            yield worker.steps.pop(0), answer
 
     def _cannot_start(self, reason: str) -> StepError:
         files = ", ".join(printable_path(path) for path in self._config.plugins)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 
-from prunecheck.study.step import Step
+from prunecheck.study.step import Step, can_train_together
 
 
 class Queue:
@@ -39,6 +39,21 @@ class Queue:
     def take(self) -> Step | None:
         """The ready step with the longest chain behind it; None where none is ready."""
         return self._steps[heappop(self._ready)[1]] if self._ready else None
+
+    def take_like(self, step: Step, most: int) -> list[Step]:
+        """Up to *most* ready steps that can be trained together with *step*, those with long chains first."""
+        found: list[Step] = []
+        others = []
+        while self._ready and len(found) < most:
+            entry = heappop(self._ready)
+            other = self._steps[entry[1]]
+            if can_train_together(step, other):
+                found.append(other)
+            else:
+                others.append(entry)
+        for entry in others:
+            heappush(self._ready, entry)
+        return found
 
     def put_back(self, step: Step) -> None:
         """*step*, which was taken, is ready again."""

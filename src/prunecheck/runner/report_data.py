@@ -167,8 +167,13 @@ def cost_of(plan: Plan, largest: Plan) -> dict[str, object]:
 
 
 def backends_of(arms: Iterable[Arm], results: StepResults) -> dict[str, str]:
-    """How the tickets were trained, in one line; empty if no other backend than the dense one was requested."""
+    """How the tickets were trained, in one line; empty if no other backend than the dense one was requested, and a
+    GPU could record every training."""
     trained = {arm.train: results.training(arm.train) for arm in arms if arm.mask}
+    eager = Counter(one["eager_reason"] for one in trained.values() if "eager_reason" in one)
+    if eager:
+        counts = [f"{n} of {len(trained)} tickets trained step by step ({why})" for why, n in sorted(eager.items())]
+        return {"backend": "; ".join(counts)}
     found = [one for one in trained.values() if "backend" in one]
     if not found:
         return {}

@@ -18,12 +18,12 @@ from prunecheck.runner.engine import Outcome, execute
 from prunecheck.runner.estimate import Estimate
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.records import check_folder, write_verification
-from prunecheck.runner.worker import WorkerConfig
+from prunecheck.runner.study_run import worker_config
 from prunecheck.runner.workspace import Workspace
 from prunecheck.store import Damaged, Store
 from prunecheck.study.plan import largest_seeds, make_plan
 from prunecheck.study.step import Step
-from prunecheck.study.study import Study, located
+from prunecheck.study.study import Study
 from prunecheck.text import printable
 
 
@@ -121,7 +121,7 @@ def _lend_inputs(chosen: Mapping[str, Step], source: Store, scratch: Store) -> d
 def _compute(
     study: Study, steps: Mapping[str, Step], scratch: Store, workers: int, estimate: Estimate, progress: Progress
 ) -> Outcome:
-    config = WorkerConfig(scratch.root, located(study).root, study.plugin_files, study.folder)
+    config = worker_config(study, scratch)
     with progress.phase(steps.values(), estimate.seconds, workers) as tick:
         return execute(steps, config, workers, estimate.seconds, tick)
 

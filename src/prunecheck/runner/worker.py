@@ -8,6 +8,8 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,12 +27,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """Everything a worker needs to know beside its steps. ``folder``: the study's, where a network's file may be."""
+    """Everything a worker needs to know beside its steps. ``folder``: the study's, where a network's file may be.
+
+    ``gpus``: the CUDA devices of a study on GPUs, one for each worker by turns. ``tickets_per_gpu``: how many trainings
+    at a time; None to find out.
+    """
 
     store: Path
     data_root: str | None
     plugins: tuple[Path, ...]
     folder: Path = Path()
+    gpus: tuple[int, ...] = ()
+    tickets_per_gpu: int | None = None
 
 
 Ended = Literal["done", "failed", "damaged", "memory", "died", "lost", "busy", "store", "interrupted"]
@@ -65,8 +73,18 @@ def initialise(config: WorkerConfig) -> None:
 
     for plugin in config.plugins:
         load_file(plugin)
-    _context = Context(Store.open(config.store), config.data_root, config.folder)
+    _context = Context(Store.open(config.store), config.data_root, config.folder, config.tickets_per_gpu)
     _fix_numerics()
+    if config.gpus:
+        _use_gpu(config.gpus[0])
+
+
+def _use_gpu(number: int) -> None:
+    import torch
+
+    # Read when a process first multiplies on a GPU: without it, sums there have no fixed order.
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    torch.cuda.set_device(number)
 
 
 def _fix_numerics() -> None:
@@ -91,6 +109,44 @@ def do(step: Step) -> Answer:
     except BaseException as error:
         return answer_of(error)
     return Answer("done", seconds=seconds, memory=most_memory())
+
+
+def do_together(steps: Sequence[Step]) -> list[Answer]:
+    """Perform trainings of one kind at a time on a GPU; one answer for each, in order. Where that fails, each that did
+    not end is performed alone, so that one that cannot be trained disturbs no other."""
+    took: dict[str, float] = {}
+    try:
+        took = _perform_together(steps)
+    except Interrupted as error:
+        return [answer_of(error)] * len(steps)
+    except Exception:
+        pass  # it is raised again by the step that caused it
+    memory = most_memory()
+    return [Answer("done", seconds=took[s.key], memory=memory) if s.key in took else do(s) for s in steps]
+
+
+def _perform_together(steps: Sequence[Step]) -> dict[str, float]:
+    """Key -> seconds, an equal share, of the steps that were performed: those that no other process has or is at."""
+    from prunecheck.steps import perform_together
+
+    assert _context is not None, "initialise() comes first"
+    store: Store = _context.store
+    with sigterm_interrupts(), ExitStack() as claims:
+        todo = []
+        for step in steps:
+            claim = None if store.has(step.key) else store.try_claim(step.key)
+            if claim is not None:
+                claims.enter_context(claim)
+                # Another run on the same store may have finished it just before.
+                todo += [] if store.has(step.key) else [step]
+        _fix_numerics()
+        begun = time.monotonic()
+        if todo:
+            perform_together(todo, _context)
+        seconds = (time.monotonic() - begun) / max(len(todo), 1)
+    for step in todo:
+        Timings(store).record(step.cost_class, seconds / max(step.cost_units, 1.0), step.key)
+    return {step.key: seconds for step in todo}
 
 
 class _Busy(Exception):
@@ -169,14 +225,15 @@ def serve(config: WorkerConfig, connection: Connection) -> None:
     try:
         connection.send_bytes(ready.to_bytes())
         while ready.ended == "done":
-            step = Step(**json.loads(connection.recv_bytes()))
+            steps = [Step(**described) for described in json.loads(connection.recv_bytes())]
             try:
-                answer = do(step)
+                answers = do_together(steps) if len(steps) > 1 else [do(steps[0])]
             except KeyboardInterrupt as error:  # a plug-in raised it: this process ignores Ctrl-C
-                answer = answer_of(error)
+                answers = [answer_of(error)] * len(steps)
             if os.getpid() != own:
                 break  # a child that a plug-in forked came back here; the answer is its parent's
-            connection.send_bytes(answer.to_bytes())
+            for answer in answers:
+                connection.send_bytes(answer.to_bytes())
     except (EOFError, OSError):
         pass  # the parent is gone, or has no more steps
     finally:

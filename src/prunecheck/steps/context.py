@@ -27,6 +27,7 @@ from prunecheck.store import Store
 from prunecheck.text import printable
 from prunecheck.training.feed import Feed
 from prunecheck.training.recipe import Recipe
+from prunecheck.training.together import Together
 
 Params = Mapping[str, Any]
 
@@ -39,7 +40,11 @@ class Context:
     store: Store
     root: str | None = None
     folder: Path | None = None
+    tickets_per_gpu: int | None = None
+    on_gpu: Together | None = None
+    """trains on the GPU of this process; made when the first training asks for one"""
     _pixels: dict[str, Any] = field(default_factory=dict)
+    _feeds: dict[str, tuple[Feed, Feed]] = field(default_factory=dict)
 
     def images(self, params: Params) -> data.ImageData:
         """The data set of a step, loaded once per process."""
@@ -67,6 +72,23 @@ class Context:
 
     def feeds(self, params: Params, pad: int) -> tuple[Feed, Feed]:
         """Training feed (corrupted if the step says so) and clean test feed on the step's device."""
+        # On a GPU several trainings share one copy; a corrupted set belongs to one training.
+        if not params["device"].startswith("cuda") or params.get("corruption") is not None:
+            return self._new_feeds(params, pad)
+        name = json.dumps([params["data"], pad])
+        if name not in self._feeds:
+            self._feeds = {name: self._new_feeds(params, pad)}
+        return self._feeds[name]
+
+    def together(self, params: Params) -> Together | None:
+        """What trains several at a time on the step's GPU; None where the step is for another device."""
+        if self.on_gpu is None and params["device"].startswith("cuda"):
+            from prunecheck.training.cuda import CudaGpu  # makes streams, which need a GPU
+
+            self.on_gpu = Together(CudaGpu(), self.tickets_per_gpu)
+        return self.on_gpu
+
+    def _new_feeds(self, params: Params, pad: int) -> tuple[Feed, Feed]:
         images = self.images(params)
         test = torch.from_numpy(images.test_inputs), torch.from_numpy(images.test_targets)
         return self.train_feed(params, pad), Feed(*test, images.mean, images.std, device=params["device"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import torch
 
 from prunecheck.errors import PluginError
 from prunecheck.process_state import process_state_kept
@@ -38,8 +40,30 @@ def perform(step: Step, context: Context) -> None:
     loaded other plug-in code than the step's key was made from."""
     validate_code(step.params)
     with process_state_kept():  # what a network's own code sets while it is trained, for one
+        set_gpu_arithmetic(step.params)
         files = STEPS[step.kind](step, context)
     context.store.commit(step.key, files)
+
+
+def perform_together(steps: Sequence[Step], context: Context) -> None:
+    """Compute trainings of one kind at a time on a GPU, and commit each when it ends. Raises what the first of them
+    raises; those that ended before are committed."""
+    for step in steps:
+        validate_code(step.params)
+    with process_state_kept():
+        set_gpu_arithmetic(steps[0].params)
+        prepared = [training.prepare(step, context) for step in steps]
+        for one in training.together(prepared, context):
+            context.store.commit(one.step.key, one.files())
+
+
+def set_gpu_arithmetic(params: Params) -> None:
+    """What a step on a GPU computes with, whatever the process had set: kernels that sum in a fixed order, and TF32
+    only where the step's ``precision`` says so."""
+    if not str(params.get("device")).startswith("cuda"):
+        return
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = params.get("precision") == "tf32"
 
 
 def validate_code(params: Params) -> None:

@@ -22,7 +22,7 @@ from prunecheck.errors import Interrupted
 from prunecheck.pruning.task import task_named
 from prunecheck.steps.context import Context, Params, as_json
 from prunecheck.store import Store
-from prunecheck.study.step import Step
+from prunecheck.study.step import Step, kind_of_training
 from prunecheck.training import loop
 from prunecheck.training.choose_network import ChosenNetwork, choose_network
 from prunecheck.training.loop import Epoch, Training, TrainingState
@@ -55,7 +55,7 @@ def train(step: Step, context: Context) -> dict[str, bytes]:
 
 
 def _alone(step: Step, context: Context) -> dict[str, bytes]:
-    (prepared,) = together([prepare(step, context)])
+    (prepared,) = together([prepare(step, context)], context)
     return prepared.files()
 
 
@@ -74,7 +74,9 @@ class Prepared:
         """The artefact, once the training has ended."""
         self.chosen.copy_into(self.model)
         files = {"final.safetensors": tree.to_bytes(self.model.state_dict())}
-        files["result.json"] = as_json({**_result(self.training, self.span), **self.chosen.record})
+        why = self.training.eager_reason
+        record = {**self.chosen.record, **({"eager_reason": why} if why else {})}
+        files["result.json"] = as_json({**_result(self.training, self.span), **record})
         if self.step.kind == "pretrain" and self.span.last >= self.span.recipe.rewind_epoch:
             # a training that diverged before the rewind epoch has no other state to rewind to
             rewind = self.saver.rewind
@@ -123,11 +125,15 @@ def prepare(step: Step, context: Context) -> Prepared:
     return Prepared(step, span, model, chosen, training, saver)
 
 
-def together(prepared: Sequence[Prepared]) -> Iterator[Prepared]:
-    """Train in place; yields each training as it ends. Those that are interrupted write their checkpoints."""
+def together(prepared: Sequence[Prepared], context: Context) -> Iterator[Prepared]:
+    """Train in place, on a GPU all of them at a time; yields each training as it ends. Those that are interrupted write
+    their checkpoints."""
     of = {id(one.training): one for one in prepared}
+    trainings = [one.training for one in prepared]
+    on_gpu = context.together(prepared[0].step.params)
+    ended = loop.train_all(trainings) if on_gpu is None else on_gpu.train(trainings, kind_of_training(prepared[0].step))
     try:
-        for training in loop.train_all([one.training for one in prepared]):
+        for training in ended:
             yield of[id(training)]
     except (KeyboardInterrupt, Interrupted):
         for one in prepared:

@@ -34,7 +34,7 @@ def numerics(precision: str = "float32") -> dict[str, Any]:
     ``precision``: products in bfloat16 also depend on whether the processor has instructions for them.
     """
     found = _numerics()
-    return found if precision == "float32" else found | {precision: bfloat16_instructions()}
+    return found if precision != "bfloat16" else found | {precision: bfloat16_instructions()}
 
 
 @lru_cache

@@ -20,6 +20,7 @@ from prunecheck.statistics.rows import CLEAN, DENSE
 from prunecheck.study.arms import ResolvedCheck, ResolvedMethod, control_arms, resolved_checks, resolved_methods
 from prunecheck.study.backend import backend_of
 from prunecheck.study.data_set import DataSet, data_set_of
+from prunecheck.study.gpus import gpu_name
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study
 from prunecheck.text import percent
@@ -148,9 +149,15 @@ class _Planner:
         self.cost = f"{self.model}@{self.side}/{study.device}"
         code = models.code_of(study.model, study.folder)
         self.network = {"model": self.model} | ({} if code is None else {"model_code": code})
-        self.base = {**self.network, "data": described, "task": study.task, "device": study.device}
+        device = {"device": study.device}
+        if study.device.startswith("cuda"):
+            # Which of several equal cards computes a step changes no byte, but the model does.
+            device = {"device": "cuda", "gpu": gpu_name(study.device)}
+            self.cost = f"{self.model}@{self.side}/cuda {device['gpu']} {study.arithmetic}"
+        self.base = {**self.network, "data": described, "task": study.task, **device}
         # Defaults are left out of the parameters, here and above, so that the keys of earlier results stay valid.
-        self.precision = {} if study.precision == "float32" else {"precision": study.precision}
+        is_default = study.arithmetic == "float32" and not study.device.startswith("cuda")
+        self.precision = {} if is_default else {"precision": study.arithmetic}
         self.backend_at = cache(lambda sparsity: backend_of(study, self.side, sparsity))
         self.scoring = study.scoring.model_dump()
         self.also = {"also_prune": sorted(study.also_prune)} if study.also_prune else {}

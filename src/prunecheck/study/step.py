@@ -65,6 +65,21 @@ class Step:
         }
 
 
+_KIND_OF_TRAINING = ("model", "model_code", "data", "task", "recipe", "precision", "gpu")
+
+
+def kind_of_training(step: Step) -> str:
+    """Equal for trainings that a GPU can train at a time: of the same network, data, recipe and precision."""
+    return canonical({name: step.params.get(name) for name in _KIND_OF_TRAINING})
+
+
+def can_train_together(one: Step, other: Step) -> bool:
+    """Whether both are trainings of one kind on a GPU."""
+    return all("gpu" in step.params and step.kind in ("pretrain", "train") for step in (one, other)) and all(
+        one.params.get(name) == other.params.get(name) for name in _KIND_OF_TRAINING
+    )
+
+
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 

@@ -169,7 +169,7 @@ class ScoringChoice(Part):
 
 Control = Literal["identity", "aa", "positive", "planted"]
 Backend = Literal["auto", "dense", "sparse"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "tf32"]
 Metric = Literal["accuracy", "p_correct", "brier"]
 AlsoPrune = Literal["attention", "recurrent"]
 
@@ -207,8 +207,11 @@ class Study(Part):
     device: str = "cpu"
     backend: Backend = "auto"
     """how a CPU trains tickets: ``sparse`` computes with kept weights only, ``auto`` does so where that is faster"""
-    precision: Precision = "float32"
-    """``bfloat16``: convolutions and linear layers in bfloat16, weights and optimiser in float32"""
+    precision: Precision | None = None
+    """``bfloat16``: convolutions and linear layers in bfloat16, weights and optimiser in float32; ``tf32``: in the
+    shortened float32 of a GPU; left out, ``float32``, on a GPU ``bfloat16``"""
+    tickets_per_gpu: int | None = Field(None, ge=1, le=64)
+    """how many trainings a GPU does at a time, which changes no result; left out, by a short probe"""
     folder: SkipJsonSchema[Path] = Field(default=Path(), exclude=True)
     """what relative paths of the study file are relative to"""
     file: SkipJsonSchema[str] = Field(default="", exclude=True)
@@ -287,6 +290,11 @@ class Study(Part):
                 f"{ENOUGH_DENSE} seeds."
             )
         return self
+
+    @property
+    def arithmetic(self) -> Precision:
+        """The precision of trainings and evaluations; methods always score in float32."""
+        return self.precision or ("bfloat16" if self.device.startswith("cuda") else "float32")
 
     @property
     def recipe(self) -> Recipe:

@@ -73,6 +73,8 @@ def resolve(study: Study, *, allow_absent: bool = False) -> None:
             _named(f"compare[{i}]", "method of this study", name, pruning)
     if not _DEVICE.fullmatch(study.device):
         raise StudyError(f"device = {shown(study.device)} must be 'cpu', 'cuda', 'cuda:1' or so, or 'mps'.")
+    if study.precision == "tf32" and not study.device.startswith("cuda"):
+        raise StudyError(f"precision = 'tf32' is for NVIDIA GPUs, and device = {shown(study.device)}. Use 'bfloat16'.")
     resolve_backend(study)
     _named("task", "task", study.task, ["classification"])
     validate_data(study, allow_absent=allow_absent)

@@ -66,7 +66,7 @@ class Training:
     ``masks``: True = keep. ``phase`` names the random stream of order and augmentation; without ``shuffle`` the order
     is that of the data. ``precision``: ``bfloat16`` for products in bfloat16 (torch.autocast); weights, momentum and
     loss stay float32. ``after_epoch`` is called after every epoch but that of a divergence. ``finite``: False once a
-    loss or a weight was not finite, which ends the training.
+    loss or a weight was not finite, which ends the training. ``eager_reason``: why a GPU could not record its steps.
     """
 
     state: TrainingState
@@ -83,6 +83,7 @@ class Training:
     precision: str = "float32"
     after_epoch: Callable[[TrainingState], None] = lambda _: None
     finite: bool = field(default=True, init=False)
+    eager_reason: str = field(default="", init=False)
     step: TrainingStep = field(init=False)
 
     def __post_init__(self) -> None:
