@@ -10,7 +10,7 @@ from torch import nn
 
 import prunecheck
 from prunecheck.errors import StudyError
-from prunecheck.interop import audit
+from prunecheck.interop import audit, patterns
 from prunecheck.models import build
 from prunecheck.pruning.allocations.smart_ratio import official_counts
 from prunecheck.pruning.layers import layers_of
@@ -126,3 +126,15 @@ def test_invalid_audits_are_refused() -> None:
         audit(masks())
     with pytest.raises(StudyError, match=r"keep 544 of 544 weights: there is nothing to audit"):
         audit(masks(share=2.0), net())
+
+
+def test_patterns_and_what_they_save_are_named() -> None:
+    model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 16))
+    found = audit(prunecheck.mask("magnitude_init", model, None, 0.5, pattern="2:4"), model)
+    assert [layer.pattern for layer in found.layers] == ["2:4", "2:4"]
+    assert dict(found.summary())["pattern"] == "2:4 in 2 of 2 layers"
+    assert "torch's 2:4 kernels (float16, bfloat16) take 2 of 2 layers" in dict(found.summary())["saves"]
+    free = prunecheck.mask("magnitude_init", model, None, 0.5)
+    assert patterns(free, model) == {"0.weight": None, "2.weight": None}
+    assert dict(audit(free, model).summary())["pattern"] == "none recognised"
+    assert json.loads(json.dumps(found.to_dict()))["layers"][0]["two_of_four"] is True

@@ -14,14 +14,13 @@ import prunecheck
 from prunecheck.errors import PluginError
 from prunecheck.pruning.layers import Layer
 from prunecheck.pruning.masks import random_mask
-from prunecheck.pruning.patterns import parse_pattern
+from prunecheck.pruning.patterns import parse_pattern, pattern_in_words
 from prunecheck.pruning.seeds import stream
 from prunecheck.pruning.select_pattern import random_masks_under
 from prunecheck.pruning.structure import (
     has_pattern,
     other_arrangement,
     partly_rearranged,
-    pattern_in_words,
     patterns_of,
     rearranged,
 )

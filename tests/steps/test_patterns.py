@@ -46,6 +46,7 @@ def test_every_check_of_masks_keeps_counts_and_pattern_or_says_otherwise(text: s
             clean, found = room.tree(key, "masks"), room.facts(key)["patterns"]
             structured = {layer for layer in clean if found[layer] == text}
             assert structured
+            assert room.facts(key)["saves"]
             assert all(bool(clean[layer].all()) for layer in clean if layer not in structured)
             for label in LABELS if name == "magnitude_init" else LABELS[:-1]:
                 arm = room.arm(name, label, seed)

@@ -23,8 +23,9 @@ from prunecheck.pruning import CHECKS, Check
 from prunecheck.pruning.call_plugin import call_plugin
 from prunecheck.pruning.layers import ALSO, Layer, layers_of, weights_of
 from prunecheck.pruning.masks import Masks, sparsity_of
+from prunecheck.pruning.patterns import pattern_in_words
 from prunecheck.pruning.seeds import stream, torch_stream
-from prunecheck.pruning.structure import pattern_in_words, patterns_of
+from prunecheck.pruning.structure import patterns_of
 from prunecheck.pruning.validation import same_layout, validate_corruption
 from prunecheck.statistics.rows import CLEAN, DENSE
 from prunecheck.store.durable import ensure_folder, write_file

@@ -19,7 +19,10 @@ from prunecheck.pruning.connectivity import connected_weights, dead_units
 from prunecheck.pruning.layers import ALSO, Layer, family_of, layers_of, total
 from prunecheck.pruning.left_dense import left_dense
 from prunecheck.pruning.masks import counts_of
+from prunecheck.pruning.patterns import pattern_in_words
 from prunecheck.pruning.pruned import masks_in_module
+from prunecheck.pruning.savings import in_words, savings_of
+from prunecheck.pruning.structure import patterns_of
 from prunecheck.text import percent, printable
 
 HEADS = ("name", "weights", "kept", "share", "smart ratio", "erk")
@@ -38,6 +41,12 @@ class AuditedLayer:
     kept: int
     smart_ratio: int | None
     erk: int | None
+    pattern: str | None = None
+    """its structured pattern, such as ``"2:4"`` or ``"filters"``; None where none is recognised"""
+    removed: float = 0.0
+    """the fraction of its weights in outputs or inputs of which nothing is kept: a smaller dense layer does without"""
+    two_of_four: bool = False
+    """whether torch's 2:4 kernels take it"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,9 @@ class Audit:
     ``erk_correlation``: of the layers' kept shares with those of the rule. ``in_full_layers``: the share of kept
     weights in layers of which nothing is pruned. ``sparsity_of_all``: the fraction removed of all parameters, those
     without a mask included. ``stays``: the share of kept weights that a layerwise rearrangement
-    leaves where they are, by chance (hypergeometric mean), and ``stays_sd`` its standard deviation.
+    leaves where they are, by chance (hypergeometric mean), and ``stays_sd`` its standard deviation, of single weights.
+    ``pattern``: the structured patterns and how many layers have them, empty where there is none; ``saves``: what they
+    save without sparse kernels. Both in words; each layer has its own.
     """
 
     sparsity: float
@@ -66,6 +77,8 @@ class Audit:
     stays_sd: float
     sparsity_of_all: float
     notes: tuple[str, ...]
+    pattern: str = ""
+    saves: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -81,6 +94,8 @@ class Audit:
             ("like the smart ratio", f"{_number(self.smart_ratio_correlation)} (correlation of the layers' shares)"),
             ("like ERK", _number(self.erk_correlation)),
             ("in full layers", f"{_percent(self.in_full_layers)} of the kept weights"),
+            ("pattern", self.pattern or "none recognised"),
+            ("saves", self.saves),
             ("left in place", f"{_percent(self.stays)} of the kept weights by a layerwise rearrangement, by chance"),
             *(("note", text) for text in self.notes),
         ]
@@ -138,12 +153,16 @@ def audit(source: Source, model: nn.Module | None = None, *, inputs: tuple[int, 
     smart = _counts(lambda: smart_ratio(layers, sparsity, family))
     spread = _counts(lambda: erk(layers, sparsity))
     stays, stays_sd = _left_by_chance(layers, counts)
+    saved = savings_of(layers, masks)
     found = Audit(
         sparsity=sparsity,
         weights=weights,
         kept=kept,
         layers=tuple(
-            AuditedLayer(la.name, la.size, counts[la.name], smart.get(la.name), spread.get(la.name)) for la in layers
+            AuditedLayer(
+                la.name, la.size, counts[la.name], smart.get(la.name), spread.get(la.name), **asdict(saved[la.name])
+            )
+            for la in layers
         ),
         empty_layers=tuple(name for name, count in counts.items() if count == 0),
         effective_sparsity=None if connected is None else 1 - sum(counts_of(connected).values()) / weights,
@@ -155,9 +174,23 @@ def audit(source: Source, model: nn.Module | None = None, *, inputs: tuple[int, 
         stays_sd=stays_sd / kept,
         sparsity_of_all=(weights - kept) / sum(parameter.numel() for parameter in network.parameters()),
         notes=(),
+        pattern=pattern_in_words({name: of.pattern for name, of in saved.items()}),
+        saves=in_words(layers, saved),
     )
     dense = left_dense(network, layers)
     return _with_notes(found, dense.sentence([round(sparsity, 4)]) if dense is not None else "")
+
+
+def patterns(source: Source, model: nn.Module | None = None) -> dict[str, str | None]:
+    """The structured pattern of every layer's mask, recognised from the mask alone.
+
+    ``"2:4"`` (N:M), ``"filters"``, ``"rows"``, ``"columns"``, ``"kernels"``, ``"8 rows"`` or ``"4x4"``; None where
+    there is none, also for whole and empty layers.
+
+    A pattern that a random mask with as many weights would show with a probability above 1e-9 is not recognised (1e-3
+    beside another layer with the same pattern). Raises StudyError as ``read_masks``.
+    """
+    return patterns_of(read_masks(source, model))
 
 
 def _connected(model: nn.Module, masks: Mapping[str, Tensor], inputs: tuple[int, ...]) -> dict[str, Tensor] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -156,3 +156,10 @@ def layers_under(pattern: Pattern, layers: Sequence[Layer]) -> tuple[Layer, ...]
     """
     chosen = layers[:-1] if pattern.kind in ("filters", "rows") else layers
     return tuple(layer for layer in chosen if pattern.fits(layer.shape))
+
+
+def pattern_in_words(patterns: Mapping[str, str | None]) -> str:
+    """``2:4 in 5 of 6 layers``; empty where no layer has a pattern."""
+    found = [pattern for pattern in patterns.values() if pattern is not None]
+    parts = [f"{pattern} in {found.count(pattern)}" for pattern in dict.fromkeys(found)]
+    return f"{', '.join(parts)} of {len(patterns)} layers" if parts else ""

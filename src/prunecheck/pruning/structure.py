@@ -180,10 +180,3 @@ def _validated(mask: Tensor, pattern: str) -> Pattern:
 
 def _shaped(flat: np.ndarray, mask: Tensor) -> Tensor:
     return torch.from_numpy(flat).reshape(mask.shape).to(mask.device)
-
-
-def pattern_in_words(patterns: Mapping[str, str | None]) -> str:
-    """``2:4 in 5 of 6 layers``; empty where no layer has a pattern."""
-    found = [pattern for pattern in patterns.values() if pattern is not None]
-    parts = [f"{pattern} in {found.count(pattern)}" for pattern in dict.fromkeys(found)]
-    return f"{', '.join(parts)} of {len(patterns)} layers" if parts else ""

@@ -17,6 +17,7 @@ from prunecheck.errors import DataError, InfeasibleError
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
 from prunecheck.pruning.counts import Counts
 from prunecheck.pruning.layers import Layer, family_of
+from prunecheck.pruning.patterns import pattern_in_words
 from prunecheck.reporting import REFERENCES, Curve, LayerTable, MaskOverlap
 from prunecheck.resources import PublishedNumber, published_numbers
 from prunecheck.runner.step_results import StepResults
@@ -30,6 +31,7 @@ from prunecheck.study.study import AllocateChoice, CheckChoice, MethodChoice, St
 from prunecheck.text import counted, listing
 
 Row = dict[str, Any]
+READINGS = "kept by layerwise_rearrange and planted, not by unstructured_rearrange"
 NEARLY_A_NO_OP = 0.9
 
 
@@ -182,6 +184,16 @@ def backends_of(arms: Iterable[Arm], results: StepResults) -> dict[str, str]:
     counts = [f"{sparse} of {len(trained)} tickets trained sparsely"]
     counts += [f"{n} densely ({reason})" for reason, n in sorted(reasons.items())]
     return {"backend": "; ".join(counts)}
+
+
+def patterns_in_words(arms: Iterable[Arm], results: StepResults) -> dict[str, str]:
+    """``{"pattern of METHOD": what it is and what it saves}`` for methods with structured masks, of their first arm."""
+    found: dict[str, str] = {}
+    for arm in arms:
+        mask = results.mask(arm.mask) if arm.mask else {}
+        if words := pattern_in_words(mask.get("patterns", {})):
+            found.setdefault(f"pattern of {arm.method}", f"{words}, {READINGS}. Saves: {mask['saves']}")
+    return found
 
 
 def provenance_of(study: Study, plan: Plan) -> dict[str, str]:

@@ -75,6 +75,8 @@ class _Mask(_Record):
     effective_kept: Count | None
     dead_units: Count | None
     tied: Count | None = None
+    patterns: dict[str, str | None] = {}
+    saves: str = ""
     mask_epochs: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="before")

@@ -43,6 +43,7 @@ from prunecheck.runner.report_data import (
     curves,
     layer_tables,
     overlaps,
+    patterns_in_words,
     present,
     provenance_of,
     published_for,
@@ -285,7 +286,10 @@ def _report_data(
         curves=curves(arms, results),
         overlaps=overlaps(arms, results),
         cost=cost_of(plan, make_plan(study, largest_seeds(study)) if study.seeds == "auto" else plan),
-        provenance=provenance_of(study, plan) | backends_of(arms, results) | verified,
+        provenance=provenance_of(study, plan)
+        | backends_of(arms, results)
+        | patterns_in_words(arms, results)
+        | verified,
         command=command,
         published=published_for(study),
         collapse_line=collapse_line(analysis.settings.chance, verdict.n_test, verdict.dense_accuracy),

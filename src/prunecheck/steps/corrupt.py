@@ -9,6 +9,7 @@ from prunecheck.pruning import CHECKS
 from prunecheck.pruning.layers import layers_of, weights_of
 from prunecheck.pruning.partial import apply_check
 from prunecheck.pruning.patterns import RECOGNISED, parse_pattern
+from prunecheck.pruning.savings import in_words, savings_of
 from prunecheck.pruning.seeds import stream, torch_stream
 from prunecheck.pruning.structure import patterns_of
 from prunecheck.steps.context import Context, as_json, epochs_learning
@@ -18,7 +19,8 @@ from prunecheck.study.step import Step
 
 def run(step: Step, context: Context) -> dict[str, bytes]:
     """Artefact: the corrupted value (``scores``, ``masks``, or for weights the whole ``start`` state) and
-    ``result.json``, for a structured mask with the pattern that the check kept in each layer."""
+    ``result.json``, for a structured mask with the pattern that the check kept in each layer
+    and what the clean mask saves."""
     params = step.params
     check = CHECKS.get(params["check"]["name"])
     at = params["check"]["at"]
@@ -57,6 +59,7 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
         results |= mask_results(answer, skeleton, context.input_shape(params), also)
         if any(patterns.values()):
             results["patterns"] = patterns
+            results["saves"] = in_words(layers, savings_of(layers, offer["masks"]))
     if at == "weights":
         answer, at = state | answer, "start"
     return {f"{at}.safetensors": tensors.to_bytes(answer), "result.json": as_json(results)}

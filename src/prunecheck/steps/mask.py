@@ -14,6 +14,7 @@ from prunecheck.pruning.layers import family_of, layers_of, total
 from prunecheck.pruning.masks import Selection, counts_of
 from prunecheck.pruning.patterns import parse_pattern
 from prunecheck.pruning.run_method import NEEDS_BATCHES, run_method
+from prunecheck.pruning.savings import in_words, savings_of
 from prunecheck.pruning.select import counts_ahead, select
 from prunecheck.pruning.structure import patterns_of
 from prunecheck.steps.context import (
@@ -89,6 +90,7 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     results |= epochs_learning(context, step.inputs, loader)
     if pattern is not None:
         results["patterns"] = patterns_of(chosen.masks, parse_pattern(pattern))
+        results["saves"] = in_words(layers, savings_of(layers, chosen.masks))
     return {"masks.safetensors": tensors.to_bytes(chosen.masks), "result.json": as_json(results)}
 
 
