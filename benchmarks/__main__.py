@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 SECTIONS = ("training", "masks", "demo")
-ALONE = ("sparse", "precision", "planning", "scores", "study")
+ALONE = ("sparse", "precision", "gpu", "planning", "scores", "study")
 """sections that are too long to be part of ``all``"""
 
 
