@@ -103,7 +103,7 @@ def test_wrong_argument_is_refused_with_a_suggestion(cli: Cli, arguments: list[s
 def test_every_error_has_its_exit_code(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, tmp_path: Path
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(plan, "read_study", fail)
@@ -155,7 +155,7 @@ def test_no_color_means_no_colour_even_where_colour_is_forced(arguments: list[st
 def test_sigterm_is_an_interruption_that_can_be_resumed(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(plan, "read_study", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(plan, "read_study", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     said = cli("plan", write(tmp_path, BASE_TOML))
     assert said.code == 75
     assert "same command" in said.err
