@@ -19,7 +19,7 @@ import prunecheck
 from prunecheck import method as register
 from prunecheck.errors import InfeasibleError, ModelError, PluginError, PrunecheckError, StudyError
 from prunecheck.models import build
-from prunecheck.pruning import METHODS
+from prunecheck.pruning import METHODS, temporary_plugins
 from prunecheck.pruning.counts import kept_total
 from prunecheck.pruning.layers import layers_of, total
 from prunecheck.pruning.seeds import torch_stream
@@ -162,6 +162,22 @@ def test_several_batches_are_scored_together() -> None:
         assert equal(parts, prunecheck.mask("snip", model, (inputs, targets), 0.5))  # no normalisation: sums agree
 
 
+def test_method_that_learns_sees_the_batches_in_their_order_in_every_epoch() -> None:
+    seen: list[int] = []
+
+    with temporary_plugins():
+
+        @register(name="watching")
+        def watching(weights, train_loader, mask_epochs=2):  # type: ignore[no-untyped-def]
+            for _ in range(mask_epochs):
+                seen.extend(len(targets) for _, targets in train_loader)
+            return {name: weight.abs() for name, weight in weights.items()}
+
+        inputs, targets = batch("images")
+        prunecheck.mask("watching", network("images"), [(inputs[:4], targets[:4]), (inputs[:3], targets[:3])], 0.7)
+    assert seen == [4, 3, 4, 3]
+
+
 def test_snip_keeps_the_largest_weight_gradient_products() -> None:
     model, (inputs, targets) = network("perceptron"), batch("perceptron")
     masks = prunecheck.mask("snip", model, (inputs, targets), 0.8)
@@ -214,6 +230,7 @@ X, Y = torch.randn(8, 2, 6, 6), torch.arange(8) % 4
     [
         (lambda m: prunecheck.mask("lottery_ticket", m, (X, Y), 0.9), StudyError, "needs a study, not one call"),
         (lambda m: prunecheck.mask("snip", m, None, 0.9), StudyError, r"scores on data: give it \(inputs, targets\)"),
+        (lambda m: prunecheck.mask("edge_popup", m, None, 0.9), StudyError, r"give it \(inputs, targets\)"),
         (lambda m: prunecheck.mask("snip", m, [], 0.9), StudyError, r"scores on data: give it \(inputs, targets\)"),
         (lambda m: prunecheck.mask("snip", m, X, 0.9), StudyError, r"data must be \(inputs, targets\)"),
         (lambda m: prunecheck.mask("snip", m, (X, Y, Y), 0.9), StudyError, r"data must be \(inputs, targets\)"),

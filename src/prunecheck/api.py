@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 Source: TypeAlias = "str | Path | Mapping[str, Any] | Study"
 Masks: TypeAlias = "nn.Module | Mapping[str, Tensor] | str | Path"
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from prunecheck.interop import Audit, MaskedTraining
+    from prunecheck.runner.executors import Engine
     from prunecheck.runner.results import Results
     from prunecheck.runner.status import Status
     from prunecheck.runner.workspace import Workspace
@@ -45,14 +46,17 @@ def run(
     console: Console | None = None,
     command: str = "",
     tracker: str | None = None,
+    engine: Literal["local", "ray"] = "local",
 ) -> Results:
     """Run a study (a file, a mapping or a Study) and return its results; resumes interrupted steps.
 
     ``store``: where artefacts are kept (default: $PRUNECHECK_HOME or the user's cache). ``folder``: where results go
     (default: ``runs/<name>``). ``workers``: processes of one thread each (default: one per core; for ``device =
     "cuda"`` one per GPU). ``tracker``: ``tensorboard``, ``wandb``, ``mlflow`` or ``trackio`` receives every training of
-    this run, and the verdicts. Raises StudyError before anything is trained or written, StepError if steps failed,
-    StoreError if the disk fails.
+    this run, and the verdicts. ``engine``: ``ray`` runs the steps on the Ray cluster at $RAY_ADDRESS, or on one started
+    on this machine; ``workers`` is then the most at once (default: one per core of the cluster, or per GPU for a study
+    on GPUs). Raises StudyError before anything is trained or written, StepError if steps failed, StoreError if the disk
+    fails.
     """
     import warnings
 
@@ -63,14 +67,27 @@ def run(
     checked, progress = load_study(study, overrides), Progress(console)
     workspace, most = workspace_of(checked, store, folder), workers or usual_workers(checked)
     if tracker is None:
-        return run_study(checked, workspace, most, progress, command)
+        return run_study(checked, workspace, most, progress, command, engine=_engine(engine, workers))
     from prunecheck.runner.trackers import tracking
 
     warn = progress.note if console else warnings.warn
     log = tracking(tracker, checked.name, workspace.store, workspace.folder, warn)
-    results = run_study(checked, workspace, most, progress, command, log.finished)
+    results = run_study(checked, workspace, most, progress, command, log.finished, _engine(engine, workers))
     log.judged(results.verdict)
     return results
+
+
+def _engine(name: str, workers: int | None) -> Engine | None:
+    from prunecheck.errors import StudyError
+    from prunecheck.text import unknown
+
+    if name not in ("local", "ray"):
+        raise StudyError(unknown("engine", name, ("local", "ray")))
+    if name == "local":
+        return None
+    from prunecheck.runner.ray_cluster import RayExecutor
+
+    return lambda config, note: RayExecutor(config, workers, note)
 
 
 def report(
@@ -165,6 +182,7 @@ def mask(
     """The mask of any method that needs no training, on any module, dtype and device; the model is not changed.
 
     ``data``: one batch ``(inputs, targets)`` or several, ready for the model; None for methods that use no data.
+    A method that learns its masks takes these batches, in this order, as every epoch of its training set.
     ``allocate``: how many weights each layer keeps, in place of the method's own allocation. ``pattern``: keep a
     structured pattern: N:M (``"2:4"``), ``"filters"``, ``"rows"``, ``"columns"``, ``"kernels"``, ``"8 rows"`` or blocks
     (``"4x4"``). Layers that it does not fit stay whole, and with filters and rows the last layer; N:M removes its own

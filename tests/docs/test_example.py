@@ -26,16 +26,16 @@ def tree() -> Node:
 
 
 def matrix(tree: Node) -> dict[tuple[str, str], tuple[str, str]]:
-    """(method, check) -> the verdict's word and its effect, as the page shows them."""
-    table = tree.one("table", "matrix")
-    heads = table.one("thead").all("th")[1:]
-    columns = [head.text.removesuffix("".join(word.text for word in head.all("small"))).strip() for head in heads]
+    """(method, check) -> the verdict's word (or the state of the control) and its effect, as the page shows them."""
+    table = tree.one("table", "answers")
+    heads = table.one("thead").all("th")
+    columns = [(head.all("small", "code") or head.all("span", "code") or [head])[0].text for head in heads]
     found = {}
-    for row in table.one("tbody").all("tr"):
-        for check, cell in zip(columns, row.all("td"), strict=True):
+    for body in table.all("tbody"):
+        for check, cell in zip(columns, body.all("td"), strict=True):
             if cell.all("a"):
                 effect = cell.one("span", "effect").text.replace("−", "-")
-                found[row.one("th").text.split()[0], check] = cell.one("span", "word").text[2:], effect
+                found[body.one("span", "name").text, check] = cell.one("span", "word").text[2:], effect
     return found
 
 
@@ -46,7 +46,7 @@ def test_example_page_table_equals_its_verdicts_json(tree: Node) -> None:
     for check in told["checks"]:
         if check["control"] != "identity":
             word, effect = shown[check["method"], check["check"]]
-            assert word == check["verdict"].lower()
+            assert word == ("control ok" if check["control"] == "aa" else check["verdict"].lower())
             cell = check["pooled"] or check["cells"][0]
             drop, low, high = (signed(cell[name]) for name in ("mean_drop", "low", "high"))
             assert effect == f"{drop} [{low}, {high}]"
@@ -64,12 +64,26 @@ def test_example_page_states_versions_and_command(tree: Node) -> None:
 def test_readme_demo_equals_example_page(tree: Node) -> None:
     printed = re.search(r"<!-- demo -->\n```text\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
     assert printed is not None
-    lines = re.findall(r"^(\w*)\s+(\w+)\s+[●○◐–] ([a-z ]+?)\s+([-+]?[\d.]+ \[.*?\])$", printed[1], re.M)
+    lines = re.findall(r"^(\w*)\s+(\w+)\s+[●○◐–✓✗] ([a-z ]+?)\s+([-+]?[\d.]+ \[.*?\])$", printed[1], re.M)
     method, said = "", {}
     for name, check, word, effect in lines:
         method = name or method
         said[method, check] = word, effect
     assert said == matrix(tree)
+
+
+def test_demo_decides_every_verdict_and_its_first_line_is_the_comparison_with_a_random_ticket(tree: Node) -> None:
+    told = json.loads("".join(tree.by_id("verdicts").texts))
+    assert {(m["method"], m["verdict"]) for m in told["methods"] if m["role"] != "reference"} == {
+        ("snip", "FAILS"),
+        ("lr_rewinding", "PASSES"),
+    }
+    assert [one["verdict"] for one in told["comparisons"]] == ["NOT BETTER"]
+    assert not [check for check in told["checks"] if check["control"] != "aa" and check["verdict"] == "INCONCLUSIVE"]
+    assert {control["status"] for control in told["controls"]} == {"ok"}
+    printed = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- demo -->\n```text\n")[1].splitlines()
+    answers = [line for line in printed if line and line[0] in "○◐▲▼✓✗–"]
+    assert answers[0].startswith("○ snip against random_ticket: not better.")
 
 
 def test_example_page_is_one_small_self_contained_file(tree: Node) -> None:

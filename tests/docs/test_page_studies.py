@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from prunecheck.errors import StudyError
-from prunecheck.study import load_study
-from tests.docs.blocks import PAGES, Block, blocks, name_of
+from prunecheck.runner.preflight import preflight
+from prunecheck.study import Study, load_study
+from tests.docs.blocks import PAGES, ROOT, Block, blocks, name_of
+
+WHICH = "docs/which-method.md"
 
 BASE = {
     "model": "convnet",
@@ -28,12 +31,12 @@ def shown(*kinds: str) -> list[Any]:
     return [pytest.param(page, block, id=f"{name_of(page)}:{block.line}") for page, block in found]
 
 
-def load(text: str, folder: Path, page: str) -> None:
-    """Load *text*, completed where it is a part, beside the plug-in files that *page* shows."""
+def load(text: str, folder: Path, page: str) -> Study:
+    """*text* as a study, completed where it is a part, beside the plug-in files that *page* shows."""
     for block in blocks(page):
         if block.kind == "python" and block.file:
             (folder / block.file).write_text(block.text, encoding="utf-8")
-    load_study({**BASE, **tomllib.loads(text)})
+    return load_study({**BASE, **tomllib.loads(text)})
 
 
 @pytest.mark.parametrize(("page", "block"), shown("toml"))
@@ -41,6 +44,27 @@ def test_study_blocks_of_pages_load(page: Path, block: Block, tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("prunecheck.data.check", lambda _spec: None)  # the data are elsewhere
     load(block.text, tmp_path, page.read_text("utf-8"))
+
+
+def plugin_studies() -> list[Any]:
+    """The study blocks with plug-ins of the page that shows a plug-in for every kind of method."""
+    return [one for one in shown("toml") if name_of(one.values[0]) == WHICH and "plugins" in one.values[1].text]
+
+
+@pytest.mark.parametrize(("page", "block"), plugin_studies())
+def test_plugins_of_the_page_on_kinds_of_methods_work_when_they_are_called(
+    page: Path, block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert preflight(load(block.text, tmp_path, page.read_text("utf-8"))) > 0
+
+
+def test_every_plugin_of_the_page_on_kinds_of_methods_is_in_a_study() -> None:
+    page = (ROOT / WHICH).read_text("utf-8")
+    named = {name for one in plugin_studies() for name in tomllib.loads(one.values[1].text)["plugins"]}
+    files = [block for block in blocks(page) if block.kind == "python" and block.file]
+    assert named == {block.file for block in files if "@method" in block.text}
+    assert "gates.py" in named
 
 
 def test_wrong_study_block_is_detected(tmp_path: Path) -> None:

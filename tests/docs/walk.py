@@ -19,6 +19,7 @@ WALKS: dict[str, tuple[str, ...]] = {
     "tutorial.md": SMALL,
     "how-to/your-data.md": ("seeds=1", "training.epochs=2"),
     "how-to/judge-a-table.md": (),
+    "how-to/laptop-to-cluster.md": ("seeds=1",),
     "how-to/paper.md": ("seeds=1",),
     "why/random-tickets.md": (),
 }

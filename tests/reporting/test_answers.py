@@ -7,12 +7,19 @@ from dataclasses import replace
 import pytest
 
 from prunecheck.pruning import CHECKS
-from prunecheck.reporting.answers import answers, control_status, far_from_trained, general_notes, study_remarks
+from prunecheck.reporting.answers import (
+    answers,
+    control_status,
+    far_from_trained,
+    general_notes,
+    lead_sentence,
+    study_remarks,
+)
 from prunecheck.reporting.check_names import PLAIN, check_name
 from prunecheck.reporting.data import ReportData
 from prunecheck.statistics import verdict
 from prunecheck.statistics.outcome import Control
-from tests.reporting import sample
+from tests.reporting import sample, test_margins
 
 
 def test_every_plain_name_belongs_to_a_built_in_check() -> None:
@@ -93,6 +100,12 @@ def test_remark_where_the_dense_network_is_far_from_trained(test: float, train: 
     assert far_from_trained(replace(data, verdict=replace(data.verdict, origin=None))) == ""
 
 
+def test_lead_names_the_metric_where_it_is_not_accuracy() -> None:
+    one = test_margins.verdict().comparisons[0]
+    assert lead_sentence(one, {}, "p_correct").startswith("Lead +0.20 [-0.19, +0.35] points of p_correct (5 seeds): ")
+    assert lead_sentence(one, {"snip": "92.0%", "random_ticket": "91.8%"}).startswith("92.0% against 91.8%, lead +0.20")
+
+
 def test_design_and_error_rates_are_told_apart_from_remarks_on_the_study() -> None:
     made = rows(0.951, 0.99)
     judged = verdict(made)
@@ -100,3 +113,27 @@ def test_design_and_error_rates_are_told_apart_from_remarks_on_the_study() -> No
     assert len(general_notes(data.verdict)) == 3
     assert study_remarks(data)[-1] == "3 of 100 test images are in train too."
     assert not set(study_remarks(data)) & set(general_notes(data.verdict))
+
+
+def test_remark_where_compared_methods_had_different_numbers_of_epochs() -> None:
+    made = [
+        {
+            "method": method,
+            "check": "clean",
+            "sparsity": 0.9,
+            "seed": seed,
+            "accuracy": 0.9 + seed / 1000,
+            "n_test": 1000,
+        }
+        | {"epochs": 6, "mask_epochs": epochs}
+        for method, epochs in (("mine", 4), ("random_ticket", None))
+        for seed in range(4)
+    ]
+    judged = verdict(made, margin=1.0, chance=0.1)
+    remark = (
+        "Not at equal training: mine has 10 epochs (4 to learn masks), random_ticket 6 epochs, pretraining not counted."
+    )
+    assert remark in study_remarks(ReportData("s", made, judged))
+    equal = [row | {"epochs": 10 if row["mask_epochs"] is None else 6} for row in made]
+    told = study_remarks(ReportData("s", equal, verdict(equal, margin=1.0, chance=0.1)))
+    assert not any("training" in one for one in told)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from prunecheck.runner.equal_masks import equal_methods
 from prunecheck.runner.equal_trainings import EqualTrainings
@@ -182,6 +184,14 @@ def test_verification_computes_equal_trainings_again(tmp_path: Path, trained: li
     assert found.ok
     clean = [title for title in trained[before:] if "clean" in title]
     assert len(clean) == 2, "the copy is computed too"
+
+
+def test_run_prints_which_methods_are_equal(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=1000)
+    study = load_study(fields(tmp_path, ["fisher", "snip"], seeds=1))
+    run_study(study, tiny.place(tmp_path), 1, Progress(console))
+    assert isinstance(console.file, io.StringIO)
+    assert "fisher and snip have equal masks and equal trained networks" in console.file.getvalue()
 
 
 def test_mask_tier_names_methods_with_equal_masks(tmp_path: Path) -> None:

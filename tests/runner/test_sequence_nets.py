@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load
 
 from prunecheck.errors import StudyError
+from prunecheck.runner.progress import Progress
+from prunecheck.runner.study_run import run_study
 from prunecheck.store import Store
 from prunecheck.study import make_plan
 from tests import sequence_nets
@@ -44,8 +48,12 @@ def test_every_kind_of_check_runs_and_pruned_weights_stay_zero(net: str, tmp_pat
     assert not [note for note in results.verdict.notes if "stay dense" in note]
 
 
-def test_report_says_what_stays_dense(tmp_path: Path) -> None:
-    results = tiny.run(tmp_path, model="tests.sequence_nets:transformer")
+def test_run_and_report_say_what_stays_dense(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=1000)
+    study = tiny.study(model="tests.sequence_nets:transformer")
+    results = run_study(study, tiny.place(tmp_path), 1, Progress(console))
+    assert isinstance(console.file, io.StringIO)
+    assert "parameters stay dense" in console.file.getvalue()
     (note,) = [note for note in results.verdict.notes if "stay dense" in note]
     every = sum(parameter.numel() for parameter in sequence_nets.transformer().parameters())
     masked = results.rows[-1]["weights"]

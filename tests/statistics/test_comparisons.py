@@ -90,10 +90,21 @@ def test_sentence_says_where_one_method_learned_its_masks_for_longer(lead: list[
     learned = [replace(row, mask_epochs=12.5) if row.method == "a" else row for row in rows]
     found = compared(learned)
     assert found.sentence.endswith(
-        "Not at equal training: before its networks were trained, a learned masks in 12.5 epochs, b in 0."
+        "Not at equal training: a has 12.5 epochs to learn masks, b 0 epochs to learn masks, pretraining not counted."
     )
-    assert found.notes == compared(rows).notes
+    assert found.notes == (*compared(rows).notes, found.sentence[found.sentence.index("Not at") :])
     assert compared([replace(row, mask_epochs=12.5) for row in rows]).sentence == compared(rows).sentence
+
+
+def test_training_of_a_method_without_learned_masks_may_be_longer_by_as_much() -> None:
+    learned = [replace(row, mask_epochs=4.0 if row.method == "a" else None, epochs=6.0) for row in two(about(0.0))]
+    assert compared(learned).sentence.endswith(
+        "Not at equal training: a has 10 epochs (4 to learn masks), b 6 epochs, pretraining not counted."
+    )
+    matched = [row if row.method == "a" else replace(row, epochs=10.0) for row in learned]
+    assert compared(matched).sentence == compared(two(about(0.0))).sentence
+    without = [replace(row, mask_epochs=None) for row in learned]
+    assert compared(without).sentence == compared(two(about(0.0))).sentence
 
 
 def test_leads_are_paired_by_seed_not_by_order() -> None:

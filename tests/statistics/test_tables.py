@@ -83,6 +83,18 @@ def test_optional_columns(tmp_path: Path) -> None:
     assert rows[2] == Row("snip", "random_labels", 0.98, 0, 0.85, 1000, 0, True, True, 0.25)
 
 
+def test_epochs_are_read_where_masks_were_learned_and_only_there(tmp_path: Path) -> None:
+    learned = read_rows(
+        written(tmp_path, HEAD + ",epochs,mask_epochs", CLEAN + ",6,2.5", LABELS + ",6,", "dense,clean,,0,0.9,1000,8,")
+    )
+    assert [(row.epochs, row.mask_epochs) for row in learned] == [(8, None), (6, 2.5), (6, None)]
+    assert read_rows(learned) == learned
+    others = read_rows(written(tmp_path, HEAD + ",epochs", CLEAN + ",until it stopped", LABELS + ",6"))
+    assert {row.epochs for row in others} == {None}
+    says = refused(tmp_path, HEAD + ",epochs,mask_epochs", CLEAN + ",6,-1")
+    assert "line 2: mask_epochs is -1" in says
+
+
 def test_dicts_rows_and_numpy_values_are_the_same() -> None:
     plain = read_rows([values(), values(check="random_labels", accuracy=0.85)])
     numpy = [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from cyclopts import App, Group
 
 from prunecheck import errors
-from prunecheck.cli import cache, catalogue, plan, results, status, studies, tickets
+from prunecheck.cli import cache, catalogue, cluster, plan, results, status, studies, tickets
 from prunecheck.cli.console import note
 from prunecheck.cli.options import Flag
 from prunecheck.text import unknown
@@ -70,6 +70,7 @@ GROUPS: dict[str, dict[str, Callable[..., object] | App]] = {
         "init": studies.init,
         "plan": plan.plan,
         "run": studies.run,
+        "submit": cluster.submit,
         "status": status.status,
         "report": studies.report,
         "paper": results.paper,

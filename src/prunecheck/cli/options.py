@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -47,6 +47,14 @@ Workers = Annotated[
     Parameter(
         validator=Number(gte=1),
         help="Processes to train in, one thread each (default: one per core). The results do not depend on it.",
+    ),
+]
+EngineName = Annotated[
+    Literal["local", "ray"],
+    Parameter(
+        name="--engine",
+        help="Where steps run: `local`, in processes of this machine, or `ray`, on the Ray cluster at $RAY_ADDRESS "
+        "(else on one that is started here).",
     ),
 ]
 Junit = Annotated[Path | None, Parameter(help="Write the verdicts as JUnit XML to this file.")]

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from prunecheck import api
 from prunecheck.cli import completers, console
 from prunecheck.cli.console import err, note, open_store, print_json
-from prunecheck.cli.options import DEFAULTS, Flag, Junit, Options, Out, Quiet, Strict, Workers
+from prunecheck.cli.options import DEFAULTS, EngineName, Flag, Junit, Options, Out, Quiet, Strict, Workers
 from prunecheck.cli.plan import masks_only_table, read_study
 from prunecheck.errors import StudyError
 from prunecheck.resources import study_path, study_text
@@ -74,6 +74,7 @@ def run(
     strict: Strict = False,
     masks_only: Flag = False,
     tracker: str | None = None,
+    engine: EngineName = "local",
     quiet: Quiet = False,
     out: Out = None,
     junit: Junit = None,
@@ -99,7 +100,7 @@ def run(
     if masks_only:
         masks_only_table(checked, options.store, workers, options.json, quiet)
         return 0
-    return _show(_run(checked, workers, quiet, out, options, tracker), junit, options, strict)
+    return _show(_run(checked, workers, quiet, out, options, tracker, engine), junit, options, strict)
 
 
 def report(
@@ -180,6 +181,7 @@ def _run(
     out: Path | None,
     options: Options,
     tracker: str | None = None,
+    engine: EngineName = "local",
 ) -> Results:
     results = api.run(
         study,
@@ -189,6 +191,7 @@ def _run(
         console=None if quiet else err(),
         command=shlex.join(["prunecheck", *sys.argv[1:]]),
         tracker=tracker,
+        engine=engine,
     )
     if results.memory and not quiet:
         note(f"memory: at most {byte_size(results.memory)} in one process")

@@ -11,6 +11,7 @@ from prunecheck.reporting.summary import Arm, arms, is_number, mean
 from prunecheck.reporting.text import MEANINGS, bare, check_effect, effect, remarks, share
 from prunecheck.statistics.outcome import (
     GENERAL_NOTES,
+    UNEQUAL_TRAINING,
     Cell,
     CheckVerdict,
     ComparisonVerdict,
@@ -103,9 +104,9 @@ def _sentence(method: MethodVerdict, mine: Sequence[CheckVerdict]) -> str:
     if not mine:
         role = "The other methods are compared with it. " if method.role == "reference" else ""
         return f"{role}Only controls were run."
+    groups = [("Loses more than the margin", "DEPENDS"), ("No loss beyond the margin", "DOES NOT DEPEND")]
     if method.verdict == "FAILS":
-        return f"No loss beyond the margin with {_named(c for c in mine if c.check in method.failed_checks)}."
-    groups = (("Loses more than the margin", "DEPENDS"), ("No loss beyond the margin", "DOES NOT DEPEND"))
+        groups.reverse()
     parts = [(words, [c for c in mine if c.verdict == answer]) for words, answer in groups]
     parts.append(("Undecided", [c for c in mine if c.verdict == "INCONCLUSIVE"]))
     parts.append(("No answer", [c for c in mine if c.verdict == "UNINFORMATIVE"]))
@@ -120,14 +121,15 @@ def _named(checks: Iterable[CheckVerdict]) -> str:
     return listing([f"{name} ({numbers})" if numbers else name for name, numbers in texts])
 
 
-def lead_sentence(one: ComparisonVerdict, clean: Mapping[str, str]) -> str:
+def lead_sentence(one: ComparisonVerdict, clean: Mapping[str, str], metric: str = "accuracy") -> str:
     """``93.0% against 92.4%, lead +0.58 [-0.17, +1.15] points (5 seeds): the lead is below the margin.``"""
     cell = lead_cell(one)
     both = [clean[name] for name in (one.first, one.second) if name in clean]
     accuracy = f"{both[0]} against {both[1]}, lead" if len(both) == 2 else "Lead"
     seeds = f" ({counted(cell.n, 'seed')})" if cell else ""
     meaning = "equal within the margin" if one.equivalent else MEANINGS[one.verdict]
-    return f"{accuracy} {effect(cell) or 'n/a'} points{seeds}: {meaning}."
+    unit = "points" if metric == "accuracy" else f"points of {metric}"
+    return f"{accuracy} {effect(cell) or 'n/a'} {unit}{seeds}: {meaning}."
 
 
 def lead_cell(one: ComparisonVerdict) -> Cell | None:
@@ -152,10 +154,17 @@ def control_status(check: CheckVerdict, controls: Sequence[Control]) -> str | No
     return next((status for status in ("failed", "weak", "missing", "ok") if status in found), None)
 
 
+def control_word(check: CheckVerdict, controls: Sequence[Control]) -> str:
+    """``control ok`` for a check that tests the study itself; empty for a check of a method."""
+    status = control_status(check, controls)
+    return {"missing": "control not run"}.get(status, f"control {status}") if status else ""
+
+
 def study_remarks(data: ReportData) -> list[str]:
     """What a reader has to know before the numbers: about the training, the data and the study; each once."""
     special = [note for note in data.verdict.notes if not note.startswith((*GENERAL_NOTES, "(unguarded)"))]
-    return list(dict.fromkeys([*filter(None, [far_from_trained(data)]), *special]))
+    training = [note for one in data.verdict.comparisons for note in one.notes if note.startswith(UNEQUAL_TRAINING)]
+    return list(dict.fromkeys([*filter(None, [far_from_trained(data)]), *training, *special]))
 
 
 def general_notes(verdict: StudyVerdict) -> list[str]:

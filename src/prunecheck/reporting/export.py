@@ -10,6 +10,7 @@ from typing import Any
 
 from prunecheck.errors import StudyError
 from prunecheck.reporting import views
+from prunecheck.reporting.answers import control_word
 from prunecheck.reporting.data import ReportData, Row
 from prunecheck.reporting.summary import Arm, arms, is_number, natural, order
 from prunecheck.reporting.text import check_effect, effect, headline
@@ -70,7 +71,7 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
 
 
 def verdict_table(verdict: StudyVerdict) -> list[list[str]]:
-    """Methods x checks, the head first; a cell reads ``depends  +6.10 [+5.20, +7.00]``.
+    """Methods x checks, the head first; a cell reads ``depends  +6.10 [+5.20, +7.00]`` (or ``control ok  ...``).
 
     Combinations that were not run are empty. Names are cut and made harmless; numbers are in points.
     """
@@ -78,10 +79,13 @@ def verdict_table(verdict: StudyVerdict) -> list[list[str]]:
     table = [["method", *[printable(check) for check in checks]]]
     for method in methods:
         cells = [found.get((method, check)) for check in checks]
-        table.append(
-            [printable(method), *[f"{c.verdict.lower()}  {check_effect(c)}".rstrip() if c else "" for c in cells]]
-        )
+        table.append([printable(method), *[_verdict_cell(c, verdict) if c else "" for c in cells]])
     return table
+
+
+def _verdict_cell(check: CheckVerdict, verdict: StudyVerdict) -> str:
+    word = control_word(check, verdict.controls) or check.verdict.lower()
+    return f"{word}  {check_effect(check)}".rstrip()
 
 
 def verdict_rows(verdict: StudyVerdict) -> list[dict[str, Any]]:

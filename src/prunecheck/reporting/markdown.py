@@ -11,7 +11,7 @@ from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.margins import margin_groups, margin_ticks_sentence
 from prunecheck.reporting.summary import arms, order
-from prunecheck.reporting.text import whole
+from prunecheck.reporting.text import CONTROL_ANSWERS, whole
 from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, interval_name
 from prunecheck.text import printable, printable_line
 
@@ -29,7 +29,7 @@ def markdown(data: ReportData) -> str:
     clean = clean_accuracies(data)
     lines = [
         f"- **{_md(printable(one.first))} against {_md(printable(one.second))}: {one.verdict.lower()}.** "
-        f"{_md(lead_sentence(one, clean))}"
+        f"{_md(lead_sentence(one, clean, verdict.metric))}"
         for one in verdict.comparisons
     ]
     for one in answers(data):
@@ -81,7 +81,8 @@ def markdown_tables(data: ReportData) -> str:
 
 def _marked(verdict: StudyVerdict) -> list[list[str]]:
     """The verdict table with symbols before the words."""
-    found = {c.verdict.lower(): SYMBOLS[c.verdict] for c in verdict.checks}
+    words = CONTROL_ANSWERS | {c.verdict.lower(): c.verdict for c in verdict.checks}
+    found = {word: SYMBOLS[answer] for word, answer in words.items()}
     head, *body = verdict_table(verdict)
     marked = [
         [row[0], *[f"{found[cell.split('  ')[0]]} {cell}" if cell else "not run" for cell in row[1:]]] for row in body

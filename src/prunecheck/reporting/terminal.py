@@ -9,7 +9,7 @@ from rich.text import Text
 from prunecheck.reporting.answers import answers, clean_accuracies, general_notes, lead_sentence, study_remarks
 from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import verdict_table
-from prunecheck.reporting.text import ASCII_SYMBOLS, MEANINGS, STYLES
+from prunecheck.reporting.text import ASCII_SYMBOLS, CONTROL_ANSWERS, MEANINGS, STYLES
 from prunecheck.reporting.views import controls_sentence, margin_text
 from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, interval_name
 from prunecheck.text import counted, printable, printable_line
@@ -37,7 +37,7 @@ def print_verdict(verdict: StudyVerdict, console: Console, data: ReportData | No
     clean = clean_accuracies(data)
     for one in verdict.comparisons:
         pair = f"{printable(one.first)} against {printable(one.second)}"
-        _print_answer(console, one.verdict, pair, lead_sentence(one, clean))
+        _print_answer(console, one.verdict, pair, lead_sentence(one, clean, verdict.metric))
     for answer in answers(data):
         if answer.verdict is not None:
             _print_answer(console, answer.verdict, printable(answer.method), answer.sentence)
@@ -74,7 +74,7 @@ def _table(verdict: StudyVerdict, console: Console, width: int) -> Table:
     matrix = verdict_table(verdict)
     needed = sum(max(len(row[i]) for row in matrix) + 4 for i in range(len(matrix[0])))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    words: dict[str, str] = {c.verdict.lower(): c.verdict for c in verdict.checks}
+    words = CONTROL_ANSWERS | {c.verdict.lower(): c.verdict for c in verdict.checks}
     heads = matrix[0] if needed <= width else ["method", "check", "verdict"]
     for head in heads:
         table.add_column(Text(head), overflow="fold")

@@ -20,6 +20,13 @@ ASCII_SYMBOLS = {
     "NOT BETTER": "=",
     "WORSE": "v",
 }
+CONTROL_ANSWERS = {
+    "control ok": "PASSES",
+    "control failed": "FAILS",
+    "control weak": "INCONCLUSIVE",
+    "control not run": "UNINFORMATIVE",
+}
+"""state of a control, in words -> the answer whose symbol and colour it has"""
 STYLES = {
     "DEPENDS": "depends",
     "DOES NOT DEPEND": "not",

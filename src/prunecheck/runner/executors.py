@@ -6,7 +6,7 @@ The engine decides which step is next; an executor runs it. Worker processes are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -88,6 +88,18 @@ class TakesGroups(Protocol):
 def most_together(config: WorkerConfig) -> int:
     """How many trainings of one kind a process is given at a time."""
     return (config.tickets_per_gpu or GIVEN_TOGETHER) if config.gpus else 1
+
+
+class LastingExecutor(StepExecutor, Protocol):
+    """One whose processes last from one batch of steps to the next."""
+
+    def close(self) -> None:
+        """End the processes."""
+        ...
+
+
+Engine = Callable[[WorkerConfig, Callable[[str], None]], LastingExecutor]
+"""engine(config, note) makes the executor of a run; ``note`` prints a remark"""
 
 
 class InThisProcess:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -19,6 +19,7 @@ from prunecheck.runner.engine import Failure, Outcome, Watcher, execute, needed,
 from prunecheck.runner.equal_masks import equal_methods
 from prunecheck.runner.equal_trainings import EqualTrainings
 from prunecheck.runner.estimate import Estimate
+from prunecheck.runner.executors import Engine
 from prunecheck.runner.interim_analyses import (
     Decisions,
     Executor,
@@ -77,13 +78,15 @@ def run_study(
     progress: Progress,
     command: str = "",
     watch: Watcher = unwatched,
+    engine: Engine | None = None,
 ) -> Results:
-    """Train what is missing and judge. ``watch`` is called after every finished step. Raises StepError if steps
-    failed, once everything else is done and the results of what is there are written."""
+    """Train what is missing and judge. ``watch`` is called after every finished step; *engine* makes the executor of
+    the steps, by default processes of this machine. Raises StepError if steps failed, once everything else is done and
+    the results of what is there are written."""
     from prunecheck.runner.preflight import preflight
 
     model_bytes = preflight(study)
-    for remark in study_images(study).notes:
+    for remark in (*_dense_remark(study), *study_images(study).notes):
         progress.note(remark)
     plan = make_plan(study)
     enough_space(needed(plan.steps, plan.targets, workspace.store).values(), model_bytes, workspace.store)
@@ -91,8 +94,8 @@ def run_study(
         progress.note(note)
     write_failed(workspace.folder, ())  # what failed in the last run is tried again
     write_plan(workspace.folder, plan)
-    trainer = Trainer(study, workspace.store, workers, progress, watch)
-    results = _analyse_and_report(study, workspace, trainer, progress, command)
+    with closing(Trainer(study, workspace.store, workers, progress, watch, engine)) as trainer:
+        results = _analyse_and_report(study, workspace, trainer, progress, command)
     if results.failures:
         raise StepError(_failure_message(results.failures, results.page))
     return results
@@ -138,7 +141,13 @@ class Trainer(Executor):
     trains = True
 
     def __init__(
-        self, study: Study, store: Store, workers: int, progress: Progress, watch: Watcher = unwatched
+        self,
+        study: Study,
+        store: Store,
+        workers: int,
+        progress: Progress,
+        watch: Watcher = unwatched,
+        engine: Engine | None = None,
     ) -> None:
         self._store, self._progress, self._watch = store, progress, watch
         self._estimate = Estimate(store)
@@ -149,12 +158,23 @@ class Trainer(Executor):
         self._workers = workers
         self._locks_checked = False
         unimportable = unimportable_plugin(study)
+        if unimportable is not None and engine is not None:
+            raise StudyError(
+                f"{unimportable.name!r} is defined in {unimportable.origin}, which workers on other machines cannot "
+                "import. Move it into a file and name that in plugins."
+            )
+        self._executor = None if engine is None else engine(self._config, progress.note)
         if unimportable is not None and workers > 1:
             self._workers = 1
             progress.note(
                 f"{unimportable.name!r} is defined in {unimportable.origin}, which worker processes cannot import: all "
                 "steps run in this process. Move it into a file and name that in plugins to use every core."
             )
+
+    def close(self) -> None:
+        """End the processes of the executor."""
+        if self._executor is not None:
+            self._executor.close()
 
     @contextmanager
     def phase(self, plan: Plan) -> Iterator[None]:
@@ -173,7 +193,7 @@ class Trainer(Executor):
                 self._check_locks()
             equal = EqualTrainings(self._plan.steps, self._store)
             how = self._config, self._workers, self._estimate.seconds, self._finished
-            outcome = execute(steps, *how, equal=equal)
+            outcome = execute(steps, *how, executor=self._executor, equal=equal)
             total = total.then(outcome)
             # Only damage is repaired by another attempt; any other failure would happen again.
             if not any(failure.damaged for failure in outcome.failures):
@@ -247,15 +267,21 @@ def _analyse_and_report(
                 progress.note(line)
     if analysis.verdict is None:
         raise _nothing_to_judge(study, workspace, total.failures)
-    dense = dense_weights(study)
-    remarks = [*study_images(study).notes, *([dense.sentence(study.sparsities)] if dense is not None else [])]
-    remarks += equal_methods(present(analysis.plan, workspace.store), results)
-    verdict = replace(analysis.verdict, notes=(*analysis.verdict.notes, *remarks))
+    equal = equal_methods(present(analysis.plan, workspace.store), results)
+    for line in equal if executor.trains else ():
+        progress.note(line)
+    remarks = *equal, *_dense_remark(study), *analysis.verdict.notes, *study_images(study).notes
+    verdict = replace(analysis.verdict, notes=remarks)
     data = _report_data(study, workspace, analysis, verdict, results, command)
     page = workspace.shown(write(data, workspace.folder))
     mark_reported(workspace.folder, study)
     results_of_run = total.done, total.seconds, total.failures, total.memory
     return Results(study, data, page, analysis.plan, *results_of_run, notes, len(total.copied))
+
+
+def _dense_remark(study: Study) -> list[str]:
+    dense = dense_weights(study)
+    return [] if dense is None else [dense.sentence(study.sparsities)]
 
 
 def _nothing_to_judge(study: Study, workspace: Workspace, failures: list[Failure]) -> PrunecheckError:

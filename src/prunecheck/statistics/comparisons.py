@@ -22,7 +22,7 @@ from prunecheck.statistics.evidence import CellEvidence, CheckEvidence, analyse_
 from prunecheck.statistics.gates import Gate, learning_epochs, remarks
 from prunecheck.statistics.inference import Looks, p_above, p_below, take_looks
 from prunecheck.statistics.layout import GUARD, CellIndex, Layout, Slot, differences, guards
-from prunecheck.statistics.outcome import Cell, ComparisonAnswer, ComparisonVerdict, MarginCurve
+from prunecheck.statistics.outcome import UNEQUAL_TRAINING, Cell, ComparisonAnswer, ComparisonVerdict, MarginCurve
 from prunecheck.statistics.procedure import members
 from prunecheck.statistics.roles import RANDOM_TICKET
 from prunecheck.statistics.settings import MIN_SEEDS
@@ -152,7 +152,10 @@ def _judge(
         open=answer == "INCONCLUSIVE" and not last and not invalid,
         curve=curve,
         reverse=reverse,
-        notes=tuple(note for k in sorted(pairing.slots) for note in remarks(pairing.slots[k].pairs.values())),
+        notes=(
+            *(note for k in sorted(pairing.slots) for note in remarks(pairing.slots[k].pairs.values())),
+            *_unequal_training(pairing),
+        ),
     )
 
 
@@ -240,11 +243,19 @@ def _sentence(
 
 
 def _unequal_training(pairing: _Pairing) -> list[str]:
-    """A sentence where the two methods learned their masks in different numbers of epochs."""
-    first, second = learning_epochs([pair for slot in pairing.slots.values() for pair in slot.pairs.values()])
-    if first == second:
+    """A sentence where a method learned its masks and the other one was not trained for as long altogether."""
+    pairs = [pair for slot in pairing.slots.values() for pair in slot.pairs.values()]
+    learned = learning_epochs(pairs)
+    if not any(learned):
+        return []
+    totals, words = learned, [f"{epochs:g} epochs to learn masks" for epochs in learned]
+    if all(row.epochs is not None for pair in pairs for row in pair):
+        trained = [fmean([row.epochs or 0.0 for row in arm]) for arm in zip(*pairs, strict=True)]
+        totals = (learned[0] + trained[0], learned[1] + trained[1])
+        masks = [f" ({epochs:g} to learn masks)" if epochs else "" for epochs in learned]
+        words = [f"{total:g} epochs{part}" for total, part in zip(totals, masks, strict=True)]
+    if totals[0] == totals[1]:
         return []
     return [
-        f"Not at equal training: before its networks were trained, {pairing.first} learned masks in {first:g} epochs, "
-        f"{pairing.second} in {second:g}."
+        f"{UNEQUAL_TRAINING}: {pairing.first} has {words[0]}, {pairing.second} {words[1]}, pretraining not counted."
     ]

@@ -17,6 +17,8 @@ Answer = Literal["DEPENDS", "DOES NOT DEPEND", "INCONCLUSIVE", "UNINFORMATIVE"]
 INSTRUMENT_CONTROLS = ("identity", "planted")
 """control roles that test the instrument and no method: tables of methods and checks leave them out"""
 
+UNEQUAL_TRAINING = "Not at equal training"
+"""begins the note of a comparison of methods that had different numbers of epochs, those of learned masks included"""
 GENERAL_NOTES = ("If the true mean drop", "Analysed ", "PASSES and FAILS")
 """how the notes begin that tell the design and its error rates; all others are remarks on this one study"""
 

@@ -23,7 +23,8 @@ class Row:
     ``kept``: weights kept. ``overlap``: shared share (intersection over union) of this mask and the clean one.
     ``collapsed``: no better than guessing, None = to be judged from the accuracy. ``p_correct``: mean probability of
     the right class; ``brier``: 1 minus the mean Brier score, in [-1, 1]; None = not measured. ``mask_epochs``: epochs
-    of the training set in which the mask was learned, before the network was trained; None = none was.
+    of the training set in which the mask was learned, before the network was trained; None = none was. ``epochs``: in
+    which the network was trained after that, from its starting weights; None = unknown.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Row:
     p_correct: float | None = None
     brier: float | None = None
     mask_epochs: float | None = None
+    epochs: float | None = None
 
     def value(self, metric: Metric) -> float:
         """What verdicts compare, a fraction. Raises StudyError where it was not measured."""

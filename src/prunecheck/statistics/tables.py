@@ -248,10 +248,15 @@ class _Reader:
             else values.fraction(where, "overlap", texts["overlap"]),
             p_correct=self._other_metric(one, "p_correct"),
             brier=self._other_metric(one, "brier"),
-            mask_epochs=None
-            if values.is_missing(texts, "mask_epochs")
-            else values.between(where, "mask_epochs", texts["mask_epochs"], 0, MOST_EPOCHS),
+            mask_epochs=self._epochs(one, "mask_epochs"),
+            epochs=self._epochs(one, "epochs"),
         )
+
+    def _epochs(self, one: _Located, column: str) -> float | None:
+        # A column "epochs" of other programs may hold anything; beside mask_epochs it is that of results.csv.
+        if "mask_epochs" not in self.columns or values.is_missing(one.texts, column):
+            return None
+        return values.between(one.where, column, one.texts[column], 0, MOST_EPOCHS)
 
     def _other_metric(self, one: _Located, column: Metric) -> float | None:
         text = one.texts.get(column, "")

@@ -1,0 +1,161 @@
+"""Jobs of Slurm: the script, and a Slurm of one node on this machine where its daemons are installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from prunecheck.cli import main
+from prunecheck.errors import StudyError
+from prunecheck.runner import slurm
+from prunecheck.runner.slurm import Job, script, seconds_of
+
+from . import tiny
+from .slurm_daemons import Slurm, absent
+
+STUDY = """
+name = "slots"
+model = "convnet"
+data = { name = "mnist5k", size = 14 }
+methods = ["snip"]
+checks = ["layerwise_rearrange"]
+sparsities = [0.8]
+seeds = 1
+controls = []
+training = { epochs = 60, rewind_epoch = 0 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [("90", 5400), ("1:30", 90), ("01:00:00", 3600), ("2-12", 216000), ("1-0:30", 88200), ("1-02:03:04", 93784)],
+)
+def test_times_are_read_as_slurm_reads_them(time: str, seconds: int) -> None:
+    assert seconds_of(time) == seconds
+
+
+@pytest.mark.parametrize("time", ["", "4h", "1:2:3:4", "-1", "UNLIMITED", "1-"])
+def test_another_time_is_refused(time: str) -> None:
+    with pytest.raises(StudyError, match="is no time of Slurm"):
+        seconds_of(time)
+
+
+def test_every_word_of_the_command_is_quoted(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "import sys; print(sys.argv[1:])", "seeds=[0, 1]", "it's; $HOME"]
+    text = script(Job("s", words, tmp_path, time="1:0:0"))
+    (line,) = [line for line in text.splitlines() if line.startswith("srun ")]
+    done = subprocess.run(
+        ["sh", "-c", line.partition(" timeout ")[2].join(["timeout ", ""])], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "['seeds=[0, 1]', \"it's; $HOME\"]"
+
+
+@pytest.mark.parametrize("ray", [False, True])
+def test_the_script_is_valid_shell(ray: bool, tmp_path: Path) -> None:
+    text = script(Job("s", ["true", "a b"], tmp_path, 3, 4, 1, "10", ["7", "8"], ["--partition=x"], ray, {"A": "b c"}))
+    assert subprocess.run(["sh", "-n"], input=text, text=True).returncode == 0
+    options = re.findall("^#SBATCH (.*)$", text, re.MULTILINE)
+    assert {"--cpus-per-task=4", "--gpus-per-node=1", "--time=10", "--dependency=afterok:7:8", "--partition=x"} <= {
+        *options
+    }
+    assert ("--array=1-3" in options) != ray
+    assert f"--nodes={3 if ray else 1}" in options
+    assert "export A='b c'" in text
+
+
+def test_dry_run_prints_the_script_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s.toml").write_text(STUDY)
+    words = ["submit", "s.toml", "--store", "store", "--out", "out", "--set", "seeds=[0, 1]"]
+    assert main([*words, "--dry-run", "--cpus", "2"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("#!/bin/sh\n#SBATCH --job-name=prunecheck-slots\n")
+    assert f"run {tmp_path}/s.toml --quiet --engine local --workers 2 --set 'seeds=[0, 1]'" in text
+    assert f"--store {tmp_path}/store --out {tmp_path}/out" in text
+    assert [path.name for path in tmp_path.iterdir()] == ["s.toml"]
+    monkeypatch.setattr(slurm, "which", lambda _name: None)
+    assert main(words) == 2
+    assert "sbatch is not found" in capsys.readouterr().err
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Slurm]:
+    if reason := absent():
+        pytest.skip(reason)
+    (tmp_path / "slurm").mkdir()
+    made = Slurm(tmp_path / "slurm")
+    yield made
+    made.stop()
+
+
+def submit(cluster: Slurm, folder: Path, *words: str) -> str:
+    command = [sys.executable, "-m", "prunecheck", "submit", "s.toml", "--store", "store", "--out", "out", *words]
+    done = subprocess.run(command, cwd=folder, env=cluster.env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()[1]
+
+
+def undisturbed(folder: Path) -> dict[str, str]:
+    command = [sys.executable, "-m", "prunecheck", "run", "s.toml", "--store", "store", "--out", "out", "-q"]
+    folder.mkdir()
+    (folder / "s.toml").write_text(STUDY)
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return tiny.objects(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_an_array_of_one_minute_slots_survives_preemption_and_the_loss_of_its_node(
+    cluster: Slurm, tmp_path: Path
+) -> None:
+    """Two runs on one store; slots end, a job of higher priority comes, and the node dies with all its processes."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "s.toml").write_text(STUDY)
+    number = submit(cluster, folder, "--jobs", "2", "--time", "00:01:00")
+    events = ["preempt", "lose node"]
+    deadline = time.monotonic() + 900
+    while cluster.states(number) != {"COMPLETED"}:
+        assert time.monotonic() < deadline, cluster("scontrol", "show", "job", number)
+        assert not cluster.states(number) & {"FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"}, log(folder) + cluster(
+            "scontrol", "show", "job", number
+        )
+        cluster.start_requeued()
+        if events and list((folder / "store").glob("partial/*")) and cluster.states(number) == {"RUNNING"}:
+            if events.pop(0) == "preempt":
+                cluster("sbatch", "--partition=high", "--ntasks=2", "--output=/dev/null", "--wrap", "sleep 3")
+            else:
+                cluster.kill_node()
+                kill_jobs(folder)
+                time.sleep(6)
+                cluster.restart_node()
+        time.sleep(0.5)
+    assert not events
+    assert int(cluster.job(number)["Restarts"]) >= 1
+    assert tiny.objects(folder) == undisturbed(tmp_path / "undisturbed")
+    assert (folder / "out" / "verdicts.json").exists()
+
+
+def log(folder: Path) -> str:
+    return "\n".join(path.read_text() for path in (folder / "out").glob("slurm-*.log"))
+
+
+def kill_jobs(folder: Path) -> None:
+    """SIGKILL to every process whose command line names *folder*: slurmstepd, and the runs."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if f"{folder}/s.toml" in words and "pytest" not in words:
+            os.kill(int(path.parent.name), signal.SIGKILL)
