@@ -6,12 +6,14 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 from prunecheck.resources import study_text
 from prunecheck.runner.engine import Failure
 from prunecheck.runner.explain import differences
 from prunecheck.runner.records import write_failed, write_plan
 from prunecheck.store import Store
-from prunecheck.study import Step, load_study, make_plan
+from prunecheck.study import Step, gpus, load_study, make_plan
 from tests.cli.command import Cli
 from tests.reliability.study_folder import new_study_folder
 
@@ -143,3 +145,18 @@ def test_plan_says_what_stays_dense(cli: Cli, tmp_path: Path) -> None:
     assert json.loads(cli("plan", path, "--json").out)["stays_dense"]["parameters"] > 0
     path.write_text(f'also_prune = ["attention"]\n{bare}')
     assert "stay dense" not in cli("plan", path).out
+
+
+def test_plan_of_a_gpu_study_counts_gpus_and_says_if_there_is_none(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
+    monkeypatch.setattr(gpus, "gpu_names", lambda: ())
+    said = cli("plan", path, "--set", "device=cuda")
+    assert said.code == 0
+    assert "on 1 GPU (model unknown)" in said.out
+    assert re.search(r"missing +device = 'cuda', but this machine has no such GPU", said.out)
+    monkeypatch.setattr(gpus, "gpu_names", lambda: ("NVIDIA H200", "NVIDIA H200"))
+    found = cli("plan", path, "--set", "device=cuda")
+    assert "on 2 GPUs (NVIDIA H200)" in found.out
+    assert "missing" not in found.out

@@ -60,3 +60,23 @@ def test_a_run_times_its_steps(tmp_path: Path) -> None:
     estimate = Estimate(Store.open(tmp_path / "store"))
     assert estimate.is_measured(results.plan.steps.values())
     assert estimate.total(results.plan.steps.values()) < 60
+
+
+@pytest.mark.parametrize(("precision", "times"), [("bfloat16", 1.0), ("tf32", 1.9), ("float32", 1.9)])
+def test_training_on_a_gpu_is_estimated_from_the_table_of_a_card(tmp_path: Path, precision: str, times: float) -> None:
+    params = {"device": "cuda", "gpu": "NVIDIA H200", "precision": precision}
+    images = 3 * 44_900.0  # a training image counts as three forward passes
+    step = Step("train", params, {}, "t", f"train/resnet32@32/cuda NVIDIA H200 {precision}", images)
+    assert Estimate(Store.open(tmp_path)).seconds(step) == pytest.approx(times)
+
+
+def test_training_timed_on_a_card_is_not_the_estimate_of_another_card_or_precision(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    Timings(store).record("train/resnet32@32/cuda A bfloat16", 5.0, "k")
+    seconds = {
+        name: Estimate(store).seconds(Step("train", {"gpu": name[0]}, {}, "t", f"train/resnet32@32/cuda {name}", 1.0))
+        for name in ("A bfloat16", "B bfloat16", "A tf32")
+    }
+    assert seconds["A bfloat16"] == 5.0
+    assert seconds["B bfloat16"] < 1
+    assert seconds["A tf32"] < 1
