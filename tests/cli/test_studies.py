@@ -122,9 +122,9 @@ def test_set_changes_the_study(cli: Cli, tmp_path: Path) -> None:
 def test_names_are_printed_without_control_characters(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path, study_text('model = "some:\\u001b[31mnet\\nx"'))
     said = cli("plan", path)
-    assert said.code == 2  # there is no such network
+    assert said.code == 0
     assert "\x1b" not in said.out + said.err
-    assert "'some'" in said.err
+    assert "some:" in said.out
 
 
 @pytest.mark.parametrize(

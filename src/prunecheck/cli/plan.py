@@ -55,7 +55,7 @@ class Forecast:
 
 def forecast(study: Study, store_root: Path | None) -> Forecast:
     """Counts of steps by kind (all, shared, to run) and the expected time of those to run."""
-    from prunecheck.runner.dense_weights import dense_weights
+    from prunecheck.runner.dense_weights import dense_remark
     from prunecheck.runner.engine import needed
     from prunecheck.runner.estimate import Estimate
     from prunecheck.runner.report_data import learning_in_words
@@ -85,9 +85,9 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
         ("arms", str(len(plan.arms))),
         ("trainings", f"{plan.trainings} (without sharing {plan.trainings_requested})"),
     ]
-    dense = dense_weights(study)
-    if dense is not None:
-        rows.append(("dense", dense.sentence(study.sparsities)))
+    dense = dense_remark(study)
+    if dense:
+        rows.append(("dense", dense))
     kinds = Counter(step.kind for step in plan.steps.values())
     open_ = Counter(step.kind for step in todo.values())
     if plan.absent:
@@ -128,7 +128,7 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
         "gpu": gpu_name(study.device) if gpus_of(study.device) else "",
         "data_is_there": not plan.absent,
         "faster": advice,
-        "stays_dense": None if dense is None else {"share": dense.share, "parameters": dense.parameters},
+        "stays_dense": dense,
     }
     return Forecast(document, rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prunecheck import models
+from prunecheck.errors import ModelError
 from prunecheck.pruning.left_dense import LeftDense
 from prunecheck.study.data_set import shape_of
 from prunecheck.study.study import Study
@@ -18,3 +19,12 @@ def dense_weights(study: Study) -> LeftDense | None:
 
     found = shape_of(study)
     return dense_beside(study.model, (found.num_classes, found.channels, found.size), study.also_prune, study.folder)
+
+
+def dense_remark(study: Study) -> str:
+    """The sentence on what stays dense, or why there is none; empty where next to nothing does."""
+    try:
+        found = dense_weights(study)
+    except ModelError as error:
+        return f"Whether weights stay dense is unknown: {error}"
+    return found.sentence(study.sparsities) if found is not None else ""

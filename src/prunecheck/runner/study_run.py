@@ -14,7 +14,7 @@ from pathlib import Path
 from prunecheck.errors import PrunecheckError, StepError, StudyError
 from prunecheck.pruning.plugins import Plugin
 from prunecheck.reporting import MaskOverlap, ReportData, write
-from prunecheck.runner.dense_weights import dense_weights
+from prunecheck.runner.dense_weights import dense_remark
 from prunecheck.runner.engine import Failure, Outcome, Watcher, execute, needed, unwatched
 from prunecheck.runner.equal_masks import equal_methods
 from prunecheck.runner.equal_trainings import EqualTrainings
@@ -86,7 +86,7 @@ def run_study(
     from prunecheck.runner.preflight import preflight
 
     model_bytes = preflight(study)
-    for remark in (*_dense_remark(study), *study_images(study).notes):
+    for remark in filter(None, (dense_remark(study), *study_images(study).notes)):
         progress.note(remark)
     plan = make_plan(study)
     enough_space(needed(plan.steps, plan.targets, workspace.store).values(), model_bytes, workspace.store)
@@ -270,18 +270,14 @@ def _analyse_and_report(
     equal = equal_methods(present(analysis.plan, workspace.store), results)
     for line in equal if executor.trains else ():
         progress.note(line)
-    remarks = *equal, *_dense_remark(study), *analysis.verdict.notes, *study_images(study).notes
+    dense = dense_remark(study)
+    remarks = *equal, *([dense] if dense else []), *analysis.verdict.notes, *study_images(study).notes
     verdict = replace(analysis.verdict, notes=remarks)
     data = _report_data(study, workspace, analysis, verdict, results, command)
     page = workspace.shown(write(data, workspace.folder))
     mark_reported(workspace.folder, study)
     results_of_run = total.done, total.seconds, total.failures, total.memory
     return Results(study, data, page, analysis.plan, *results_of_run, notes, len(total.copied))
-
-
-def _dense_remark(study: Study) -> list[str]:
-    dense = dense_weights(study)
-    return [] if dense is None else [dense.sentence(study.sparsities)]
 
 
 def _nothing_to_judge(study: Study, workspace: Workspace, failures: list[Failure]) -> PrunecheckError:
