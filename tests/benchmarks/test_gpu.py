@@ -56,7 +56,7 @@ def test_other_bits_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_trial_is_a_valid_study() -> None:
     study = load_study(tomllib.loads(gpu.TRIAL), allow_absent=True)
-    assert study.arithmetic == "bfloat16"
+    assert study.precision == "bfloat16"
     assert study.recipe.epochs == gpu.TRIAL_EPOCHS
 
 

@@ -43,6 +43,6 @@ def resolve_backend(study: Study) -> None:
 def _hindrance(study: Study) -> str | None:
     if study.device != "cpu":
         return f"it is for the CPU, and device = {study.device!r}"
-    if study.arithmetic != "float32":
-        return f"it computes in float32, and precision = {study.arithmetic!r}"
+    if study.precision != "float32":
+        return f"it computes in float32, and precision = {study.precision!r}"
     return sparse.unavailable()

@@ -27,14 +27,14 @@ def faster_choices(study: Study, side: int) -> list[str]:
     if study.device != "cpu":
         return []
     found, advice = bfloat16_instructions(), []
-    if study.arithmetic == "bfloat16" and not found:
+    if study.precision == "bfloat16" and not found:
         advice.append(
             'precision = "float32": this processor has no instructions for bfloat16, which is then far slower'
         )
-    if study.arithmetic == "float32" and found:
+    if study.precision == "float32" and found:
         advice.append(f'precision = "bfloat16": dense training {_gain(found)}{_loses_sparse(study, side, found)}')
     large = is_large(study, side) and max(study.sparsities) >= AUTO_SPARSITY
-    if study.arithmetic == "float32" and study.backend == "auto" and large and (why := sparse.unavailable()):
+    if study.precision == "float32" and study.backend == "auto" and large and (why := sparse.unavailable()):
         advice.append(f'backend = "auto" trains tickets of {AUTO_SPARSITY:.0%} and more sparsely, but {why}')
     if study.recipe == RECIPES["cifar"]:
         advice.append('training.recipe = "fast": a fifth of the epochs; another experiment, with verdicts of its own')

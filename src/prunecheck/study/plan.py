@@ -153,11 +153,11 @@ class _Planner:
         if study.device.startswith("cuda"):
             # Which of several equal cards computes a step changes no byte, but the model does.
             device = {"device": "cuda", "gpu": gpu_name(study.device)}
-            self.cost = f"{self.model}@{self.side}/cuda {device['gpu']} {study.arithmetic}"
+            self.cost = f"{self.model}@{self.side}/cuda {device['gpu']} {study.precision}"
         self.base = {**self.network, "data": described, "task": study.task, **device}
         # Defaults are left out of the parameters, here and above, so that the keys of earlier results stay valid.
-        is_default = study.arithmetic == "float32" and not study.device.startswith("cuda")
-        self.precision = {} if is_default else {"precision": study.arithmetic}
+        is_default = study.precision == "float32" and not study.device.startswith("cuda")
+        self.precision = {} if is_default else {"precision": study.precision}
         self.backend_at = cache(lambda sparsity: backend_of(study, self.side, sparsity))
         self.scoring = study.scoring.model_dump()
         self.also = {"also_prune": sorted(study.also_prune)} if study.also_prune else {}

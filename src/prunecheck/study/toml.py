@@ -13,7 +13,6 @@ from prunecheck.study.study import Study
 def to_toml(study: Study) -> str:
     """The study with its recipe spelled out, readable by :func:`prunecheck.study.load_study`."""
     fields = study.model_dump(mode="json", exclude_none=True)
-    fields["precision"] = study.arithmetic
     recipe = study.recipe.to_dict() | {"recipe": study.training.recipe}
     fields["training"] = {name: value for name, value in recipe.items() if value is not None}
     fields["methods"] = [_short(choice) for choice in fields["methods"]]
