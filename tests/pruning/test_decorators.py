@@ -7,7 +7,14 @@ import pytest
 
 from prunecheck.errors import PluginError
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, allocation, check, method
-from prunecheck.pruning.plugins import ALLOCATION_OFFERS, AT_POINT, CHECK_OFFERS, METHOD_OFFERS, POINTS
+from prunecheck.pruning.plugins import (
+    ALLOCATION_OFFERS,
+    AT_POINT,
+    CHECK_OFFERS,
+    METHOD_OFFERS,
+    POINTS,
+    UPDATE_OFFERS,
+)
 
 
 def test_what_a_function_asks_for_and_its_own_options() -> None:
@@ -76,7 +83,14 @@ def test_a_plugin_may_ask_for_everything_that_is_offered() -> None:
     def corrupt(weights, masks, layers, classes, initial, rng):  # type: ignore[no-untyped-def]
         return weights
 
+    @method(when="during", name="update_all_of_it", every=50)
+    def update(weights, gradients, momentum, masks, layers, fraction, progress, rng, drop=0.5):  # type: ignore[no-untyped-def]
+        return weights, gradients
+
     assert everything.asks == tuple(METHOD_OFFERS)
+    assert update.asks == tuple(UPDATE_OFFERS)
+    assert dict(update.options) == {"every": 50, "until": 0.75, "drop": 0.5, "decay": "cosine"}
+    assert (update.allocate, update.retrain) == ("erk", "none")
     assert ALLOCATIONS.get("alloc_all_of_it").asks == tuple(ALLOCATION_OFFERS)
     assert corrupt.asks == AT_POINT["weights"]
     assert {name for at in POINTS for name in AT_POINT[at]} == set(CHECK_OFFERS)
@@ -172,6 +186,14 @@ def test_a_joint_that_does_not_exist() -> None:
         ({"rewind": "epocs"}, "Did you mean 'epoch'"),
         ({"retrain": "fully"}, "Did you mean 'full'"),
         ({"when": "init", "rewind": "epoch"}, "nothing was trained, so rewind must be 'init'"),
+        ({"when": "during", "rewind": "nothing"}, "it trains from the initial weights, so rewind must be 'init'"),
+        ({"when": "during", "retrain": "rest"}, "retrain = .*'rest'"),
+        ({"retrain": "none"}, "retrain = .*'none'"),
+        ({"when": "during", "rounds": 2}, "it changes its mask during one training, so rounds must be 1"),
+        ({"when": "during", "every": 0}, "every = 0 must be a number of steps of at least 1"),
+        ({"when": "during", "until": 1.5}, "until = 1.5 must be a fraction"),
+        ({"when": "during", "decay": "linear"}, "decay = 'linear' must be 'cosine' or 'constant'"),
+        ({"every": 50}, 'every is for methods with when="during"'),
     ],
 )
 def test_choices_of_a_method(choices: dict[str, Any], message: str) -> None:

@@ -6,12 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from prunecheck.training.loop import Training
+from prunecheck.pruning import METHODS
+from prunecheck.pruning.layers import layers_of
+from prunecheck.training.dynamic import ChangingMasks, UpdateRule
+from prunecheck.training.loop import Training, train_all
 from prunecheck.training.together import MOST_TOGETHER, Together
 
 from .fake_gpu import FakeGpu, OutOfMemory
-from .small import network
-from .test_recorded import outcome, reference, training
+from .small import feed, masks_for, network
+from .test_recorded import RECIPE, outcome, reference, training
 
 
 def group(count: int = 8) -> list[Training]:
@@ -111,3 +114,18 @@ def test_training_that_is_over_is_not_trained() -> None:
     before = [parameter.clone() for parameter in one.state.model.parameters()]
     assert finish(Together(FakeGpu()), [one]) == [one]
     assert all(torch.equal(a, b) for a, b in zip(before, one.state.model.parameters(), strict=True))
+
+
+def test_training_whose_mask_changes_is_done_beside_the_recorded_ones(alone: list[tuple[str, str, bool]]) -> None:
+    def dynamic() -> Training:
+        net = network(1)
+        steps = RECIPE.epochs * RECIPE.steps_per_epoch(feed().samples)
+        rule = UpdateRule(METHODS.get("rigl"), {"every": 2}, layers_of(net), 0, ("label",))
+        return training(1, changing=ChangingMasks(rule, masks_for(net, seed=1), steps, "cpu"))
+
+    expected, one, others = dynamic(), dynamic(), group(2)
+    list(train_all([expected]))
+    assert finish(Together(FakeGpu(), 8), [others[0], one, others[1]])[0] is one
+    assert [outcome(other) for other in others] == alone[:2]
+    assert outcome(one) == outcome(expected) != alone[1]
+    assert one.eager_reason == "its mask changes while it trains"

@@ -14,6 +14,7 @@ from prunecheck.pruning.plugins import (
     MASK_EPOCHS,
     METHOD_OFFERS,
     POINTS,
+    UPDATE_OFFERS,
     Allocation,
     Check,
     Method,
@@ -21,6 +22,7 @@ from prunecheck.pruning.plugins import (
     read_signature,
 )
 from prunecheck.pruning.registry import ALLOCATIONS, CHECKS, METHODS, origin_and_code
+from prunecheck.pruning.schedule import SCHEDULE_OPTIONS, Schedule
 from prunecheck.text import unknown
 
 Function = Callable[..., Any]
@@ -56,10 +58,14 @@ def method(
     name: str = ...,
     gives: Literal["scores", "masks"] = ...,
     allocate: str = ...,
-    when: Literal["init", "trained"] = ...,
+    when: Literal["init", "trained", "during"] = ...,
     rewind: Literal["init", "epoch", "nothing"] = ...,
-    retrain: Literal["full", "rest"] = ...,
+    retrain: Literal["full", "rest", "none"] = ...,
     rounds: int = ...,
+    every: int = ...,
+    until: float = ...,
+    drop: float = ...,
+    decay: Literal["cosine", "constant"] = ...,
     summary: str = ...,
     paper: str = ...,
     aliases: tuple[str, ...] = ...,
@@ -74,28 +80,54 @@ def method(function: Function | None = None, /, **choices: Any) -> Any:
     pattern, masks, sparsity, rng``; its other parameters need defaults and become options of the study file. With
     ``train_loader``, the whole training set, it must have the option ``mask_epochs``: the number of epochs it may use.
     Raises PluginError on anything else.
+
+    With ``when="during"`` it is called while the network trains, ``every`` so many steps ``until`` that fraction of
+    them, and asks for any of ``weights, gradients, momentum, masks, layers, fraction, progress, rng``. It returns two
+    sets of scores: the kept weights with the lowest of the first are dropped, the weights with the highest of the
+    second grow. With ``gives="masks"`` it returns the new masks, with as many kept weights as before.
+    ``every, until, drop, decay`` are options of the study file too.
     """
 
     def lift(fn: Function) -> Method:
         name = choices.pop("name", "") or fn.__name__
         gives = choices.get("gives", "scores")
-        asks, options = read_signature(fn, METHOD_OFFERS, "method", name)
+        during = choices.get("when") == "during"
+        asks, options = read_signature(fn, UPDATE_OFFERS if during else METHOD_OFFERS, "method", name)
         _one_of(name, "gives", gives, ("scores", "masks"))
-        _one_of(name, "when", choices.get("when", "init"), ("init", "trained"))
+        _one_of(name, "when", choices.get("when", "init"), ("init", "trained", "during"))
+        if during:
+            options = _during(name, choices, options)
+        elif timing := [option for option in SCHEDULE_OPTIONS if option in choices]:
+            raise PluginError(f'method {name}: {timing[0]} is for methods with when="during".')
         _one_of(name, "rewind", choices.get("rewind", "init"), ("init", "epoch", "nothing"))
-        _one_of(name, "retrain", choices.get("retrain", "full"), ("full", "rest"))
+        _one_of(name, "retrain", choices.get("retrain", "full"), ("full", "none") if during else ("full", "rest"))
         if "train_loader" in asks:
             _validate_mask_epochs(name, options)
         for ask in ("counts", "pattern"):
             if gives == "scores" and ask in asks:
                 raise PluginError(f'method {name}() asks for {ask!r}, which only a method with gives="masks" may.')
-        if choices.get("when", "init") == "init" and choices.get("rewind", "init") != "init":
-            raise PluginError(f"method {name}: nothing was trained, so rewind must be 'init'.")
+        if choices.get("when", "init") != "trained" and choices.get("rewind", "init") != "init":
+            why = "it trains from the initial weights" if during else "nothing was trained"
+            raise PluginError(f"method {name}: {why}, so rewind must be 'init'.")
         summary = _summary(fn, choices.pop("summary", ""))
         origin, code = origin_and_code(fn)
         return METHODS.add(Method(name, fn, asks, options, summary=summary, code=code, origin=origin, **choices))
 
     return lift(function) if function is not None else lift
+
+
+def _during(name: str, choices: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a method that changes its mask during training; completes its other *choices*."""
+    if choices.get("rounds", 1) != 1:
+        raise PluginError(f"method {name}: it changes its mask during one training, so rounds must be 1.")
+    choices.setdefault("allocate", "erk")
+    choices.setdefault("retrain", "none")
+    timing = {option: choices.pop(option, default) for option, default in SCHEDULE_OPTIONS.items()}
+    try:
+        Schedule.of(timing | options)
+    except PluginError as error:
+        raise PluginError(f"method {name}: {error}") from None
+    return timing | options
 
 
 @overload
@@ -143,7 +175,7 @@ def check(
     version: int = 1,
     orders: bool = False,
 ) -> Callable[[Function], Check]:
-    """Register a corruption at one intervention point: ``batches``, ``scores``, ``masks`` or ``weights``.
+    """Register a corruption at one intervention point: ``batches``, ``scores``, ``masks``, ``weights`` or ``updates``.
 
     The function must ask for what it declares to corrupt and return the corrupted version of it. ``orders``: its option
     ``shuffle = false`` also fixes the order of the images in trainings on what it returns.
@@ -156,7 +188,8 @@ def check(
         asks, options = read_signature(fn, {n: CHECK_OFFERS[n] for n in AT_POINT[at]}, f"{at} check", title)
         if at not in asks:
             raise PluginError(f"check {title}() sits at {at!r} and must ask for it; it asks for {list(asks)}.")
-        kept_there = (("shapes", at), ("counts", "masks"), ("values", "weights"), ("magnitudes", "weights"))
+        of_masks, of_weights = ("masks", "updates"), ("values", "magnitudes")
+        kept_there = [("shapes", at), *(("counts", p) for p in of_masks), *((kept, "weights") for kept in of_weights)]
         if (preserves, at) not in kept_there:
             raise PluginError(f"check {title}: it sits at {at!r}; only masks have counts and only weights values.")
         origin, code = origin_and_code(fn)

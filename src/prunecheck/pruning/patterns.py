@@ -131,6 +131,8 @@ def validate_pattern(
     """Raises StudyError where a method cannot prune in this pattern: it chooses masks without asking for the pattern,
     ``preset`` counts in a way of its own, or N:M, which says itself how many weights stay, meets an explicit
     ``allocate`` or a sparsity that differs from 1 - N/M by more than rounding."""
+    if method.when == "during":
+        raise StudyError(f"{method.name!r} changes its mask during training weight by weight: leave the pattern out.")
     if not method.takes_pattern:
         raise StudyError(
             f"{method.name!r} chooses masks itself and does not ask for 'pattern': whatever pattern its masks have is "

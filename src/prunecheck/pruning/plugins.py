@@ -10,8 +10,8 @@ from typing import Any, Literal
 from prunecheck.errors import PluginError
 from prunecheck.text import nearest
 
-Point = Literal["batches", "scores", "masks", "weights"]
-POINTS: tuple[Point, ...] = ("batches", "scores", "masks", "weights")
+Point = Literal["batches", "scores", "masks", "weights", "updates"]
+POINTS: tuple[Point, ...] = ("batches", "scores", "masks", "weights", "updates")
 
 METHOD_OFFERS: dict[str, str] = {
     "weights": "{parameter name: tensor} of the prunable weights, as they stand when the method is called",
@@ -31,6 +31,17 @@ METHOD_OFFERS: dict[str, str] = {
 }
 MASK_EPOCHS = "mask_epochs"
 """option of every method that asks for train_loader: how many epochs of the training set it may use to learn a mask"""
+UPDATE_OFFERS: dict[str, str] = {
+    "weights": "{parameter name: tensor} of the prunable weights at this step, 0 where pruned",
+    "gradients": "{parameter name: tensor}: the gradient of this step's batch, of pruned weights too",
+    "momentum": "{parameter name: tensor}: SGD's momentum, 0 where pruned and before the first step",
+    "masks": "{parameter name: bool tensor}: the mask that is to be updated",
+    "layers": METHOD_OFFERS["layers"],
+    "fraction": "the fraction of each layer's kept weights that is due to be dropped, in [0, 1]",
+    "progress": "the fraction of the training that is done, in [0, 1)",
+    "rng": METHOD_OFFERS["rng"],
+}
+"""What a method that changes its mask during training may ask for at an update."""
 ALLOCATION_OFFERS: dict[str, str] = {
     "layers": METHOD_OFFERS["layers"],
     "scores": "{parameter name: tensor}, higher = keep",
@@ -44,6 +55,9 @@ CHECK_OFFERS: dict[str, str] = {
     "masks": "{parameter name: bool tensor}, True = keep",
     "patterns": "{parameter name: the structured pattern of its mask, such as '2:4' or 'filters', or None}",
     "weights": "{parameter name: tensor}: the ticket's start weights, 0 where pruned",
+    "updates": "{parameter name: bool tensor}: the masks after an update of a method that changes them in training",
+    "kept": "{parameter name: bool tensor}: the masks after the drop and before the growth of that update",
+    "before": "{parameter name: bool tensor}: the masks before that update",
     "classes": "number of classes",
     "layers": METHOD_OFFERS["layers"],
     "initial": "{parameter name: tensor}: a fresh initialisation drawn from a stream of its own",
@@ -54,6 +68,7 @@ AT_POINT: dict[Point, tuple[str, ...]] = {
     "scores": ("scores", "layers", "classes", "initial", "rng"),
     "masks": ("masks", "patterns", "layers", "classes", "initial", "rng"),
     "weights": ("weights", "masks", "layers", "classes", "initial", "rng"),
+    "updates": ("updates", "kept", "before", "layers", "rng"),
 }
 """What of CHECK_OFFERS there is for a check at each intervention point."""
 
@@ -62,9 +77,11 @@ AT_POINT: dict[Point, tuple[str, ...]] = {
 class Method:
     """score x allocate x when x rewind x rounds x retrain: a pruning method as a product of independent choices.
 
-    ``when``: scored at initialisation or after pretraining. ``rewind``: the ticket starts from the initial weights,
+    ``when``: scored at initialisation or after pretraining, or called again and again ``during`` the training, from a
+    random mask on (see ``Schedule``). ``rewind``: the ticket starts from the initial weights,
     from those of the rewind epoch, or from the trained ones (nothing is rewound). ``retrain``: the full schedule, or
-    the rest of it from the rewind epoch. ``rounds``: 1 is one-shot; more remove the same share of the survivors each.
+    the rest of it from the rewind epoch; ``none``, for ``during`` alone: the network that was trained is judged.
+    ``rounds``: 1 is one-shot; more remove the same share of the survivors each.
     """
 
     name: str
@@ -73,9 +90,9 @@ class Method:
     options: Mapping[str, Any] = field(default_factory=dict)
     gives: Literal["scores", "masks"] = "scores"
     allocate: str = "global"
-    when: Literal["init", "trained"] = "init"
+    when: Literal["init", "trained", "during"] = "init"
     rewind: Literal["init", "epoch", "nothing"] = "init"
-    retrain: Literal["full", "rest"] = "full"
+    retrain: Literal["full", "rest", "none"] = "full"
     rounds: int = 1
     summary: str = ""
     paper: str = ""
@@ -89,8 +106,9 @@ class Method:
 
     @property
     def takes_pattern(self) -> bool:
-        """Whether a study's structured pattern applies: to scores always, to masks where the method asks for it."""
-        return self.gives == "scores" or "pattern" in self.asks
+        """Whether a study's structured pattern applies: to scores of a network before or after its training, to masks
+        where the method asks for it."""
+        return (self.gives == "scores" and self.when != "during") or "pattern" in self.asks
 
     @property
     def learns(self) -> bool:

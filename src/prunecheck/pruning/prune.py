@@ -51,6 +51,11 @@ def prune(
         raise StudyError(
             f"{plugin.name!r} prunes a trained network, so it needs a study, not one call. See prunecheck.run."
         )
+    if plugin.when == "during":
+        raise StudyError(
+            f"{plugin.name!r} finds its mask while the network trains, so it needs a study, not one call. "
+            "See prunecheck.run."
+        )
     if preset is not None:
         preset_named(preset)
     if pattern is not None:

@@ -1,9 +1,10 @@
 """Dry run: what is not known to work is called once before the first training: user plug-ins, non-default options, and
 every method that scores through the network where that comes from outside the package.
 
-A method prunes the freshly initialised network on a few images of noise, a check of scores, masks or weights corrupts a
-random ticket, a check of batches corrupts the training set. The validation is that of the run. A method that learns its
-masks gets ``mask_epochs = 2`` at most.
+A method prunes the freshly initialised network on a few images of noise, or updates a random mask on gradients of
+noise; a check of scores, masks or weights corrupts a random ticket, one of updates an update of random scores, one of
+batches the training set. The validation is that of the run. A method that learns its masks gets ``mask_epochs = 2`` at
+most.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from prunecheck.study.study import Study
 from prunecheck.text import printable, printable_error
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from prunecheck.data import ImageData
 
@@ -43,9 +44,11 @@ def dry_run_plugins(study: Study, model: nn.Module, images: ImageData) -> None:
         one = resolve_method(study, choice)
         foreign = models.is_external(study.model) and bool({"loss", "model"} & set(one.plugin.asks))
         if foreign or _is_untested(one.plugin, choice.options) or one.allocation.origin != "built-in":
-            _try_method(f"methods[{i}] = {one.label!r}", one, study, model)
-        if one.counts_of is not None and one.counts_of.plugin.origin != "built-in":
-            _try_method(f"methods[{i}].allocate.method = {one.counts_of.label!r}", one.counts_of, study, model)
+            try_ = _try_updates if one.plugin.when == "during" else _try_method
+            try_(f"methods[{i}] = {one.label!r}", one, study, model)
+        lender = one.counts_of
+        if lender is not None and lender.plugin.origin != "built-in" and lender.plugin.when != "during":
+            _try_method(f"methods[{i}].allocate.method = {lender.label!r}", lender, study, model)
     scores = any({"batches", "loss"} & set(resolve_method(study, choice).plugin.asks) for choice in study.methods)
     wanted = study.scoring.samples_per_class * study.scoring.batches if scores else 0
     for i, (choice_, check) in enumerate(zip(study.checks, resolved_checks(study), strict=True)):
@@ -61,7 +64,26 @@ def _is_untested(plugin: Method | Check, options: Mapping[str, Any]) -> bool:
     return plugin.origin != "built-in" or bool(options)
 
 
-def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module) -> None:
+def _try_updates(field: str, one: ResolvedMethod, study: Study, model: nn.Module) -> None:
+    import torch
+
+    from prunecheck.pruning.schedule import Schedule
+    from prunecheck.pruning.updates import run_update
+
+    masks = _try_method(field, one.initial, study, model)
+    layers, seed = layers_of(model), study.first_seeds()[0]
+    weights = {name: weight.detach().cpu() * masks[name] for name, weight in weights_of(model, layers).items()}
+    with torch_stream(seed, "rehearsal"):
+        noise = {layer.name: torch.randn(layer.shape) for layer in layers}
+    offer = {"weights": weights, "gradients": noise, "masks": masks, "layers": layers, "progress": 0.0}
+    offer |= {"momentum": {name: gradient * masks[name] for name, gradient in noise.items()}}
+    offer |= {"fraction": Schedule.of(one.options).drop, "rng": stream(seed, "rehearsal")}
+    with _located(field, one.plugin):
+        run_update(one.plugin, offer, one.options, layers)
+
+
+def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module) -> Mapping[str, Tensor]:
+    """Returns the masks that it makes."""
     import torch
 
     from prunecheck.pruning.run_method import run_method
@@ -104,18 +126,27 @@ def _try_method(field: str, one: ResolvedMethod, study: Study, model: nn.Module)
             also=study.also_prune,
         )
         if not masks_given:
-            select(one.allocation, layers, answer, sparsity, method=one.plugin.name, **how)
+            answer = select(one.allocation, layers, answer, sparsity, method=one.plugin.name, **how).masks
+    return answer
 
 
 def _try_on_ticket(field: str, check: ResolvedCheck, study: Study, model: nn.Module, classes: int) -> None:
     import torch
 
     from prunecheck.pruning.partial import apply_check
+    from prunecheck.pruning.updates import corrupted_update, drop_and_grow
+    from prunecheck.pruning.validation import validate_corruption
 
     layers, seed = layers_of(model, study.also_prune), study.first_seeds()[0]
     with torch_stream(seed, "rehearsal"):
         scores = {layer.name: torch.randn(layer.shape) for layer in layers}
         masks = {layer.name: torch.rand(layer.shape) > study.sparsities[0] for layer in layers}
+    if check.plugin.at == "updates":
+        update = drop_and_grow(masks, scores, {name: -score for name, score in scores.items()}, 0.5)
+        with _located(field, check.plugin):
+            answer = corrupted_update(check.plugin, update, check.options, stream(seed, "rehearsal"), layers)
+            validate_corruption(check.plugin, update.masks, answer.masks)
+        return
     weights = {name: weight.cpu() * masks[name] for name, weight in weights_of(model, layers).items()}
     initial = {name: torch.flip(weight.cpu(), [0]) for name, weight in weights_of(model, layers).items()}
     offer: dict[str, Any] = {"scores": scores, "masks": masks, "weights": weights, "initial": initial, "layers": layers}

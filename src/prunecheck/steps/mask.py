@@ -34,6 +34,8 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     kept weights lie on a path from input to output and, where the study asks for one, the pattern of each layer, where
     masks are learned, the ``mask_epochs`` of all rounds."""
     params = step.params
+    if "trained" in step.inputs:
+        return _of_training(step, context)
     method = METHODS.get(params["method"]["name"])
     allocation = ALLOCATIONS.get(params["allocate"]["name"])
     shape = tuple(params["shape"])
@@ -92,6 +94,15 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
         results["patterns"] = patterns_of(chosen.masks, parse_pattern(pattern))
         results["saves"] = in_words(layers, savings_of(layers, chosen.masks))
     return {"masks.safetensors": tensors.to_bytes(chosen.masks), "result.json": as_json(results)}
+
+
+def _of_training(step: Step, context: Context) -> dict[str, bytes]:
+    """The mask at the end of a training that changed it."""
+    classes, channels, side = step.params["shape"]
+    masks = context.tree(step.inputs["trained"], "final_masks")
+    skeleton = context.skeleton(step.params, (classes, channels, side))
+    results = mask_results(masks, skeleton, (channels, side, side), step.params.get("also_prune", ()))
+    return {"masks.safetensors": tensors.to_bytes(masks), "result.json": as_json(results)}
 
 
 def mask_results(

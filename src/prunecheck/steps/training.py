@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,12 +20,15 @@ from torch import Tensor, nn
 
 from prunecheck import tensors as tree
 from prunecheck.errors import Interrupted
+from prunecheck.pruning import CHECKS, METHODS
+from prunecheck.pruning.layers import layers_of
 from prunecheck.pruning.task import task_named
 from prunecheck.steps.context import Context, Params, as_json
 from prunecheck.store import Store
 from prunecheck.study.step import Step, kind_of_training
 from prunecheck.training import loop
 from prunecheck.training.choose_network import ChosenNetwork, choose_network
+from prunecheck.training.dynamic import UNLIKE_FIXED, ChangingMasks, UpdateRule
 from prunecheck.training.loop import Epoch, Training, TrainingState
 from prunecheck.training.recipe import Recipe, recipe_from
 
@@ -50,7 +54,8 @@ def pretrain(step: Step, context: Context) -> dict[str, bytes]:
 
 
 def train(step: Step, context: Context) -> dict[str, bytes]:
-    """Training of a ticket. Artefact: ``final`` (its state) and ``result.json`` (accuracies of every epoch)."""
+    """Training of a ticket. Artefact: ``final`` (its state) and ``result.json`` (accuracies of every epoch); where a
+    method changes the mask on the way, ``final_masks`` too, and the results hold the history of the mask."""
     return _alone(step, context)
 
 
@@ -74,9 +79,13 @@ class Prepared:
         """The artefact, once the training has ended."""
         self.chosen.copy_into(self.model)
         files = {"final.safetensors": tree.to_bytes(self.model.state_dict())}
-        why = self.training.eager_reason
-        record = {**self.chosen.record, **({"eager_reason": why} if why else {})}
-        files["result.json"] = as_json({**_result(self.training, self.span), **record})
+        result = {**_result(self.training, self.span), **self.chosen.record}
+        if why := self.training.eager_reason:
+            result["eager_reason"] = why
+        if (changing := self.training.changing) is not None:
+            result |= changing.results()
+            files["final_masks.safetensors"] = tree.to_bytes(changing.masks)
+        files["result.json"] = as_json(result)
         if self.step.kind == "pretrain" and self.span.last >= self.span.recipe.rewind_epoch:
             # a training that diverged before the rewind epoch has no other state to rewind to
             rewind = self.saver.rewind
@@ -101,11 +110,16 @@ def prepare(step: Step, context: Context) -> Prepared:
         span = Span(recipe, phase, params["first"], recipe.epochs)
     train_feed, test_feed = context.feeds(params, recipe.pad)
     example, _ = train_feed.select(np.arange(min(2, train_feed.samples)))
-    chosen = choose_network(model, masks, example, params.get("backend"))
+    changing = None
+    if "method" in params:
+        steps = recipe.epochs * recipe.steps_per_epoch(train_feed.samples)
+        changing = ChangingMasks(_update_rule(params, model), masks, steps, params["device"])
+    dense_because = UNLIKE_FIXED if changing is not None else ""
+    chosen = choose_network(model, masks, example, params.get("backend"), dense_because)
     state = loop.start(chosen.network, recipe)
     # Rewinding to the very start: no end of an epoch will come at which this state could be copied.
     rewind = tree.clone(model.state_dict()) if span.rewind_after == span.first else None
-    saver = _Saver(context.store, step.key, span, rewind)
+    saver = _Saver(context.store, step.key, span, rewind, changing)
     saver.resume(state)
     training = Training(
         state,
@@ -120,9 +134,25 @@ def prepare(step: Step, context: Context) -> Prepared:
         last=span.last,
         shuffle=params.get("shuffle", True),
         precision=params.get("precision", "float32"),
+        changing=changing,
         after_epoch=saver.after_epoch,
     )
     return Prepared(step, span, model, chosen, training, saver)
+
+
+def _update_rule(params: Params, model: nn.Module) -> UpdateRule:
+    """How a step's method changes the mask. Its random stream does not depend on the label of the method, so that all
+    variants of one method that train alike are one training."""
+    method, purpose = params["method"], (params["method"]["name"], f"{params['sparsity']:.12g}")
+    layers = layers_of(model, params.get("also_prune", ()))
+    rule = UpdateRule(METHODS.get(method["name"]), method["options"], layers, params["seed"], purpose)
+    if "check" not in params:
+        return rule
+    check = params["check"]
+    plugin = CHECKS.get(check["name"])
+    return replace(
+        rule, check=plugin, check_options=check["options"], check_purpose=(check["label"], plugin.at, *purpose)
+    )
 
 
 def together(prepared: Sequence[Prepared], context: Context) -> Iterator[Prepared]:
@@ -172,6 +202,7 @@ class _Saver:
     key: str
     span: Span
     rewind: tree.Tree | None
+    changing: ChangingMasks | None = None
     unsaved: tree.Tree | None = None
     written: float = field(default_factory=time.monotonic)
 
@@ -185,7 +216,7 @@ class _Saver:
         # without its rewind state it would pass the final weights off as those of the rewind epoch
         if wanted is not None and not checkpoint.rewind and self.span.first + len(checkpoint.history) >= wanted:
             return
-        checkpoint.copy_into(state)
+        checkpoint.copy_into(state, self.changing)
         self.rewind = checkpoint.rewind or self.rewind
 
     def after_epoch(self, state: TrainingState) -> None:
@@ -194,7 +225,7 @@ class _Saver:
             self.rewind = tree.clone(state.model.state_dict())
         # The last epoch needs no checkpoint: the artefact is written next.
         if done < self.span.last:
-            self.unsaved = _checkpoint(state, self.rewind)
+            self.unsaved = _checkpoint(state, self.rewind, self.changing)
             # Writing after every epoch would cost more than the training where epochs are short.
             if time.monotonic() - self.written > CHECKPOINT_SECONDS:
                 self.write()
@@ -207,14 +238,18 @@ class _Saver:
 
 @dataclass(frozen=True)
 class _Checkpoint:
-    """A training at the end of an epoch. ``rewind``: empty if the rewind epoch was not yet reached."""
+    """A training at the end of an epoch. ``rewind``: empty if the rewind epoch was not yet reached. ``masks``, ``ever``
+    and ``updates``: of masks that are changed on the way, else empty."""
 
     model: tree.Tree
     momentum: dict[int, Tensor]
     rewind: tree.Tree
     history: list[Epoch]
+    masks: tree.Tree
+    ever: tree.Tree
+    updates: list[dict[str, Any]]
 
-    def copy_into(self, state: TrainingState) -> None:
+    def copy_into(self, state: TrainingState, changing: ChangingMasks | None) -> None:
         state.model.load_state_dict(self.model)
         for i, parameter in enumerate(state.model.parameters()):
             if i in self.momentum:
@@ -222,9 +257,15 @@ class _Checkpoint:
                 buffer = torch.empty_like(parameter).copy_(self.momentum[i])
                 state.optimiser.state[parameter]["momentum_buffer"] = buffer
         state.history = list(self.history)
+        if changing is not None:
+            changing.masks, changing.ever = (
+                {name: stored[name].to(mask.device) for name, mask in changing.masks.items()}
+                for stored in (self.masks, self.ever)
+            )
+            changing.history = list(self.updates)
 
 
-def _checkpoint(state: TrainingState, rewind: tree.Tree | None) -> tree.Tree:
+def _checkpoint(state: TrainingState, rewind: tree.Tree | None, changing: ChangingMasks | None) -> tree.Tree:
     """A copy of everything that a checkpoint file holds."""
     # Copies: the training goes on and changes the tensors in place, while this is written only if it is stopped.
     tensors = {f"model/{name}": value.clone() for name, value in state.model.state_dict().items()}
@@ -234,10 +275,18 @@ def _checkpoint(state: TrainingState, rewind: tree.Tree | None) -> tree.Tree:
         momentum = state.optimiser.state.get(parameter, {}).get("momentum_buffer")
         if momentum is not None:
             tensors[f"momentum/{i}"] = momentum.clone()
-    history = json.dumps([epoch.to_dict() for epoch in state.history]).encode()
-    # A checkpoint file holds tensors only; bytearray, because torch wants memory that it may write to.
-    tensors["history"] = torch.frombuffer(bytearray(history), dtype=torch.uint8)
+    tensors["history"] = _json_tensor([epoch.to_dict() for epoch in state.history])
+    if changing is not None:  # its tensors are replaced by an update, never changed in place
+        tensors |= {f"mask/{name}": mask for name, mask in changing.masks.items()}
+        tensors |= {f"ever/{name}": mask for name, mask in changing.ever.items()}
+        tensors["updates"] = _json_tensor(changing.history)
     return tensors
+
+
+def _json_tensor(value: Any) -> Tensor:
+    """A checkpoint file holds tensors only."""
+    # bytearray, because torch wants memory that it may write to
+    return torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
 
 
 def _read(data: bytes) -> _Checkpoint:
@@ -251,4 +300,7 @@ def _read(data: bytes) -> _Checkpoint:
         {int(i): buffer for i, buffer in part("momentum/").items()},
         part("kept/"),
         [Epoch(**epoch) for epoch in json.loads(bytes(tensors["history"].numpy()))],
+        part("mask/"),
+        part("ever/"),
+        json.loads(bytes(tensors["updates"].numpy())) if "updates" in tensors else [],
     )

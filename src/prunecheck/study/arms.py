@@ -62,15 +62,26 @@ class ResolvedMethod:
         return self.pattern or (RECOGNISED if chooses else None)
 
     @property
+    def is_judged_as_trained(self) -> bool:
+        """Whether the very network that was trained with a changing mask is judged, instead of a ticket."""
+        return self.plugin.retrain == "none"
+
+    @cached_property
+    def initial(self) -> ResolvedMethod:
+        """Where a training with a changing mask starts: the random ticket of the same allocation."""
+        random = replace(METHODS.get("random_ticket"), allocate=self.allocation.name)
+        return replace(self, label=random.name, plugin=random, options=dict(random.options))
+
+    @property
     def uses_data(self) -> bool:
         """Whether its masks depend on data, by its own scores or by those of the method whose counts it takes."""
-        own = self.plugin.when == "trained" or bool({"batches", "loss", "train_loader"} & set(self.plugin.asks))
+        own = self.plugin.when != "init" or bool({"batches", "loss", "train_loader"} & set(self.plugin.asks))
         return own or (self.counts_of is not None and self.counts_of.uses_data)
 
     @property
     def needs_training(self) -> bool:
         """Whether its mask can only be computed after a training, or takes one."""
-        own = self.plugin.when == "trained" or self.plugin.learns
+        own = self.plugin.when != "init" or self.plugin.learns
         return own or (self.counts_of is not None and self.counts_of.needs_training)
 
     @property
@@ -110,10 +121,14 @@ class ResolvedCheck:
         return own if self.fraction is None else {**own, "dose": self.fraction}
 
     def applies_to(self, method: ResolvedMethod) -> bool:
-        """Whether the method has what this check corrupts: one that sees no data cannot depend on it."""
+        """Whether the method has what this check corrupts: one that sees no data cannot depend on it; where mask and
+        weights come from one training, its data cannot be corrupted for the mask alone."""
+        during = method.plugin.when == "during"
+        if self.plugin.at == "updates":
+            return during
         if self.plugin.at == "batches":
-            return method.uses_data
-        return self.plugin.at != "scores" or method.plugin.gives == "scores"
+            return method.uses_data and not method.is_judged_as_trained
+        return self.plugin.at != "scores" or (method.plugin.gives == "scores" and not during)
 
 
 def resolved_methods(study: Study) -> list[ResolvedMethod]:

@@ -2,7 +2,8 @@
 
 Upstream of a check's intervention point everything is shared with the clean arm. A check at ``batches`` corrupts
 everything the method prunes from, pretraining included; one at ``scores``, ``masks`` or ``weights`` applies to the
-last round only. The ticket itself always trains on clean data.
+last round only, one at ``updates`` to a mask that changes during training. The ticket itself always trains on clean
+data.
 """
 
 from __future__ import annotations
@@ -255,6 +256,10 @@ class _Planner:
 
     def arm(self, case: Case) -> None:
         """One ticket, from pretraining to its trained accuracy."""
+        if case.method.is_judged_as_trained:
+            train, mask = self.dynamic(case)
+            self.add_arm(case, train, mask, self.compare(case, "", mask))
+            return
         source, mask = self.rounds(case)
         begin = self.start(case, source)
         clean_mask = mask
@@ -265,17 +270,44 @@ class _Planner:
             begin = (self.corrupt(case, inputs, begin[1]), "start")
         compare = self.compare(case, clean_mask, mask)
         train = self.train(case, case.sparsity, mask, begin, case.what) if self.train_tickets else ""
+        self.add_arm(case, train, mask, compare)
+
+    def add_arm(self, case: Case, train: str, mask: str, compare: str | None) -> None:
         evaluate = self.evaluate(train, case.seed, case.what) if train else None
         check = case.check.label if case.check else CLEAN
         self.out.arms.append(Arm(case.method.label, check, case.sparsity, case.seed, train, mask, compare, evaluate))
 
+    def dynamic(self, case: Case) -> tuple[str, str]:
+        """``(key of the training with a changing mask, key of its final mask)``. A check of masks or weights corrupts
+        what the training starts from."""
+        return self.once(("dynamic", case), lambda: self._dynamic(case))
+
+    def _dynamic(self, case: Case) -> tuple[str, str]:
+        start = case.method.initial
+        # A check of the data concerns the start only where another method lends its counts.
+        _, initial = self.rounds(replace(case, method=start, check=case.corruption if start.uses_data else None))
+        begin = ("", "")
+        if case.at == "masks":
+            initial = self.corrupt(case, {"masks": initial})
+        elif case.at == "weights":
+            begin = (self.corrupt(case, {"masks": initial}), "start")
+        own = {"method": case.method.mask_params, "sparsity": case.sparsity, **self.also}
+        if case.check is not None and case.at == "updates":
+            own["check"] = case.check.params
+        train = self.train(case, case.sparsity, initial, begin, case.what, case.corruption, own=own)
+        params = {**self.network, "shape": [self.shape.num_classes, self.shape.channels, self.side], **self.also}
+        mask = self.add(Step("mask", params, {"trained": train}, f"mask · {case.what}", f"mask/{self.cost}"))
+        return train, mask
+
     def rounds(self, case: Case) -> tuple[str, str]:
         """``(key of the weights last pruned, key of the final mask)``; the key is empty for initial weights. A check of
         masks or weights comes after them."""
-        shared = case if case.at in ("batches", "scores") else replace(case, check=None)
+        shared = case if case.at in ("batches", "scores", "updates") else replace(case, check=None)
         return self.once(shared, lambda: self._rounds(case))
 
     def _rounds(self, case: Case) -> tuple[str, str]:
+        if case.method.plugin.when == "during":
+            return "", self.dynamic(case)[1]
         trained = case.method.plugin.when == "trained"
         source = self.pretrain(case.seed, case.corruption) if trained else ""
         mask = ""
@@ -291,7 +323,7 @@ class _Planner:
     def start(self, case: Case, source: str) -> tuple[str, str]:
         """``(key, file)`` of the weights the ticket starts from; an empty key means the initial weights."""
         plugin, k = case.method.plugin, case.method.rewind_epoch
-        if plugin.rewind == "init" or plugin.when == "init":
+        if plugin.rewind == "init" or plugin.when != "trained":
             return "", ""
         if plugin.rewind == "nothing":
             return source, "final"
@@ -408,8 +440,10 @@ class _Planner:
         what: str,
         corruption: ResolvedCheck | None = None,
         between: int = 0,
+        own: Mapping[str, Any] | None = None,
     ) -> str:
-        """The training of a ticket or, after round *between*, of the weights that the next round prunes.
+        """The training of a ticket or, after round *between*, of the weights that the next round prunes; with *own*,
+        the parameters of the updates, one that changes its mask.
 
         ``sparsity``: that of *mask*; ``corruption``: a check of the data, which affects only what a method prunes.
         Each round has order and augmentation of its own, as if training had gone on for that long.
@@ -427,6 +461,7 @@ class _Planner:
             params |= corrupted_training(corruption)
         if between:
             params["round"] = between
+        params |= own or {}
         inputs = {"masks": mask} | ({"start": begin[0]} if begin[0] else {})
         return self.add(Step("train", params, inputs, f"train · {what}", cost_class, self.images(first, recipe.epochs)))
 
@@ -445,7 +480,7 @@ class _Planner:
         """The mask tier: overlap of the corrupted mask with the clean one, compared with chance."""
         if case.check is None or case.at == "weights":
             return None
-        if case.at in ("batches", "scores"):
+        if case.at in ("batches", "scores", "updates") or case.method.is_judged_as_trained:
             _, clean = self.rounds(replace(case, check=None))
         inputs = {"clean": clean, "corrupted": corrupted}
         return self.add(Step("compare", {}, inputs, f"compare · {case.what}", f"compare/{self.cost}"))

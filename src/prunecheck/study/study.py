@@ -100,7 +100,7 @@ class MethodChoice(Part):
     allocate: AllocateChoice | None = None
     rewind: Literal["init", "epoch", "nothing"] | None = None
     rewind_epoch: int | None = Field(None, ge=0, le=100_000)
-    retrain: Literal["full", "rest"] | None = None
+    retrain: Literal["full", "rest", "none"] | None = None
     rounds: int | None = Field(None, ge=1, le=100)
     per_round: float | None = Field(None, gt=0, lt=1, allow_inf_nan=False)
     epochs: int | None = Field(None, ge=1, le=100_000)

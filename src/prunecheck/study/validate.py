@@ -7,11 +7,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from prunecheck import data, models
-from prunecheck.errors import PrunecheckError, StudyError
+from prunecheck.errors import PluginError, PrunecheckError, StudyError
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, Allocation, Check, Method, load_file
 from prunecheck.pruning.patterns import parse_pattern, validate_pattern
 from prunecheck.pruning.plugins import MASK_EPOCHS
 from prunecheck.pruning.presets import preset_named
+from prunecheck.pruning.schedule import Schedule
 from prunecheck.statistics.roles import PLANTED
 from prunecheck.statistics.rows import DENSE
 from prunecheck.study.arms import NO_PATTERN, control_arms, resolve_method, resolved_checks, resolved_methods
@@ -126,6 +127,7 @@ def _resolve_method(place: str, choice: MethodChoice, study: Study) -> None:
         raise StudyError(f"{place}: the dense network of {choice.epochs} epochs needs a label beside the study's own.")
     _resolve_allocation(f"{place}.allocate", choice)
     _resolve_pattern(place, choice, method, study)
+    _resolve_training_method(place, choice, method)
     _resolve_rounds(place, choice, max(study.sparsities))
     _resolve_rewinding(place, choice, method, study.recipe)
 
@@ -156,6 +158,31 @@ def _resolve_pattern(place: str, choice: MethodChoice, method: Method, study: St
         raise StudyError(f"{where} = {printable(text)!r}: {error}") from None
 
 
+def _resolve_training_method(place: str, choice: MethodChoice, method: Method) -> None:
+    """Raises StudyError for choices that only a method with ``when="during"`` has, or that it does not have."""
+    if method.when != "during":
+        if choice.retrain == "none":
+            raise StudyError(
+                f'{place}.retrain = "none" is for methods that change their mask during training (rigl, set).'
+            )
+        return
+    if choice.retrain == "rest":
+        raise StudyError(f'{place}.retrain: {choice.name} has "none" (judge the network it trained) and "full".')
+    for field in ("rounds", "per_round"):
+        if getattr(choice, field) not in (None, 1):
+            raise StudyError(f"{place}.{field}: {choice.name} changes its mask during one training; it has no rounds.")
+    allocation = choice.allocate.name if choice.allocate else method.allocate
+    if "scores" in ALLOCATIONS.get(allocation).asks:
+        raise StudyError(
+            f"{place}.allocate = {allocation!r} needs scores, and {choice.name} starts from a random mask. "
+            "Choose another, e.g. erk, uniform or smart_ratio."
+        )
+    try:
+        Schedule.of({**method.options, **choice.options})
+    except PluginError as error:
+        raise StudyError(f"{place}.options.{error}") from None
+
+
 def _resolve_rounds(place: str, choice: MethodChoice, sparsity: float) -> None:
     if choice.rounds is not None and choice.per_round is not None:
         raise StudyError(f"{place}: rounds and per_round exclude each other. Give one.")
@@ -170,8 +197,9 @@ def _resolve_rounds(place: str, choice: MethodChoice, sparsity: float) -> None:
 
 
 def _resolve_rewinding(place: str, choice: MethodChoice, method: Method, recipe: Recipe) -> None:
-    if method.when == "init" and (choice.rewind not in (None, "init") or choice.rewind_epoch is not None):
-        raise StudyError(f"{place} = {choice.name!r} prunes at initialisation: there is nothing to rewind.")
+    if method.when != "trained" and (choice.rewind not in (None, "init") or choice.rewind_epoch is not None):
+        how = "prunes at initialisation" if method.when == "init" else "trains from the initial weights"
+        raise StudyError(f"{place} = {choice.name!r} {how}: there is nothing to rewind.")
     resumes = (choice.retrain or method.retrain) == "rest"
     k = recipe.rewind_epoch if choice.rewind_epoch is None else choice.rewind_epoch
     if k > recipe.epochs:
@@ -194,6 +222,8 @@ def _resolve_check(place: str, choice: CheckChoice) -> None:
     _at(f"{place} = ", CHECKS.get, choice.name)
     check = CHECKS.get(choice.name)
     _options(place, check, choice.options)
+    if check.at == "updates" and choice.dose is not None:
+        raise StudyError(f"{place}.dose: {check.name} corrupts the updates of a mask, of which it has no fraction.")
     another = choice.label in CHECKS.names() and choice.label != check.name
     dose = PLANTED.fullmatch(choice.label) is not None and check.name != "planted"
     if another or dose or choice.label in ("clean", "aa"):  # statistics recognise arms and controls by these names

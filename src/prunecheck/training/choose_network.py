@@ -24,15 +24,18 @@ class ChosenNetwork:
 
 
 def choose_network(
-    model: nn.Module, masks: Mapping[str, Tensor], example: Tensor, backend: str | None
+    model: nn.Module, masks: Mapping[str, Tensor], example: Tensor, backend: str | None, dense_because: str = ""
 ) -> ChosenNetwork:
-    """*model* as the backend named in a step's key trains it. ``example``: two images [2, C, H, W].
+    """*model* as the backend named in a step's key trains it. ``example``: two images [2, C, H, W]. ``dense_because``:
+    why this training needs the dense network, whatever the backend.
 
     Where the sparse backend cannot represent the network, or is estimated to be no faster, the dense network is trained
     and ``record`` has the reason.
     """
     if backend is None:
         return ChosenNetwork(model, masks, {})
+    if dense_because:
+        return ChosenNetwork(model, masks, {"backend": "dense", "backend_reason": dense_because})
     from prunecheck.training.sparse import Dense, sparse_network
 
     try:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.pruning.task import Task
+from prunecheck.training.dynamic import ChangingMasks
 from prunecheck.training.evaluate import evaluate
 from prunecheck.training.feed import Feed
 from prunecheck.training.recipe import Recipe
@@ -63,10 +64,11 @@ def start(model: nn.Module, recipe: Recipe) -> TrainingState:
 class Training:
     """A training between two epochs, from *state* on: epochs ``first <= epoch < last`` of the recipe's schedule.
 
-    ``masks``: True = keep. ``phase`` names the random stream of order and augmentation; without ``shuffle`` the order
-    is that of the data. ``precision``: ``bfloat16`` for products in bfloat16 (torch.autocast); weights, momentum and
-    loss stay float32. ``after_epoch`` is called after every epoch but that of a divergence. ``finite``: False once a
-    loss or a weight was not finite, which ends the training. ``eager_reason``: why a GPU could not record its steps.
+    ``masks``: True = keep; ``changing``, in their place: masks that a method changes on the way. ``phase`` names the
+    random stream of order and augmentation; without ``shuffle`` the order is that of the data. ``precision``:
+    ``bfloat16`` for products in bfloat16 (torch.autocast); weights, momentum and loss stay float32. ``after_epoch`` is
+    called after every epoch but that of a divergence. ``finite``: False once a loss or a weight was not finite, which
+    ends the training. ``eager_reason``: why a GPU could not record its steps.
     """
 
     state: TrainingState
@@ -81,6 +83,7 @@ class Training:
     last: int
     shuffle: bool = True
     precision: str = "float32"
+    changing: ChangingMasks | None = None
     after_epoch: Callable[[TrainingState], None] = lambda _: None
     finite: bool = field(default=True, init=False)
     eager_reason: str = field(default="", init=False)
@@ -88,11 +91,11 @@ class Training:
 
     def __post_init__(self) -> None:
         model = self.state.model
-        held = HeldMasks(model, self.masks)
+        held = HeldMasks(model, self.masks if self.changing is None else self.changing.masks)
         # The weights a ticket starts from are dense: pruned positions still hold their values.
         held.apply()
         optimiser, how = self.state.optimiser, (self.task, self.recipe, self.precision)
-        self.step = TrainingStep(model, optimiser, held, self.train_feed, *how)
+        self.step = TrainingStep(model, optimiser, held, self.train_feed, *how, self.changing)
 
     @property
     def epoch(self) -> int:
@@ -107,6 +110,8 @@ class Training:
         self.state.model.train()
         self.step.loss_sum.zero_()
         self.step.correct.zero_()
+        if self.changing is not None:
+            self.changing.next_step = self.epoch * self.recipe.steps_per_epoch(self.train_feed.samples)
         self.step.draws = self.train_feed.draws(self.recipe, self.seed, self.phase, self.epoch, shuffle=self.shuffle)
 
     def layer_stream(self) -> AbstractContextManager[None]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from prunecheck.pruning.task import Task
+from prunecheck.training.dynamic import ChangingMasks
 from prunecheck.training.evaluate import computing_in
 from prunecheck.training.feed import Draws, Feed, Rows
 from prunecheck.training.recipe import Recipe
@@ -22,6 +23,7 @@ class TrainingStep:
 
     ``draws``: order and augmentation of the epoch, set before its first step. ``loss_sum``: sum of the losses of the
     epoch's samples so far, float32 []; ``correct``: sum of the task's metric over them, int64 []; both on the device.
+    ``changing``: what changes the masks on the way. Such a step decides what it does, so it cannot be recorded.
     """
 
     draws: Draws
@@ -35,7 +37,9 @@ class TrainingStep:
         task: Task,
         recipe: Recipe,
         precision: str,
+        changing: ChangingMasks | None = None,
     ) -> None:
+        self.changing = changing
         self.model, self.optimiser, self.masks, self.feed = model, optimiser, masks, feed
         self._loss, self._metric = task.training_loss(recipe.label_smoothing), task.metric
         self._precision = precision
@@ -54,10 +58,15 @@ class TrainingStep:
         outputs = outputs.float()
         loss = self._loss(outputs, targets)
         loss.backward()  # type: ignore[no-untyped-call]
-        # Before the step, so that momentum too stays 0 at pruned positions.
-        self.masks.zero_pruned_gradients()
-        _start_late_momentum(self.optimiser)
-        self.optimiser.step()
+        if self.changing is not None and self.changing.update(self.model, self.optimiser):
+            # An update of the mask takes the place of an optimiser step (see ChangingMasks).
+            self.masks = HeldMasks(self.model, self.changing.masks)
+            self.masks.apply()
+        else:
+            # Before the step, so that momentum too stays 0 at pruned positions.
+            self.masks.zero_pruned_gradients()
+            _start_late_momentum(self.optimiser)
+            self.optimiser.step()
         # A loss is the mean of its batch, and batches differ in size.
         self.loss_sum += loss.detach() * len(targets)
         self.correct += self._metric(outputs.detach(), targets)

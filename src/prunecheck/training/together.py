@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from prunecheck.training.dynamic import UNLIKE_FIXED
 from prunecheck.training.loop import Training, train_all
 from prunecheck.training.recorded import Gpu, Recorder, Unrecordable, one_by_one
 
@@ -31,8 +32,14 @@ class Together:
     def train(self, trainings: Sequence[Training], kind: str) -> Iterator[Training]:
         """Train in place; yields each training as it ends. ``kind``: equal for trainings that take equally long and
         much. Raises what the device raises where there is too little memory for one."""
-        waiting = [training for training in trainings if not training.ended]
-        yield from (training for training in trainings if training.ended)
+        waiting = []
+        for training in trainings:
+            if training.ended:
+                yield training
+            elif training.changing is not None:
+                yield from _eagerly(training, UNLIKE_FIXED)
+            else:
+                waiting.append(training)
         while waiting:
             try:
                 count = self.most or self.found.get(kind) or self._probe(waiting, kind)
@@ -41,8 +48,7 @@ class Together:
                     continue
             except Unrecordable as why:
                 for training in waiting:
-                    training.eager_reason = str(why)
-                    yield from train_all([training], one_by_one)
+                    yield from _eagerly(training, str(why))
                 return
             yield from train_all(part, recorder)
             waiting = waiting[count:]
@@ -87,3 +93,8 @@ class Together:
         if full or best == MOST_TOGETHER:
             self.found[kind] = best
         return best
+
+
+def _eagerly(training: Training, why: str) -> Iterator[Training]:
+    training.eager_reason = why
+    return train_all([training], one_by_one)

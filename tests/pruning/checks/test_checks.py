@@ -12,6 +12,7 @@ from prunecheck.pruning.layers import Layer
 from prunecheck.pruning.masks import random_masks
 from prunecheck.pruning.plugins import POINTS
 from prunecheck.pruning.seeds import stream
+from prunecheck.pruning.updates import drop_and_grow
 from prunecheck.pruning.validation import validate_corruption
 from tests.offers import ask
 
@@ -29,7 +30,12 @@ def offers(seed: int = 0, samples: int = 60) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(3)
     masks = random_masks(LAYERS, COUNTS, stream(0, "masks"))
     free = {layer.name: torch.randn(layer.shape, generator=generator) for layer in LAYERS}
+    growth = {layer.name: torch.rand(layer.shape, generator=generator) for layer in LAYERS}
+    update = drop_and_grow(masks, {name: weight.abs() for name, weight in free.items()}, growth, 0.3)
     return {
+        "updates": update.masks,
+        "kept": update.kept,
+        "before": update.before,
         "batches": (
             torch.randint(0, 256, (samples, 3, 6, 6), generator=generator, dtype=torch.uint8),
             torch.arange(samples) % 10,
