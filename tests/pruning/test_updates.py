@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from prunecheck.errors import PluginError
-from prunecheck.pruning import CHECKS, METHODS, Method, check, method
+from prunecheck.pruning import CHECKS, METHODS, check, method
 from prunecheck.pruning.layers import Layer
 from prunecheck.pruning.masks import counts_of, permuted, random_masks
 from prunecheck.pruning.seeds import stream
@@ -167,27 +167,28 @@ def test_a_method_that_returns_masks_may_move_weights_between_layers() -> None:
     assert counts_of(growth.masks) == after
 
 
-def wrong(answer: Any, gives: Any = "scores") -> Method:
-    def hook(masks: Tree, weights: Tree) -> Any:
+def hook(answer: Any) -> Any:
+    def wrong(masks: Tree, weights: Tree) -> Any:
         return answer(masks, weights)
 
-    return method(name="wrong", when="during", gives=gives)(hook)
+    return wrong
 
 
 @pytest.mark.parametrize(
-    ("hook", "message"),
+    ("gives", "answer", "message"),
     [
-        (wrong(lambda masks, weights: weights), r"returned dict; at an update it must return two sets of scores"),
-        (wrong(lambda masks, weights: (weights, {})), r"nothing for conv\.weight"),
-        (wrong(lambda masks, weights: (weights, {n: w / 0 for n, w in weights.items()})), "NaN or infinite"),
-        (wrong(lambda masks, weights: {n: ~m for n, m in masks.items()}, "masks"), r"keeps 271 weights after .* 113"),
-        (wrong(lambda masks, weights: weights, "masks"), "a mask is bool"),
-        (wrong(lambda masks, weights: [m.logical_not_() for m in masks.values()] and masks, "masks"), "work on a copy"),
+        ("scores", lambda masks, weights: weights, r"returned dict; at an update it must return two sets of scores"),
+        ("scores", lambda masks, weights: (weights, {}), r"nothing for conv\.weight"),
+        ("scores", lambda masks, weights: (weights, {n: w / 0 for n, w in weights.items()}), "NaN or infinite"),
+        ("masks", lambda masks, weights: {n: ~m for n, m in masks.items()}, r"keeps 271 weights after .* 113"),
+        ("masks", lambda masks, weights: weights, "a mask is bool"),
+        ("masks", lambda masks, weights: [m.logical_not_() for m in masks.values()] and masks, "work on a copy"),
     ],
 )
-def test_wrong_answers_of_a_method_are_refused(hook: Method, message: str) -> None:
+def test_wrong_answers_of_a_method_are_refused(gives: Any, answer: Any, message: str) -> None:
+    plugin = method(when="during", gives=gives)(hook(answer))
     with pytest.raises(PluginError, match=rf"wrong.*{message}"):
-        run_update(hook, offer(), hook.options, LAYERS)
+        run_update(plugin, offer(), plugin.options, LAYERS)
 
 
 def test_a_check_that_breaks_its_promise_is_refused() -> None:
