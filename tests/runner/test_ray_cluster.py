@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -45,11 +44,6 @@ def act(step, context):
         except prunecheck.errors.Interrupted:
             mark.write_text("interrupted")
             raise
-    elif order == "wait for go":
-        with mark.open("a") as log:
-            log.write(f"{os.getpid()} ")
-        while not Path(step.params["go"]).exists():
-            time.sleep(0.02)
     for key in step.inputs.values():
         context.store.read(key, "result.json")
     return {"result.json": f"{step.params['name']} {os.getpid()}".encode()}
@@ -67,14 +61,6 @@ def config(tmp_path: Path) -> Iterator[WorkerConfig]:
     before = dict(STEPS)
     yield WorkerConfig(tmp_path / "store", None, (Path(tiny.plugin(tmp_path, FAKES)),), tmp_path)
     STEPS.update(before)
-
-
-def is_alive(process: str) -> bool:
-    """A process that ended and that its parent has not waited for has no command line."""
-    try:
-        return bool(Path(f"/proc/{process}/cmdline").read_bytes())
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.parametrize(
@@ -129,7 +115,7 @@ class TestCluster:
         small = {"object_store_memory": 80_000_000, "include_dashboard": False}
         found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **small})
         patch.setenv("RAY_ADDRESS", found.address)
-        found.lost = found.add_node(num_cpus=1, object_store_memory=80_000_000)
+        found.add_node(num_cpus=1, object_store_memory=80_000_000)
         found.add_node(num_cpus=1, object_store_memory=80_000_000)
         yield found
         found.shutdown()
@@ -193,25 +179,3 @@ class TestCluster:
         step = Step("mask", {"name": "a", "device": "cuda"}, {}, "a")
         with pytest.raises(StudyError, match="the Ray cluster has no GPU"):
             execute({step.key: step}, config, 1, lambda _: 1.0, executor=executor)
-
-    def test_a_step_whose_node_is_lost_runs_on_another(
-        self, cluster: Any, executor: RayExecutor, config: WorkerConfig, tmp_path: Path
-    ) -> None:
-        """The last test on this cluster: it removes a node."""
-        log, go = tmp_path / "log", tmp_path / "go"
-        steps = [fake(f"{n}", do="wait for go", mark=str(log), go=str(go)) for n in range(3)]
-
-        def lose() -> None:
-            while not log.exists() or len(log.read_text().split()) < 3:
-                time.sleep(0.05)
-            cluster.remove_node(cluster.lost, allow_graceful=False)
-            while all(map(is_alive, log.read_text().split())):
-                time.sleep(0.05)
-            go.touch()
-
-        thread = threading.Thread(target=lose)
-        thread.start()
-        outcome = execute({s.key: s for s in steps}, config, 1, lambda _: 1.0, executor=executor)
-        thread.join()
-        assert {step.title for step in outcome.done} == {"0", "1", "2"}
-        assert len(log.read_text().split()) >= 4
