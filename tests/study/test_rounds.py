@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from prunecheck.statistics.rows import CLEAN
 from prunecheck.training.feed import Feed
@@ -71,16 +70,16 @@ def test_each_round_has_its_own_order_and_augmentation(tmp_path: Path) -> None:
     between = [step for step in of_kind(found, "train") if "round" in step.params]
     assert {step.params["round"] for step in between} == {1, 2, 3}
     seen: list[tuple[str, list[int]]] = []
-    original = Feed.epoch
+    original = Feed.draws
 
     def watched(self: Feed, recipe: Recipe, seed: int, phase: str, epoch: int, **order: bool) -> Any:
-        batches = list(original(self, recipe, seed, phase, epoch, **order))
+        draws = original(self, recipe, seed, phase, epoch, **order)
         if self.samples > 30:
-            seen.append((phase, torch.cat([targets for _, targets in batches]).tolist()))
-        return iter(batches)
+            seen.append((phase, self.targets[draws.order].tolist()))
+        return draws
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Feed, "epoch", watched)
+        patch.setattr(Feed, "draws", watched)
         tiny.run(
             tmp_path,
             methods=[IMP],
