@@ -13,6 +13,7 @@ from prunecheck.errors import StoreError, StudyError
 from prunecheck.reporting import ReportData
 from prunecheck.reporting.data import REFERENCES
 from prunecheck.reporting.export import latex_accuracies, results_parquet
+from prunecheck.reporting.foreign import data_of_table
 from prunecheck.reporting.markdown import markdown_tables
 from prunecheck.reporting.paper import PAPERS_OF, PROCEDURE, bibtex, entries, methods_paragraph, papers, write_paper
 from prunecheck.reporting.print_figures import write_figures
@@ -100,10 +101,99 @@ def test_methods_paragraph_states_the_study_and_cites_only_known_papers() -> Non
 def test_paragraph_on_a_table_claims_nothing_about_its_training() -> None:
     """How the runs of a table were made is not known."""
     ours = methods_paragraph(sample.data())
-    table = methods_paragraph(replace(sample.data(), study_toml=""))
+    foreign = methods_paragraph(replace(sample.data(), study_toml=""))
     assert "share initialisation" in ours
-    assert "initialisation" not in table
-    assert "runs of a seed are compared in pairs" in table
+    assert "initialisation" not in foreign
+    assert "runs of a seed are compared in pairs" in foreign
+    assert "after the last epoch" in ours
+    assert "after the last epoch" in latex_accuracies(sample.data())
+    assert "epoch" not in foreign + latex_accuracies(replace(sample.data(), study_toml=""))
+
+
+HEAD = "method,check,sparsity,seed,accuracy,n_test\n"
+DENSE = "".join(f"dense,clean,,{seed},0.9{seed},1000\n" for seed in range(3))
+
+
+def table(folder: Path, *arms: tuple[str, str, float, list[float]], first_seed: int = 0) -> ReportData:
+    """The report of a CSV file with the accuracies of *arms*; corrupted arms begin with *first_seed*."""
+    lines = [
+        f"{method},{check},{sparsity},{seed},{accuracy},1000\n"
+        for method, check, sparsity, accuracies in arms
+        for seed, accuracy in enumerate(accuracies, 0 if check == "clean" else first_seed)
+    ]
+    (folder / "table.csv").write_text(HEAD + DENSE + "".join(lines), encoding="utf-8")
+    return data_of_table(folder / "table.csv")
+
+
+@pytest.mark.parametrize(
+    "arms",
+    [
+        [("m", "clean", 0.98, [0.1] * 3), ("m", "layerwise_rearrange", 0.98, [0.1] * 3)],
+        [("m", "clean", 0.98, [0.0] * 3), ("m", "layerwise_rearrange", 0.98, [0.0] * 3)],
+        [("m", "clean", 0.98, [1.0] * 3), ("m", "layerwise_rearrange", 0.98, [1.0] * 3)],
+        [("m", "clean", 0.9, [0.85]), ("m", "layerwise_rearrange", 0.9, [0.8])],
+        [
+            ("m", "clean", 0.9, [0.85, 0.86]),
+            ("m", "clean", 0.98, [0.7]),
+            ("m", "layerwise_rearrange", 0.98, [0.7]),
+            ("other", "clean", 0.5, [0.88]),
+            ("other", "layerwise_rearrange", 0.5, [0.88]),
+        ],
+    ],
+    ids=["collapsed", "zero", "perfect", "one seed", "sparsities of one method each"],
+)
+def test_every_figure_is_drawn_of_equal_accuracies_single_seeds_and_missing_sparsities(
+    arms: list[tuple[str, str, float, list[float]]], tmp_path: Path
+) -> None:
+    written = {path.name for path in write_paper(table(tmp_path, *arms), tmp_path / "paper", ("svg",))}
+    assert {"accuracy.svg", "effects.svg", "verdicts.tex", "accuracy.tex", "methods.tex"} <= written
+    for name in ("verdicts.tex", "accuracy.tex", "methods.tex", "tables.md"):
+        assert not re.search(r"\b(nan|inf|None)\b", (tmp_path / "paper" / name).read_text(encoding="utf-8")), name
+
+
+def test_figures_of_rows_without_accuracy_or_sparsity(tmp_path: Path) -> None:
+    rows = small().rows
+    for i, gap in enumerate(({"accuracy": float("nan")}, {"accuracy": None}, {"sparsity": None})):
+        some = replace(small(), rows=[{**row, **(gap if j % 2 else {})} for j, row in enumerate(rows)])
+        assert len(write_figures(some, tmp_path / str(i), ("svg",))) == 3
+        none = replace(small(), rows=[{**row, **gap} for row in rows])
+        assert [path.stem for path in write_figures(none, tmp_path / f"none{i}", ("svg",))] == [
+            "keep-shares",
+            "effects",
+        ]
+
+
+def test_paragraph_on_clean_arms_alone_names_no_checks(tmp_path: Path) -> None:
+    arms = [("snip", "clean", 0.9, [0.8, 0.81, 0.82]), ("random_ticket", "clean", 0.9, [0.8, 0.81, 0.83])]
+    data = table(tmp_path, *arms)
+    text = methods_paragraph(data)
+    assert text.startswith(r"We compared snip~\citep{lee2019snip} with random ticket~\citep{su2020sanity} at 90\%")
+    assert "with 3 seeds" in text
+    assert "A lead counts" in text
+    assert "corrupted" not in text
+    assert "Holm" not in text
+    written = {path.name for path in write_paper(data, tmp_path / "paper", ("svg",))}
+    assert "verdicts.tex" not in written
+    assert "accuracy.tex" in written
+
+
+def test_paragraph_counts_seeds_that_both_arms_have(tmp_path: Path) -> None:
+    arms = [("m", "clean", 0.9, [0.8, 0.81, 0.82]), ("m", "x", 0.9, [0.7, 0.71, 0.72])]
+    assert "with 3 seeds" in methods_paragraph(table(tmp_path, *arms))
+    assert "with 1 seed." in methods_paragraph(table(tmp_path, *arms, first_seed=2))
+
+
+def test_paragraph_calls_a_missing_control_not_run(tmp_path: Path) -> None:
+    arms = [("m", "clean", 0.9, [0.8, 0.81, 0.82]), ("m", "x", 0.9, [0.7, 0.71, 0.72])]
+    assert "Controls: positive not run and A/A not run." in methods_paragraph(table(tmp_path, *arms))
+
+
+def test_table_of_means_has_no_latex_table_of_single_runs(tmp_path: Path) -> None:
+    means = "dense,clean,,0.9,0.01,3,1000\nm,clean,0.9,0.8,0.01,3,1000\nm,x,0.9,0.7,0.01,3,1000\n"
+    (tmp_path / "means.csv").write_text("method,check,sparsity,mean,std,n,n_test\n" + means, encoding="utf-8")
+    written = {path.name for path in write_paper(data_of_table(tmp_path / "means.csv"), tmp_path / "paper", ("svg",))}
+    assert "accuracy.tex" not in written
+    assert "verdicts.tex" in written
 
 
 def test_paragraph_on_summaries_names_welchs_test_and_no_pairs() -> None:

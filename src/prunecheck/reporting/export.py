@@ -195,9 +195,10 @@ def latex_accuracies(data: ReportData) -> str:
         for m, c in pairs
     ]
     dense = data.verdict.dense_accuracy
+    epoch = " after the last epoch" if data.study_toml else ""  # unknown of a table from elsewhere
     trained = "" if dense is None else f" Dense networks reach {100 * dense:.2f}."
     caption = (
-        f"{tex(printable(data.name))}: mean test accuracy (\\%) after the last epoch by sparsity, "
+        f"{tex(printable(data.name))}: mean test accuracy (\\%){epoch} by sparsity, "
         f"lowest and highest seed in brackets.{trained}"
     )
     return _latex_table(

@@ -18,9 +18,9 @@ from prunecheck.reporting.export import (
     tex,
 )
 from prunecheck.reporting.markdown import markdown_tables
-from prunecheck.reporting.summary import order
+from prunecheck.reporting.summary import Order, arms, order
 from prunecheck.reporting.views import matrix_checks, seed_counts
-from prunecheck.statistics.outcome import StudyVerdict
+from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, StudyVerdict
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import counted, listing, percent, points, printable
 
@@ -56,7 +56,8 @@ def write_paper(
     ``accuracy``, ``keep-shares`` and ``effects`` in every one of *formats* (svg, pdf, png), ``verdicts.tex`` and
     ``accuracy.tex`` for ``\\input``, ``tables.md``, ``methods.tex``, ``references.bib``, ``results.csv`` and, if
     asked for, ``results.parquet``. Equal data gives equal bytes. Raises StudyError for an unknown format or where
-    pyarrow is missing, before anything is written; StoreError where the disk refuses.
+    pyarrow is missing, before anything is written; StoreError where the disk refuses. A figure or LaTeX table for which
+    there are no data (effects without checks, accuracies of single runs in a table of means) is left out.
     """
     # matplotlib is an optional dependency and slow to import
     from prunecheck.reporting.print_figures import checked_formats, write_figures
@@ -65,8 +66,8 @@ def write_paper(
     if parquet:
         require_pyarrow()
     texts = {
-        "verdicts.tex": latex_verdicts(data),
-        "accuracy.tex": latex_accuracies(data),
+        **({"verdicts.tex": latex_verdicts(data)} if _checked_anything(data.verdict) else {}),
+        **({"accuracy.tex": latex_accuracies(data)} if arms(data) else {}),
         "tables.md": markdown_tables(data),
         "methods.tex": methods_paragraph(data),
         "references.bib": bibtex(data),
@@ -83,13 +84,12 @@ def write_paper(
 
 
 def methods_paragraph(data: ReportData) -> str:
-    """The procedure of this study as LaTeX, ready to paste beside ``bibtex``; every number is the study's own."""
+    """The procedure of this study as LaTeX, ready to paste beside ``bibtex``; every number is the study's own.
+
+    Of a table from elsewhere it says nothing about the training, which is unknown.
+    """
     verdict, known = data.verdict, order(data)
     sparsities = listing([tex(percent(s)) for s in known.sparsities])
-    judged = {c.method for c in verdict.checks} | {m.method for m in verdict.methods}
-    methods = listing([_cited(m) for m in known.methods if m in judged])
-    tried = [tex(printable(c).replace("_", " ")) for c in matrix_checks(verdict, known)]
-    checks = f"{'check' if len(tried) == 1 else 'checks'} {listing(tried)}"
     looks = ""
     if verdict.looks:
         looks = f" after {_counts(verdict.looks)} seeds, with bounds that hold over all interim analyses together"
@@ -97,19 +97,52 @@ def methods_paragraph(data: ReportData) -> str:
         note.startswith("Chance accuracy was") for note in verdict.notes
     )
     rule = f" {tex(verdict.margin_rule.strip().rstrip('.'))}." if known_rule else ""
-    number = seed_counts(data)
+    number = _seed_number(data)
     alpha = f"{100 * verdict.alpha:g}\\%"
+    checked = _checked_anything(verdict)
+    opening = _checked(verdict, known) if checked else _compared(verdict)
+    subject = _pairs(data, checked)
+    epoch = " after the last epoch" if data.study_toml else ""
+    holm = " and Holm's correction over the checks of a method \\citep{holm1979simple}" if checked else ""
     return (
-        f"We sanity-checked {methods} following \\citet{{su2020sanity}}, with the {checks}, at "
-        f"{sparsities} sparsity and with {number} {'seed' if number == '1' else 'seeds'}. "
-        f"{_pairs(data)} by their {METRICS[verdict.metric]} after the last epoch on "
-        f"{counted(verdict.n_test, 'sample')}. A drop counts if it exceeds a margin of "
+        f"{opening} at {sparsities} sparsity and with {number} {'seed' if number == '1' else 'seeds'}. "
+        f"{subject} by their {METRICS[verdict.metric]}{epoch} on "
+        f"{counted(verdict.n_test, 'sample')}. A {'drop' if checked else 'lead'} counts if it exceeds a margin of "
         f"{points(verdict.margin)} points.{rule} Every comparison is decided by two one-sided "
         f"tests at the margin \\citep{{schuirmann1987comparison,goeman2010three}} at {alpha} each{looks}, with "
-        f"{_variances(verdict)} and Holm's correction "
-        f"over the checks of a method \\citep{{holm1979simple}}.{_comparisons(verdict)} "
+        f"{_variances(verdict)}{holm}.{_comparisons(verdict) if checked else ''} "
         f"Controls: {_controls(verdict)}.\n"
     )
+
+
+def _checked_anything(verdict: StudyVerdict) -> bool:
+    return any(check.control not in INSTRUMENT_CONTROLS for check in verdict.checks)
+
+
+def _checked(verdict: StudyVerdict, known: Order) -> str:
+    """``We sanity-checked SNIP following ..., with the checks ...,``"""
+    judged = {c.method for c in verdict.checks} | {m.method for m in verdict.methods}
+    methods = listing([_cited(m) for m in known.methods if m in judged])
+    tried = [tex(printable(c).replace("_", " ")) for c in matrix_checks(verdict, known)]
+    checks = f"{'check' if len(tried) == 1 else 'checks'} {listing(tried)}"
+    return f"We sanity-checked {methods} following \\citet{{su2020sanity}}, with the {checks},"
+
+
+def _compared(verdict: StudyVerdict) -> str:
+    """``We compared SNIP with a random ticket``, where no check was run."""
+    pairs = [f"{_cited(one.first)} with {_cited(one.second)}" for one in verdict.comparisons]
+    return f"We compared {listing(pairs)}" if pairs else "We trained pruned networks"
+
+
+def _seed_number(data: ReportData) -> str:
+    """The seeds that comparisons have in both arms, ``5`` or ``3 to 10``; of all rows where nothing is compared."""
+    verdict = data.verdict
+    checks = [c.cells for c in verdict.checks if c.control not in INSTRUMENT_CONTROLS]
+    shared = {cell.n for cells in checks or [one.cells for one in verdict.comparisons] for cell in cells}
+    if not shared:
+        return seed_counts(data)
+    least, most = min(shared), max(shared)
+    return str(least) if least == most else f"{least} to {most}"
 
 
 def _counts(looks: Sequence[int]) -> str:
@@ -130,25 +163,27 @@ def _variances(verdict: StudyVerdict) -> str:
     return "variances moderated across the comparisons of one sparsity \\citep{smyth2004linear}"
 
 
-def _pairs(data: ReportData) -> str:
+def _pairs(data: ReportData, checked: bool) -> str:
     """What is known of the two arms: everything in a study of ours, at most the seed in a table from elsewhere."""
+    kinds = "clean and corrupted" if checked else "clean"
     if data.verdict.basis == "summaries":
-        return "Means and standard deviations of clean and corrupted runs are compared without pairing"
+        return f"Means and standard deviations of {kinds} runs are compared without pairing"
     if data.study_toml:
         return (
-            "Clean and corrupted arms of a seed share initialisation, data order and augmentation and are compared in "
-            "pairs"
+            f"{kinds.capitalize()} arms of a seed share initialisation, data order and augmentation and are compared "
+            "in pairs"
         )
-    return "Clean and corrupted runs of a seed are compared in pairs"
+    return f"{kinds.capitalize()} runs of a seed are compared in pairs"
 
 
 def _controls(verdict: StudyVerdict) -> str:
-    """``positive 3 of 3 ok and A/A 1 of 1 ok``."""
+    """``positive 3 of 3 ok and A/A not run``."""
     roles = dict.fromkeys(c.role for c in verdict.controls)
     told = []
     for role in roles:
-        states = [c.status for c in verdict.controls if c.role == role]
-        told.append(f"{role.replace('aa', 'A/A')} {states.count('ok')} of {len(states)} ok")
+        states = [c.status for c in verdict.controls if c.role == role and c.status != "missing"]
+        state = f"{states.count('ok')} of {len(states)} ok" if states else "not run"
+        told.append(f"{role.replace('aa', 'A/A')} {state}")
     return listing(told) or "none"
 
 
