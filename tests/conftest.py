@@ -22,3 +22,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def _plugins_of_one_test_only() -> Iterator[None]:
     with temporary_plugins():
         yield
+
+
+_HANDLERS = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+
+@pytest.fixture(autouse=True)
+def _usual_signal_handlers() -> None:
+    """The command line sets its own and leaves them, since its process ends with it."""
+    for number, handler in _HANDLERS.items():
+        signal.signal(number, handler)

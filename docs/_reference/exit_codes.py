@@ -31,7 +31,8 @@ def codes() -> dict[int, str]:
 
 
 def kinds(error: type[errors.PrunecheckError]) -> Iterator[type[errors.PrunecheckError]]:
-    """*error* and all that are derived from it."""
+    """*error* and all of ours that are derived from it: plug-ins may derive others."""
     yield error
     for kind in error.__subclasses__():
-        yield from kinds(kind)
+        if kind.__module__.startswith("prunecheck."):
+            yield from kinds(kind)
