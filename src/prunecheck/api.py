@@ -52,25 +52,26 @@ def run(
 
     ``store``: where artefacts are kept (default: $PRUNECHECK_HOME or the user's cache). ``folder``: where results go
     (default: ``runs/<name>``). ``workers``: processes of one thread each (default: one per core; for ``device =
-    "cuda"`` one per GPU). ``tracker``: ``tensorboard``, ``wandb``, ``mlflow`` or ``trackio`` receives every training of
-    this run, and the verdicts. ``engine``: ``ray`` runs the steps on the Ray cluster at $RAY_ADDRESS, or on one started
-    on this machine; ``workers`` is then the most at once (default: one per core of the cluster, or per GPU for a study
-    on GPUs). Raises StudyError before anything is trained or written, StepError if steps failed, StoreError if the disk
-    fails.
+    "cuda"`` one per GPU). ``console``: where progress is shown; by default below the cell in Jupyter, on stderr in
+    IPython, nowhere in a script. ``Console(quiet=True)`` hides it. ``tracker``: ``tensorboard``, ``wandb``, ``mlflow``
+    or ``trackio`` receives every training of this run, and the verdicts. ``engine``: ``ray`` runs the steps on the Ray
+    cluster at $RAY_ADDRESS, or on one started on this machine; ``workers`` is then the most at once (default: one per
+    core of the cluster, or per GPU for a study on GPUs). Raises StudyError before anything is trained or written,
+    StepError if steps failed, StoreError if the disk fails.
     """
     import warnings
 
-    from prunecheck.runner.progress import Progress
+    from prunecheck.runner.notebook import progress_for
     from prunecheck.runner.study_run import run_study
     from prunecheck.study import load_study
 
-    checked, progress = load_study(study, overrides), Progress(console)
+    checked, progress = load_study(study, overrides), progress_for(console)
     workspace, most = workspace_of(checked, store, folder), workers or usual_workers(checked)
     if tracker is None:
         return run_study(checked, workspace, most, progress, command, engine=_engine(engine, workers))
     from prunecheck.runner.trackers import tracking
 
-    warn = progress.note if console else warnings.warn
+    warn = progress.note if progress.shown else warnings.warn
     log = tracking(tracker, checked.name, workspace.store, workspace.folder, warn)
     results = run_study(checked, workspace, most, progress, command, log.finished, _engine(engine, workers))
     log.judged(results.verdict)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from prunecheck.reporting import write
+from prunecheck.runner import notebook
 from tests.reporting import sample
 from tests.reporting.dom import Node, parse, shape
 from tests.runner import tiny
@@ -317,3 +318,18 @@ def test_content_security_policy_blocks_injected_scripts(browser: Browser, full:
     with opened(browser, bad) as (page, wrong):
         assert page.title() != "owned"
         assert any("Content Security Policy" in line for line in wrong)
+
+
+def test_links_to_sections_work_in_the_frame_of_a_notebook(
+    browser: Browser, full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(notebook, "_display", lambda mime: shown.append(mime["text/html"]))
+    notebook.show_page(full.read_text(encoding="utf-8"), "Page")
+    host = tmp_path / "notebook.html"
+    host.write_text(f"<!DOCTYPE html><title>notebook</title>{shown[0]}", encoding="utf-8")
+    with opened(browser, host) as (page, wrong):
+        page.frames[1].click('nav a[href="#controls"]')
+        page.frames[1].wait_for_function("location.hash === '#controls' && scrollY > 0")
+        assert "prunecheck" in page.frames[1].title()
+    assert not wrong

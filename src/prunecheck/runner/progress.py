@@ -27,6 +27,11 @@ class Progress:
 
     console: Console | None = None
 
+    @property
+    def shown(self) -> bool:
+        """Whether anything is shown at all."""
+        return self.console is not None
+
     def note(self, text: str) -> None:
         """One remark, on a separate line."""
         if self.console is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import webbrowser
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from prunecheck.reporting.sections import cost_sentence
 from prunecheck.runner.engine import Failure
 from prunecheck.statistics import StudyVerdict
 from prunecheck.statistics.outcome import as_html
+from prunecheck.store.durable import plainly
 from prunecheck.study.plan import Plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study
@@ -74,6 +76,21 @@ class Results:
         from prunecheck.reporting.paper import write_paper
 
         return write_paper(self.data, Path(folder), formats, parquet=parquet)
+
+    def show(self) -> None:
+        """Show the report: below the cell in a notebook, else in the web browser; its path where there is neither.
+
+        Raises StoreError if the file of the page cannot be read any more.
+        """
+        from prunecheck.runner.notebook import in_notebook, show_page
+
+        with plainly(self.page):
+            page = self.page.read_text(encoding="utf-8")
+        where = f"Page: {printable(self.page, 600)}"
+        if in_notebook():
+            show_page(page, where)
+        elif not webbrowser.open(self.page.resolve().as_uri()):
+            print(where)
 
     @property
     def trained(self) -> int:
