@@ -106,6 +106,18 @@ def test_inputs_come_first_and_everything_is_committed(go: Go, config: WorkerCon
     assert order.index("a") < order.index("b") < order.index("d")
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_steps_under_way_are_reported_until_there_are_none(config: WorkerConfig, workers: int) -> None:
+    a = fake("a")
+    b, c = fake("b", a), fake("c", a)
+    seen: list[set[str]] = []
+    execute(steps_of(a, b, c), config, workers, lambda _: 1.0, running=lambda steps: seen.append(names(list(steps))))
+    assert seen[0] == {"a"}
+    assert ({"b", "c"} in seen) == (workers == 2)
+    assert {name for step in seen for name in step} == {"a", "b", "c"}
+    assert seen[-1] == set()
+
+
 def test_a_step_that_fails_takes_only_what_needs_it_along(go: Go) -> None:
     a, bad = fake("a"), fake("bad", do=["raise"])
     outcome = go(a, bad, fake("child", bad, a), fake("grandchild", fake("child", bad, a)), fake("other", a))

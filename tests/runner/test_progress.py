@@ -95,10 +95,10 @@ def test_a_terminal_that_can_do_nothing_gets_lines(monkeypatch: pytest.MonkeyPat
 def test_no_line_is_longer_than_the_terminal_is_wide(width: int) -> None:
     heard = io.StringIO()
     kinds = ["pretrain", "score", "mask", "corrupt", "compare", "train"]
-    todo = [Step(kind, {"n": n}) for kind in kinds for n in range(150)]  # type: ignore[arg-type]
-    with Progress(Console(file=heard, force_terminal=True, width=width, color_system=None)).phase(
-        todo, lambda _: 100.0, 1
-    ) as tick:
+    todo = [Step(kind, {"n": n}, title=f"{kind} · 字字字字字字 · {n}") for kind in kinds for n in range(150)]  # type: ignore[arg-type]
+    shown = Progress(Console(file=heard, force_terminal=True, width=width, color_system=None))
+    with shown.phase(todo, lambda _: 100.0, 1) as tick:
+        shown.running(todo[:9])
         tick(todo[0], 1.0)
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", heard.getvalue()).replace("\r", "\n").split("\n")
     assert width < 40 or any("1/900" in line for line in lines)
@@ -141,3 +141,31 @@ def test_the_time_left_follows_the_pace_once_it_is_known_and_runs_down(monkeypat
         tally.add(step)
     now = 600.0
     assert tally.left == "about 0 s left"
+
+
+def test_bar_names_the_running_steps() -> None:
+    heard = io.StringIO()
+    shown = Progress(Console(file=heard, force_terminal=True, width=60, color_system=None))
+    first, second = Step("train", {"n": 1}, title="train · snip · 90%"), Step("mask", {}, title="mask · \x1b[2J · 98%")
+    shown.running([first])  # before anything is to be done
+    with shown.phase([first, second], lambda _: 10.0, 2) as tick:
+        shown.running([first, second])
+        tick(first, 1.0)
+    assert "now: train · snip · 90%, mask" in heard.getvalue()
+    assert "\x1b[2J" not in heard.getvalue()
+
+
+def test_bar_has_no_line_of_running_steps_where_none_is_running() -> None:
+    tally = progress.Tally(steps(2), lambda _: 1.0, 1)
+    bar = progress._KindsBar(tally, Console(file=io.StringIO(), width=60))
+    assert len(list(bar.get_renderables())) == 2
+    tally.running = ["train · snip"]
+    assert len(list(bar.get_renderables())) == 3
+
+
+def test_running_steps_that_do_not_fit_are_counted() -> None:
+    titles = ["train · a", "train · b", "train · c"]
+    assert progress.named(titles, 60) == "now: train · a, train · b, train · c"
+    assert progress.named(titles, 36) == "now: train · a, train · b, train · c"
+    assert progress.named(titles, 35) == "now: train · a and 2 more"
+    assert progress.named(titles, 5) == "now: train · a and 2 more"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prunecheck.errors import Interrupted, StoreError
@@ -59,6 +59,10 @@ def unwatched(_step: Step, _seconds: float) -> None:
     """No-op callback."""
 
 
+def unreported(_steps: Sequence[Step]) -> None:
+    """No-op callback."""
+
+
 def needed(steps: Mapping[str, Step], targets: set[str], store: Store) -> dict[str, Step]:
     """The steps that must run so that every target exists: nothing upstream of existing artefacts."""
     wanted: set[str] = set()
@@ -78,17 +82,19 @@ def execute(
     watch: Watcher = unwatched,
     executor: StepExecutor | None = None,
     equal: EqualTrainings | None = None,
+    running: Callable[[Sequence[Step]], None] = unreported,
 ) -> Outcome:
     """Run *steps* (inputs that are not among them must be in the store) by *executor*; where there is none, in
     *workers* processes, or in this one. ``seconds(step)`` estimates how long a step takes.
 
     A failed step is given up with all that depend on it; the others continue. If a worker dies or has too little
     memory, its step is tried once more with no other beside it; if a machine is lost, on another. A step that another
-    run on the same store computes is left to it. ``equal``: a training equal to one of these is not repeated. Raises
+    run on the same store computes is left to it. ``equal``: a training equal to one of these is not repeated.
+    ``running`` is called with the steps under way whenever some have started or ended, at last with none. Raises
     StoreError where the disk fails, StepError where workers cannot start. KeyboardInterrupt and Interrupted are raised
     again after the running steps were stopped: trainings write a checkpoint, and everything committed stays.
     """
-    run = _Run(Queue(steps, seconds), Store.open(config.store), watch, equal)
+    run = _Run(Queue(steps, seconds), Store.open(config.store), watch, equal, running)
     if executor is None:
         executor = InThisProcess(config) if workers <= 1 else Workers(config, workers)
     with signals.sigterm_interrupts():
@@ -102,6 +108,7 @@ class _Run:
     store: Store
     watch: Watcher
     equal: EqualTrainings | None = None
+    running: Callable[[Sequence[Step]], None] = unreported
     outcome: Outcome = field(default_factory=Outcome)
     died: set[str] = field(default_factory=set)
     """steps during which a worker died or had too little memory"""
@@ -225,6 +232,7 @@ def _run_all(run: _Run, executor: StepExecutor) -> None:
                     executor.submit_together(group, resources_of(step))
                 else:
                     executor.submit(step, resources_of(step))
+            run.running(executor.steps)
             if executor.steps:
                 for step, answer in executor.wait(run.patience):
                     run.record(step, answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -26,6 +26,7 @@ class Progress:
     """``console=None`` is silent."""
 
     console: Console | None = None
+    _tally: Tally | None = field(default=None, repr=False, compare=False)
 
     @property
     def shown(self) -> bool:
@@ -37,13 +38,18 @@ class Progress:
         if self.console is not None:
             self.console.print(printable(text, 400), highlight=False, markup=False, soft_wrap=True)
 
+    def running(self, steps: Iterable[Step]) -> None:
+        """*steps* are under way now; the bar on a terminal names them."""
+        if self._tally is not None:
+            self._tally.running = [printable(step.title, 100) for step in steps]
+
     @contextmanager
     def phase(
         self, steps: Iterable[Step], seconds: Callable[[Step], float], workers: int
     ) -> Iterator[Callable[[Step, float], None]]:
         """Show one batch of steps; yields the callback for a finished step."""
         todo = list(steps)
-        tally = Tally(todo, seconds, workers)
+        self._tally = tally = Tally(todo, seconds, workers)
         if not todo or self.console is None:
             yield lambda _step, _seconds: None
         elif self.console.is_terminal and not self.console.is_dumb_terminal:
@@ -67,6 +73,8 @@ class Tally:
     seconds: Callable[[Step], float]
     workers: int
     done: Counter[str] = field(default_factory=Counter)
+    running: list[str] = field(default_factory=list)
+    """titles of the steps under way"""
     begun: float = field(default_factory=lambda: time.monotonic())
 
     def __post_init__(self) -> None:
@@ -124,7 +132,8 @@ class _Left(ProgressColumn):
 
 
 class _KindsBar(Bar):
-    """All steps on the first line, each kind on the second, as far as the terminal is wide."""
+    """All steps on the first line, each kind on the second, those under way on the third, as far as the terminal is
+    wide."""
 
     def __init__(self, tally: Tally, console: Console) -> None:
         self._tally, self._terminal = tally, console
@@ -134,7 +143,22 @@ class _KindsBar(Bar):
 
     def get_renderables(self) -> Iterable[RenderableType]:
         yield from super().get_renderables()
-        yield Text(fitting(self._tally.kinds, self._terminal.width - 1), style="dim", no_wrap=True, overflow="crop")
+        width = self._terminal.width - 1
+        yield Text(fitting(self._tally.kinds, width), style="dim", no_wrap=True, overflow="crop")
+        if titles := list(self._tally.running):
+            line = Text(named(titles, width), style="dim", no_wrap=True)
+            line.truncate(width, overflow="ellipsis")
+            yield line
+
+
+def named(titles: Sequence[str], width: int) -> str:
+    """``now: A, B and 2 more``: as many titles as fit into *width* columns, at least one."""
+    for count in range(len(titles), 0, -1):
+        more = f" and {len(titles) - count} more" if count < len(titles) else ""
+        line = f"now: {', '.join(titles[:count])}{more}"
+        if len(line) <= width:
+            break
+    return line
 
 
 def fitting(parts: Iterable[str], width: int) -> str:

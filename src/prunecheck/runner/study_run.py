@@ -193,7 +193,7 @@ class Trainer(Executor):
                 self._check_locks()
             equal = EqualTrainings(self._plan.steps, self._store)
             how = self._config, self._workers, self._estimate.seconds, self._finished
-            outcome = execute(steps, *how, executor=self._executor, equal=equal)
+            outcome = execute(steps, *how, self._executor, equal, self._progress.running)
             total = total.then(outcome)
             # Only damage is repaired by another attempt; any other failure would happen again.
             if not any(failure.damaged for failure in outcome.failures):
