@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -289,6 +290,26 @@ def test_the_page_never_scrolls_sideways(text: str, browser: Browser, full: Path
         for width in (320, 390, 768, 1280, 1920):
             page.set_viewport_size({"width": width, "height": 800})
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_wide_table_on_a_phone_is_shaded_where_it_goes_on(browser: Browser, full: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    with opened(browser, full, viewport={"width": 390, "height": 800}) as (page, _):
+        page.evaluate(EVERY_DETAIL)
+        table = page.locator("div.scroll[aria-label^='Overlap of corrupted']").first
+        table.evaluate("e => { e.firstElementChild.style.visibility = 'hidden' }")  # the letters are not measured
+
+        def edges() -> tuple[int, int]:
+            """The brightness of the leftmost and of the rightmost column of pixels."""
+            shot = image.open(io.BytesIO(table.screenshot())).convert("L")
+            return shot.getpixel((1, shot.height // 2)), shot.getpixel((shot.width - 2, shot.height // 2))
+
+        assert table.evaluate("e => e.scrollWidth > e.clientWidth")
+        left, right = edges()
+        assert left > right + 20
+        table.evaluate("e => { e.scrollLeft = e.scrollWidth }")
+        left, right = edges()
+        assert right > left + 20
 
 
 HOSTILE = {
