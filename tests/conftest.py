@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from prunecheck.pruning import temporary_plugins
 
@@ -16,6 +17,10 @@ for _threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # before torch is impor
 # in the background of a shell (`pytest &`, nohup) Ctrl-C is ignored, and our children would inherit that
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+settings.register_profile("without deadlines", deadline=None)  # a busy machine is no failure
+settings.load_profile("without deadlines")
 
 
 @pytest.fixture(autouse=True)
