@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import torch
 
 from prunecheck.pruning.seeds import stream
 from prunecheck.steps import perform, training
-from prunecheck.store import Store
 from prunecheck.study import Arm, Step
 
+from .cut import Cut, cut_after
 from .lab import Lab, lab
 
 EPOCHS = 4
@@ -133,24 +132,6 @@ def test_data_check_corrupts_the_training_that_finds_the_mask_and_not_the_retrai
 @pytest.fixture
 def _checkpoint_after_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
-
-
-class Cut(Exception):
-    """The power went."""
-
-
-def cut_after(patch: pytest.MonkeyPatch, epochs: int) -> None:
-    real: Callable[[Store, str, bytes], None] = Store.save_partial
-    done = 0
-
-    def save(self: Store, key: str, data: bytes) -> None:
-        nonlocal done
-        real(self, key, data)
-        done += 1
-        if done == epochs:
-            raise Cut
-
-    patch.setattr(Store, "save_partial", save)
 
 
 @pytest.mark.usefixtures("_checkpoint_after_every_epoch")

@@ -15,18 +15,14 @@ from prunecheck import tensors as tree
 from prunecheck.errors import Interrupted, ModelError
 from prunecheck.runner.signals import sigterm_interrupts
 from prunecheck.steps import perform, training
-from prunecheck.store import Store
 from prunecheck.study import Step
 from prunecheck.training.feed import Feed
 
+from .cut import Cut, cut_after
 from .lab import Lab, lab
 
 EPOCHS, K = 4, 2
 LONG = {"epochs": EPOCHS, "rewind_epoch": K, "batch_size": 30}
-
-
-class Cut(Exception):
-    """The power went."""
 
 
 @pytest.fixture(autouse=True)
@@ -36,20 +32,6 @@ def _checkpoint_after_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def long_lab(folder: Path, **changes: Any) -> Lab:
     return lab(folder, **({"methods": ["weight_rewinding"], "training": LONG} | changes))
-
-
-def cut_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
-    """The process ends right after its checkpoint number *epochs* is on the disk."""
-    real, done = Store.save_partial, 0
-
-    def save(self: Store, key: str, data: bytes) -> None:
-        nonlocal done
-        real(self, key, data)
-        done += 1
-        if done == epochs:
-            raise Cut
-
-    monkeypatch.setattr(Store, "save_partial", save)
 
 
 def files_of(room: Lab, step: Step) -> dict[str, bytes]:
