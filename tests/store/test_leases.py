@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from tests.store.store_study import in_child
 
-from prunecheck.store import Store, leases
+from prunecheck.errors import StoreError
+from prunecheck.store import Store, durable, leases
 
 KEY = "a" * 64
 HEAD = """
@@ -53,6 +54,56 @@ def python(code: str, folder: Path, env: dict[str, str]) -> str:
 def test_working_locks_are_recognised(tmp_path: Path) -> None:
     assert Store.open(tmp_path / "store").why_no_locks() == ""
     assert not Store.open(tmp_path / "store").has_leases
+
+
+def test_locks_are_tested_while_another_process_empties_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs that start at the same moment: one removed the file by which the other tested the locks."""
+    root, real, rename = tmp_path / "store", leases._try_locks, os.rename
+
+    def swept(path: Path, other_process: bool) -> str:
+        Store.open(root).sweep()
+        return real(path, other_process)
+
+    def rename_swept(old: Path, new: Path) -> None:
+        Store.open(root).sweep()
+        rename(old, new)
+
+    monkeypatch.setattr(leases, "_try_locks", swept)
+    assert Store.open(root).why_no_locks() == ""
+    with Store.open(root).probe_file("token") as path:
+        Store.open(root).sweep()
+        assert path.read_text() == "token"
+    monkeypatch.setattr(os, "rename", rename_swept)
+    Store.open(root).use_leases()
+    assert Store.open(root).has_leases
+
+
+def test_a_sweep_that_began_before_leases_were_used_removes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, real = Store.open(tmp_path / "store"), durable.folder_names
+    store.commit(KEY, {"a": b"1"})
+
+    def listed(path: Path) -> list[str]:
+        if path.name == "tmp":
+            Store.open(store.root).use_leases()
+            (path / "in use").touch()
+        return real(path)
+
+    monkeypatch.setattr(durable, "folder_names", listed)
+    store.sweep()
+    assert (store.root / "tmp" / "in use").exists()
+
+
+def test_an_error_of_the_disk_while_locks_are_tested_is_a_store_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(_handle: int, _mode: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(StoreError, match="I/O error"):
+        Store.open(tmp_path / "store").why_no_locks()
 
 
 def test_locks_that_do_nothing_are_recognised(tmp_path: Path, without_locks: dict[str, str]) -> None:

@@ -89,7 +89,8 @@ def holder_of(path: Path, temp_in: Path) -> tuple[int, str, float] | None:
 
 def why_no_locks(folder: Path) -> str:
     """Why file locks in *folder* do not keep other processes out, in a few words; "" if they do, as far as can be seen
-    from this machine."""
+    from this machine. *folder* is not one that other processes empty, as they do with tmp/. Raises StoreError if the
+    disk fails."""
     kind, options = _file_system(folder)
     if kind in _ONE_MACHINE_LOCKS:
         return f"file system {kind}, whose locks other machines may not see"
@@ -98,7 +99,8 @@ def why_no_locks(folder: Path) -> str:
     path = folder / f".{uuid.uuid4().hex}.tmp"
     durable.write_file(path, b"")
     try:
-        return _try_locks(path, other_process=bool(kind) and kind not in _LOCAL_DISKS)
+        with durable.plainly(path):
+            return _try_locks(path, other_process=bool(kind) and kind not in _LOCAL_DISKS)
     finally:
         durable.discard(path)
 

@@ -4,7 +4,8 @@ format.json  CACHEDIR.TAG  .gitignore
 objects/<k[:2]>/<k>/{…, manifest.json}   one artefact per key, written once, verified at every read
 partial/<k>                              checkpoint of an unfinished step
 quarantine/                              damaged artefacts, kept for inspection
-claims/<k>                               a lock per key in progress (freed by the kernel when its holder dies)
+claims/<k>                               a lock per key in progress (freed by the kernel when its holder dies);
+                                         also short-lived files that test the locks: sweep() leaves them alone
 tmp/  lock                               temporary files, and the lock of their users
 leases                                   if present: claims are leases, and no locks are used
 """
@@ -284,7 +285,10 @@ class Store:
         if handle is None:
             return
         try:
-            for name in durable.folder_names(self.root / "tmp"):
+            names = durable.folder_names(self.root / "tmp")
+            # Where locks do not work, this one excludes no process. A process that has found out about it writes
+            # "leases" before anything else, so where one of its files is listed, "leases" is there.
+            for name in names if not self.has_leases else ():
                 durable.remove(self.root / "tmp" / name)
         finally:
             durable.unlock(handle)
@@ -308,19 +312,19 @@ class Store:
         """Why locks on the file system of the store do not keep other processes out; "" if they do, as far as can be
         seen from this machine."""
         self._make_folders()
-        return leases.why_no_locks(self.root / "tmp")
+        return leases.why_no_locks(self.root / "claims")
 
     def use_leases(self) -> None:
         """From now on claims are leases, for every process that uses this store."""
         self._make_folders()
         if not self.has_leases:
-            durable.write_file(self.root / "leases", b"", temp_in=self.root / "tmp")
+            durable.write_file(self.root / "leases", b"", temp_in=self.root / "claims")
 
     @contextmanager
     def probe_file(self, content: str) -> Iterator[Path]:
         """A locked file with *content*, by which another machine can tell whether it sees this store and its locks."""
         self._make_folders()
-        path = self.scratch()
+        path = self.root / "claims" / f".{uuid.uuid4().hex}.tmp"
         durable.write_file(path, content.encode())
         handle = None
         try:
