@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from prunecheck.study.toml import to_toml
+
+from .runner import tiny
 
 PACKAGES = [
     "pruning",
@@ -49,3 +54,15 @@ def test_import_does_not_look_up_versions() -> None:
     before, version = done.stdout.split()
     assert before == "False"
     assert version[0].isdigit()
+
+
+def test_a_study_does_not_import_the_compiler_of_torch(tmp_path: Path) -> None:
+    """It takes longer than torch itself, in every process and in every slot of a cluster."""
+    (tmp_path / "s.toml").write_text(to_toml(tiny.study()))
+    program = (
+        "import sys, prunecheck.cli as cli\n"
+        "code = cli.main(['run', 's.toml', '--workers', '1', '--store', 'store', '--out', 'out', '--quiet'])\n"
+        "print(code, 'torch' in sys.modules, 'torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-3:] == ["0", "True", "False"], done.stderr

@@ -232,7 +232,6 @@ def end(
 def _context() -> BaseContext:
     """Fork from a server that imported torch once and never ran an operation; spawn where there is no such thing.
 
-    The first optimiser a process makes imports ``torch._dynamo``, which takes longer than torch itself: once, here.
     The server, and all it forks, never see Ctrl-C: only this process handles it.
     """
     if sys.platform == "win32":
@@ -240,9 +239,7 @@ def _context() -> BaseContext:
     from multiprocessing import forkserver, resource_tracker  # POSIX only
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["prunecheck.runner.worker", "prunecheck.steps", "prunecheck.pruning.methods", "torch._dynamo"]
-    )
+    context.set_forkserver_preload(["prunecheck.runner.worker", "prunecheck.steps", "prunecheck.pruning.methods"])
     resource_tracker.ensure_running()  # it unblocks Ctrl-C once it is there, so it comes first
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

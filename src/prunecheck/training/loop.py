@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from prunecheck.pruning.seeds import torch_stream
+from prunecheck.pruning.sgd import SGD
 from prunecheck.pruning.task import Task
 from prunecheck.training.dynamic import ChangingMasks
 from prunecheck.training.evaluate import evaluate
@@ -48,7 +49,7 @@ class TrainingState:
 
 def start(model: nn.Module, recipe: Recipe) -> TrainingState:
     """The state before the first epoch of *recipe*."""
-    optimiser = torch.optim.SGD(
+    optimiser = SGD(
         model.parameters(),
         lr=recipe.lr,
         momentum=recipe.momentum,

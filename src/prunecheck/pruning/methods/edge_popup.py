@@ -43,6 +43,7 @@ def edge_popup(
     from torch.func import functional_call
 
     from prunecheck.pruning.masks import keep_top
+    from prunecheck.pruning.sgd import SGD
 
     scores = {}
     for name, weight in weights.items():
@@ -53,7 +54,7 @@ def edge_popup(
         # -1: what an earlier round removed stays removed
         return keep_top({n: s.abs().masked_fill(~masks[n].to(s.device), -1) for n, s in scores.items()}, counts).masks
 
-    optimiser = torch.optim.SGD(list(scores.values()), lr=lr, momentum=momentum, weight_decay=weight_decay)
+    optimiser = SGD(list(scores.values()), lr=lr, momentum=momentum, weight_decay=weight_decay)
     for epoch in range(mask_epochs):
         optimiser.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * epoch / mask_epochs))
         for inputs, targets in train_loader:

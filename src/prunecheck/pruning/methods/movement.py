@@ -55,11 +55,12 @@ def movement(
 
     from prunecheck.pruning.counts import kept_total
     from prunecheck.pruning.masks import keep_top
+    from prunecheck.pruning.sgd import SGD
 
     lowest = -float("inf")
     scores = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     moving = {name: weight.clone() for name, weight in weights.items()}
-    optimiser = torch.optim.SGD(list(moving.values()), lr=lr, momentum=momentum)
+    optimiser = SGD(list(moving.values()), lr=lr, momentum=momentum)
     step, steps = 0, mask_epochs * len(train_loader)
     for _ in range(mask_epochs):
         for inputs, targets in train_loader:
