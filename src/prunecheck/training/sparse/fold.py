@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from prunecheck.training.sparse.jit import compiled
+from prunecheck.training.sparse.jit import compiled, inlined
 from prunecheck.training.sparse.maps import Map, Pool, Shape
 
 Pair = tuple[int, int]
@@ -144,13 +144,13 @@ def _unfold(
                     out[:] = 0
 
 
-@compiled
+@inlined
 def _copy(a: Any, out: Any) -> None:
     for j in range(a.size):
         out[j] = a[j]
 
 
-@compiled
+@inlined
 def _add(a: Any, out: Any) -> None:
     for j in range(a.size):
         out[j] += a[j]

@@ -22,3 +22,13 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     except RuntimeError:  # no folder for the machine code: every process compiles again
         made = numba.njit(fastmath=FREEDOM)(function)
     return made
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A part of compiled loops, always inlined into them.
+
+    A call would find the part compiled alone in the process that compiles, but the copy compiled with the loop in
+    processes that read the loop from disk; the two add in different orders.
+    """
+    made: Callable[..., Any] = numba.njit(fastmath=FREEDOM, forceinline=True)(function)
+    return made

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from prunecheck.training.sparse.jit import compiled
+from prunecheck.training.sparse.jit import compiled, inlined
 
 BLOCK = 2048
 """numbers of one row handled at a time: 8 KiB, a quarter of a first-level cache"""
@@ -98,7 +98,7 @@ def dots(
                     _dot1(o, x, here, offset, slope, k)
 
 
-@compiled
+@inlined
 def _add8(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bool) -> None:
     n = o.size
     # Slices, not indices into x: loops over contiguous one-dimensional rows become vector instructions.
@@ -120,7 +120,7 @@ def _add8(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bo
             )
 
 
-@compiled
+@inlined
 def _add4(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bool) -> None:
     n = o.size
     w0, w1, w2, w3 = value[k], value[k + 1], value[k + 2], value[k + 3]
@@ -134,7 +134,7 @@ def _add4(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bo
             o[j] = w0 * x0[j] + w1 * x1[j] + w2 * x2[j] + w3 * x3[j]
 
 
-@compiled
+@inlined
 def _add3(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bool) -> None:
     n = o.size
     w0, w1, w2 = value[k], value[k + 1], value[k + 2]
@@ -147,7 +147,7 @@ def _add3(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bo
             o[j] = w0 * x0[j] + w1 * x1[j] + w2 * x2[j]
 
 
-@compiled
+@inlined
 def _add2(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bool) -> None:
     n = o.size
     w0, w1 = value[k], value[k + 1]
@@ -160,7 +160,7 @@ def _add2(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bo
             o[j] = w0 * x0[j] + w1 * x1[j]
 
 
-@compiled
+@inlined
 def _add1(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bool) -> None:
     n = o.size
     w0, x0 = value[k], x[here + offset[k] :][:n]
@@ -172,7 +172,7 @@ def _add1(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bo
             o[j] = w0 * x0[j]
 
 
-@compiled
+@inlined
 def _dot8(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
     n = o.size
     x0, x1 = x[here + offset[k] :][:n], x[here + offset[k + 1] :][:n]
@@ -202,7 +202,7 @@ def _dot8(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
     slope[k + 7] += s7
 
 
-@compiled
+@inlined
 def _dot4(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
     n = o.size
     x0, x1 = x[here + offset[k] :][:n], x[here + offset[k + 1] :][:n]
@@ -220,7 +220,7 @@ def _dot4(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
     slope[k + 3] += s3
 
 
-@compiled
+@inlined
 def _dot2(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
     n = o.size
     x0, x1 = x[here + offset[k] :][:n], x[here + offset[k + 1] :][:n]
@@ -233,7 +233,7 @@ def _dot2(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
     slope[k + 1] += s1
 
 
-@compiled
+@inlined
 def _dot1(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
     n = o.size
     x0 = x[here + offset[k] :][:n]
@@ -243,7 +243,7 @@ def _dot1(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
     slope[k] += s0
 
 
-@compiled
+@inlined
 def _total(o: Any) -> Any:
     s = np.float32(0)
     for j in range(o.size):

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from prunecheck.training.sparse.jit import compiled
+from prunecheck.training.sparse.jit import compiled, inlined
 
 
-@compiled
+@inlined
 def moments(z: Any, at: int, row: int, rows: int, length: int) -> Any:
     """Mean and biased variance of one channel, float64, in one pass around the mean of its first row."""
     # Squares around 0 would cancel where the mean is large compared with the deviation.
@@ -123,7 +123,7 @@ def mask(g: Any, y: Any, at: int, plane: int, row: int, channels: int, rows: int
             _masked_products(g[start:][:length], y[start:][:length], y[start:][:length], np.float32(0))
 
 
-@compiled
+@inlined
 def _sums(a: Any, centre: Any) -> Any:
     s = t = np.float32(0)
     for j in range(a.size):
@@ -133,7 +133,7 @@ def _sums(a: Any, centre: Any) -> Any:
     return s, t
 
 
-@compiled
+@inlined
 def _products(g: Any, z: Any, centre: Any) -> Any:
     s = t = np.float32(0)
     for j in range(g.size):
@@ -142,7 +142,7 @@ def _products(g: Any, z: Any, centre: Any) -> Any:
     return s, t
 
 
-@compiled
+@inlined
 def _bent_products(g: Any, z: Any, centre: Any, scale: Any, shift: Any) -> Any:
     s = t = np.float32(0)
     for j in range(g.size):
@@ -154,7 +154,7 @@ def _bent_products(g: Any, z: Any, centre: Any, scale: Any, shift: Any) -> Any:
     return s, t
 
 
-@compiled
+@inlined
 def _masked_products(g: Any, y: Any, z: Any, centre: Any) -> Any:
     s = t = np.float32(0)
     for j in range(g.size):
@@ -166,7 +166,7 @@ def _masked_products(g: Any, y: Any, z: Any, centre: Any) -> Any:
     return s, t
 
 
-@compiled
+@inlined
 def _affine(a: Any, out: Any, scale: Any, shift: Any, relu: bool) -> None:
     if relu:
         for j in range(a.size):
@@ -178,7 +178,7 @@ def _affine(a: Any, out: Any, scale: Any, shift: Any, relu: bool) -> None:
             out[j] = scale * a[j] + shift
 
 
-@compiled
+@inlined
 def _affine_sum(a: Any, b: Any, out: Any, scale: Any, shift: Any, relu: bool) -> None:
     if relu:
         for j in range(a.size):
@@ -189,7 +189,7 @@ def _affine_sum(a: Any, b: Any, out: Any, scale: Any, shift: Any, relu: bool) ->
             out[j] = scale * a[j] + shift + b[j]
 
 
-@compiled
+@inlined
 def _combine(g: Any, z: Any, d: Any, by_g: Any, by_z: Any, shift: Any) -> None:
     for j in range(g.size):
         d[j] = by_g * g[j] + by_z * z[j] + shift

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from prunecheck.training.sparse.jit import compiled
+from prunecheck.training.sparse.jit import compiled, inlined
 
 
 @compiled
@@ -57,20 +57,20 @@ def mean(x: Any, at: int, plane: int, row: int, height: int, width: int, means: 
             out[j] /= height * width
 
 
-@compiled
+@inlined
 def _add(a: Any, out: Any) -> None:
     for j in range(a.size):
         out[j] += a[j]
 
 
-@compiled
+@inlined
 def _larger(x: Any, out: Any) -> None:
     for j in range(x.size):
         # A NaN that has been found stays, and a NaN that comes replaces what is there.
         out[j] = out[j] if x[j] <= out[j] or out[j] != out[j] else x[j]
 
 
-@compiled
+@inlined
 def _route(g: Any, y: Any, x: Any, d: Any) -> None:
     for j in range(d.size):
         # x == y never holds for NaN, which is the maximum of a window that has one, as in torch.
