@@ -1,8 +1,9 @@
 """Placebo-controlled trials for pruning methods.
 
 ``prunecheck.run(study)`` runs a study; ``mask`` and ``random_ticket`` give masks for any module, ``keep`` keeps pruned
-weights at 0 while any code trains it; ``read_masks`` and ``audit`` take masks from any source, ``verdict`` any table of
-results; ``method``, ``allocation`` and ``check`` make a plug-in of a function. See also ``prunecheck.interop``.
+weights at 0 while any code trains it, ``arms`` gives the networks of a trial to code of your own; ``read_masks`` and
+``audit`` take masks from any source, ``verdict`` any table of results; ``method``, ``allocation`` and ``check`` make a
+plug-in of a function. See also ``prunecheck.interop``.
 
 These names and those of ``prunecheck.interop`` are the public interface; other modules may change with every version.
 """
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunecheck._lazy import lazily
 from prunecheck.api import (
+    arms,
     audit,
     counts,
     keep,
@@ -41,6 +43,7 @@ __all__ = [
     "StudyError",
     "__version__",
     "allocation",
+    "arms",
     "audit",
     "check",
     "counts",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor, nn
 
-    from prunecheck.interop import Audit, MaskedTraining
+    from prunecheck.interop import Arms, Audit, MaskedTraining
     from prunecheck.runner.executors import Engine
     from prunecheck.runner.results import Results
     from prunecheck.runner.status import Status
@@ -234,6 +234,51 @@ def keep(model: nn.Module, masks: Mapping[str, Tensor]) -> MaskedTraining:
     from prunecheck import interop
 
     return interop.keep(model, masks)
+
+
+def arms(
+    masks: Masks | Callable[[nn.Module], Masks],
+    build: Callable[[], nn.Module],
+    *,
+    seeds: int | Iterable[int] = 5,
+    checks: Iterable[str] = ("layerwise_rearrange",),
+    start: Mapping[str, Tensor] | str | Path | None = None,
+    folder: str | Path = "arms",
+    name: str = "mine",
+    n_test: int | None = None,
+    controls: bool = True,
+) -> Arms:
+    """The arms of a trial that a training loop of your own trains, one network at a time::
+
+        trial = prunecheck.arms(masks, build, seeds=5, n_test=10_000)
+        for arm in trial:
+            arm.record(train(arm.network()))
+        print(trial.verdict(classes=10))
+
+    ``masks``: in any form that ``read_masks`` takes, or a function that is given the network of a seed and returns
+    them. ``build``: returns a newly initialised network; it is called under a random state of its own for every seed,
+    so all arms of a seed start alike. ``start``: the state they start from instead. A path may contain ``{seed}``.
+    ``seeds``: how many, or which. ``checks``: checks of masks and of weights. The dense network is an arm of every
+    seed, since the margin follows from it. ``controls``: so are a random ticket with the same counts in every layer and
+    its rearrangement, which must do equally well.
+
+    Accuracies go to ``folder/records.csv``, a table for ``prunecheck verdict``. The same call after an interruption
+    gives the arms that are not recorded yet. Raises StudyError for checks that need the method or its data rather than
+    its mask, for a folder of another trial, and as ``read_masks``.
+    """
+    from prunecheck import interop
+
+    return interop.Arms(
+        masks,
+        build,
+        seeds=seeds,
+        checks=checks,
+        start=start,
+        folder=folder,
+        name=name,
+        n_test=n_test,
+        controls=controls,
+    )
 
 
 def counts(

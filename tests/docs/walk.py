@@ -21,6 +21,7 @@ WALKS: dict[str, tuple[str, ...]] = {
     "how-to/judge-a-table.md": (),
     "how-to/laptop-to-cluster.md": ("seeds=1",),
     "how-to/paper.md": ("seeds=1",),
+    "use-a-mask.md": (),
     "why/random-tickets.md": (),
 }
 """Pages that are executed from top to bottom, with the changes that make their studies small enough for a test."""

@@ -26,7 +26,7 @@ def rows(table: Path) -> list[dict[str, str]]:
 
 
 def write(folder: Path, checks: list[str] = CHECKS, seeds: tuple[int, ...] = (0, 1, 2)) -> Path:
-    return write_arms(masks(), Net, folder, checks=checks, seeds=seeds, start=net().state_dict())
+    return write_arms(masks(), Net, folder, checks=checks, seeds=seeds, start=net().state_dict(), controls=False)
 
 
 def test_one_file_and_one_row_per_arm_and_seed(tmp_path: Path) -> None:
@@ -116,6 +116,7 @@ def test_a_file_for_every_seed(tmp_path: Path) -> None:
         start=str(tmp_path / "w{seed}.safetensors"),
         n_test=100,
         name="my-pruner",
+        controls=False,
     )
     flipped = read_masks(tmp_path / "arms" / "clean-seed4.safetensors", net())
     assert torch.equal(flipped["fc.weight"], masks()["fc.weight"].flip(0))
@@ -127,6 +128,27 @@ def test_a_file_for_every_seed(tmp_path: Path) -> None:
         ("dense", "100"),
         ("my-pruner", "100"),
     }
+
+
+def test_controls_are_random_masks_with_the_counts_and_patterns_of_the_ticket(tmp_path: Path) -> None:
+    table = write_arms(structured(), Net, tmp_path, checks=[], seeds=[0, 1])
+    controls = [row for row in rows(table) if row["method"] == "random_ticket"]
+    assert [(row["check"], row["seed"]) for row in controls] == [
+        (check, seed) for seed in "01" for check in ("clean", "layerwise_rearrange")
+    ]
+    drawn = [read_masks(tmp_path / row["file"], net()) for row in controls]
+    assert all(counts_of(one) == counts_of(structured()) for one in drawn)
+    assert all(not same(one, other) for i, one in enumerate(drawn) for other in [structured(), *drawn[:i]])
+    pattern = parse_pattern("1:2")
+    names = [name for name, mask in structured().items() if has_pattern(mask, pattern)]
+    assert all(has_pattern(one[name], pattern) for one in drawn for name in names)
+
+
+def test_method_called_random_ticket_is_refused_beside_the_controls(tmp_path: Path) -> None:
+    how = {"checks": ["layerwise_rearrange"], "seeds": [0], "name": "random_ticket"}
+    with pytest.raises(StudyError, match="'random_ticket' is the control"):
+        write_arms(masks(), Net, tmp_path, **how)
+    write_arms(masks(), Net, tmp_path, **how, controls=False)
 
 
 def test_a_method_cannot_have_the_name_of_the_unpruned_network(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def arms(
     weights: str | None = None,
     name: str = "mine",
     n_test: int | None = None,
+    controls: Annotated[bool, Parameter(negative="--no-controls")] = True,
     images: Images = CIFAR,
 ) -> None:
     """Write the arms of a trial for your own training code: mask files and a table to fill in.
@@ -81,6 +82,8 @@ def arms(
         Name of the method in the table.
     n_test
         Number of images in your test set.
+    controls
+        Add a random ticket with the same counts in every layer, and its rearrangement.
     """
     from prunecheck.interop import write_arms
 
@@ -98,6 +101,7 @@ def arms(
             start=weights,
             name=name,
             n_test=n_test,
+            controls=controls,
         )
     note(
         f"{table} written. Train every row (dense: your network without a mask), fill in accuracy and n_test, then: "
