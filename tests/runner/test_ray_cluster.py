@@ -109,6 +109,7 @@ class TestCluster:
     def cluster(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patch = pytest.MonkeyPatch()
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # read when Ray is imported
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))  # of the token by which nodes know each other
         from ray.cluster_utils import Cluster
 

@@ -181,6 +181,9 @@ class RayExecutor:
             self._note(f"No node of the Ray cluster has {need.cpus:g} core{gpus} free yet: see `ray status`.")
 
     def _connect(self, resources: Resources) -> None:
+        # Read when Ray is imported: under `uv run`, Ray would copy the working directory, with store and data, to all
+        # nodes, and start workers by another `uv run` there.
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         import ray
 
         address = os.environ.get("RAY_ADDRESS", "")
