@@ -56,13 +56,13 @@ def test_fit_crops_to_the_central_square_and_averages() -> None:
     pixels = np.zeros((4, 8, 3), dtype=np.uint8)
     pixels[:, 2:4] = 100
     pixels[:, 4:6] = 200
-    small = decode("a", saved(Image.fromarray(pixels)), fit=2)
+    small = decode_all("a", lambda _: saved(Image.fromarray(pixels)), fit=2)[0].transpose(1, 2, 0)
     assert small[:, :, 0].tolist() == [[100, 200], [100, 200]]
 
 
 def test_fit_repeats_the_pixels_of_a_smaller_image() -> None:
     pixels = images(1, 3, 2)[0]
-    assert np.array_equal(decode("a", png(pixels), fit=4), pixels.repeat(2, 1).repeat(2, 2).transpose(1, 2, 0))
+    assert np.array_equal(decode_all("a", lambda _: png(pixels), fit=4)[0], pixels.repeat(2, 1).repeat(2, 2))
 
 
 @pytest.mark.parametrize(

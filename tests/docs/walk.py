@@ -18,6 +18,7 @@ SMALL = ("training.epochs=2", "seeds=1", "data.train_size=400", "data.test_size=
 WALKS: dict[str, tuple[str, ...]] = {
     "tutorial.md": SMALL,
     "how-to/your-data.md": ("seeds=1", "training.epochs=2"),
+    "how-to/large-data.md": ("seeds=1", "training.epochs=2"),
     "how-to/judge-a-table.md": (),
     "how-to/laptop-to-cluster.md": ("seeds=1",),
     "how-to/paper.md": ("seeds=1",),

@@ -1,6 +1,6 @@
-"""Data sets as image arrays, loaded by name, in a fixed order.
+"""Data sets by name, in a fixed order: numpy arrays in memory, or encoded images that stay on the disk. Without torch.
 
-Numpy arrays in memory, without torch. Nothing is downloaded and nothing is cached on disk.
+Nothing is downloaded. Of streamed data, the hashes of their files are remembered in the user's cache folder.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from prunecheck._lazy import lazily
 from prunecheck.data.catalogue import DATASETS, DataEntry, DataShape, DataSpec, names
 
 if TYPE_CHECKING:
-    from prunecheck.data.loading import check, describe, describe_absent, fingerprint, load, load_once
+    from prunecheck.data.encoded import EncodedImages, StreamedData, decoder
+    from prunecheck.data.loading import check, describe, describe_absent, fingerprint, load, load_once, open_stream
     from prunecheck.data.types import ImageData
 
 __all__ = [
@@ -19,20 +20,33 @@ __all__ = [
     "DataEntry",
     "DataShape",
     "DataSpec",
+    "EncodedImages",
     "ImageData",
+    "StreamedData",
     "check",
+    "decoder",
     "describe",
     "describe_absent",
     "fingerprint",
     "load",
     "load_once",
     "names",
+    "open_stream",
 ]
 
 __getattr__ = lazily(
     __name__,
     {
         "prunecheck.data.types": ["ImageData"],
-        "prunecheck.data.loading": ["check", "describe", "describe_absent", "fingerprint", "load", "load_once"],
+        "prunecheck.data.encoded": ["EncodedImages", "StreamedData", "decoder"],
+        "prunecheck.data.loading": [
+            "check",
+            "describe",
+            "describe_absent",
+            "fingerprint",
+            "load",
+            "load_once",
+            "open_stream",
+        ],
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from prunecheck.errors import DataError
 from prunecheck.text import unknown
@@ -16,7 +17,8 @@ class DataSpec:
     ``size``: side in pixels after area down-sampling. ``train_size``, ``test_size``: that many images, drawn
     class by class in a fixed order, so that a smaller subset lies inside every larger one. The data sets of the package
     are split by the package: a ``test_size`` above their usual one takes images from training. ``image``, ``label``:
-    the columns of a parquet table, if several are possible.
+    the columns of a parquet table, if several are possible. ``stream``: decode images for each batch instead of loading
+    all of them. ``center_crop``: share of the shorter side kept in evaluation, in (0, 1], where images are streamed.
     """
 
     name: str
@@ -26,14 +28,29 @@ class DataSpec:
     test_size: int | None = None
     image: str | None = None
     label: str | None = None
+    stream: bool = False
+    center_crop: float | None = None
 
     def __post_init__(self) -> None:
+        known = DATASETS.get(self.name)
+        if self.stream and known is not None and not known.streams:
+            able = ", ".join(name for name, entry in DATASETS.items() if entry.streams)
+            raise DataError(f"data {self.name!r} is loaded into memory; stream = true is for {able}.")
+        if self.center_crop is not None and not self.is_streamed:
+            raise DataError(f"data {self.name!r}: center_crop is for images that are streamed. Set stream = true.")
+        if self.center_crop is not None and not 0 < self.center_crop <= 1:
+            raise DataError(f"data {self.name!r}: center_crop = {self.center_crop:g} is no fraction in (0, 1].")
         if self.name != "parquet" and (self.image is not None or self.label is not None):
             raise DataError(f"data {self.name!r}: image and label name columns; only data 'parquet' has them.")
         for field in ("size", "train_size", "test_size"):
             value = getattr(self, field)
             if value is not None and (type(value) is not int or value < 1):
                 raise DataError(f"data {self.name!r}: {field} is a positive whole number, not {value!r}.")
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether images stay on the disk and are decoded for each batch."""
+        return self.stream or (self.name in DATASETS and DATASETS[self.name].streams == "always")
 
 
 @dataclass(frozen=True)
@@ -67,6 +84,10 @@ class DataEntry:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     official: DataShape | None = None
+    streams: Literal["", "on request", "always"] = ""
+    """whether images may stay on the disk"""
+    center_crop: float = 1.0
+    """share of the shorter side that streamed images keep in evaluation, where the spec says nothing"""
     own_split: bool = False
     """the package divides the images into training and test, so that more of them can be for test"""
 
@@ -164,11 +185,30 @@ _ENTRIES = (
         "folder",
         "any folder of images: train/CLASS/*.png and test/ or val/, or CLASS/*.png; root says where",
         "prunecheck.data.folder",
+        streams="on request",
     ),
     DataEntry(
         "parquet",
         "any images in parquet files as Hugging Face lays them out; root says where",
         "prunecheck.data.parquet",
+        streams="on request",
+    ),
+    DataEntry(
+        "webdataset",
+        "any images in tar shards as WebDataset lays them out, streamed; root says where",
+        "prunecheck.data.webdataset",
+        streams="always",
+    ),
+    DataEntry(
+        "imagenet",
+        "ImageNet (ILSVRC 2012), 1000 classes, streamed at 224x224: folders, tar shards or parquet files",
+        "prunecheck.data.imagenet",
+        size=224,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        official=DataShape(1000, 3, 224, 1_281_167, 50_000),
+        streams="always",
+        center_crop=0.875,
     ),
 )
 

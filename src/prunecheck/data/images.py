@@ -8,13 +8,15 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from prunecheck.data.crops import center_cropped
 from prunecheck.data.types import Images
 from prunecheck.errors import DataError
-from prunecheck.text import printable
+from prunecheck.text import printable_path
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM")
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm"}
@@ -23,6 +25,9 @@ OTHER_SUFFIXES = {".tif", ".tiff", ".gif", ".jp2", ".heic", ".heif", ".avif", ".
 
 LARGEST_IMAGE = 2**26
 """Pixels above which an image is refused unread: a small file can claim to hold billions."""
+
+END_MARKERS = {"JPEG": (b"\xff\xd9", 1024), "PNG": (b"IEND", 64)}
+"""format -> what the last bytes of a whole file contain, and how many are searched: some programs append to a JPEG"""
 
 MODES = {1: "L", 3: "RGB"}
 
@@ -36,15 +41,16 @@ def decode_all(
     where it is smaller). Raises DataError naming an image that is broken, huge, or of another size than the first.
     """
     pixels: Images | None = None
+    crop = None if fit is None else partial(center_cropped, size=fit, share=1)
     for position, name in enumerate(names):
-        image = decode(name, read(name), channels=channels, fit=fit)
+        image = decode(name, read(name), channels=channels, crop=crop)
         if pixels is None:
             shape = (len(names), channels, *image.shape[:2])
             _check_memory(shape)
             pixels = np.empty(shape, dtype=np.uint8)
         if image.shape[:2] != pixels.shape[2:]:
             raise DataError(
-                f"image {printable(name)} has {image.shape[1]}x{image.shape[0]} pixels, the first one "
+                f"image {printable_path(name)} has {image.shape[1]}x{image.shape[0]} pixels, the first one "
                 f"{pixels.shape[3]}x{pixels.shape[2]}. Give a size to bring all to one."
             )
         pixels[position] = image.transpose(2, 0, 1)
@@ -53,15 +59,33 @@ def decode_all(
     return pixels
 
 
-def decode(name: str, content: bytes, *, channels: int = 3, fit: int | None = None) -> Images:
-    """One image as ``[H, W, channels]``; see ``decode_all``."""
+def decode(
+    name: str, content: bytes, *, channels: int = 3, crop: Callable[[Image.Image], Image.Image] | None = None
+) -> Images:
+    """One image as ``[H, W, channels]``, after *crop*; see ``decode_all``."""
     with _opened(name, content) as image:
-        if image.width * image.height > LARGEST_IMAGE:
-            raise DataError(f"image {printable(name)} claims {image.width}x{image.height} pixels: refused.")
+        _check_size(name, image)
         shown = _converted(image, MODES[channels])
-        if fit is not None:
-            shown = ImageOps.fit(shown, (fit, fit), method=Image.Resampling.BOX)
+        if crop is not None:
+            shown = crop(shown)
         return np.frombuffer(shown.tobytes(), dtype=np.uint8).reshape(shown.height, shown.width, channels)
+
+
+def verify_encoded(name: str, content: bytes) -> None:
+    """Raises DataError for what is no image of a kind that is read, or torn, as far as its header and its end tell.
+
+    An image without its end marker, or of a kind without one, is decoded.
+    """
+    with _opened(name, content) as image:
+        _check_size(name, image)
+        end, within = END_MARKERS.get(image.format or "", (b"", 0))
+        if not end or end not in content[-within:]:
+            image.load()
+
+
+def _check_size(name: str, image: Image.Image) -> None:
+    if image.width * image.height > LARGEST_IMAGE:
+        raise DataError(f"image {printable_path(name)} claims {image.width}x{image.height} pixels: refused.")
 
 
 def side_of(name: str, content: bytes) -> tuple[int, int]:
@@ -83,10 +107,10 @@ def _opened(name: str, content: bytes) -> Iterator[Image.Image]:
     except UnidentifiedImageError as error:
         found = f"it starts with {content[:4].hex()}" if content else "it is empty"
         kinds = ", ".join(FORMATS)
-        raise DataError(f"image {printable(name)} cannot be read: it is none of {kinds} ({found}).") from error
+        raise DataError(f"image {printable_path(name)} cannot be read: it is none of {kinds} ({found}).") from error
     except Exception as error:
         # decoders of torn bytes raise OSError, SyntaxError, struct.error, zlib.error …
-        raise DataError(f"image {printable(name)} cannot be read: {type(error).__name__}: {error}.") from error
+        raise DataError(f"image {printable_path(name)} cannot be read: {type(error).__name__}: {error}.") from error
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:

@@ -12,6 +12,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from prunecheck.data.catalogue import DataShape, DataSpec, entry
+from prunecheck.data.encoded import EncodedImages, StreamedData, StreamReader
 from prunecheck.data.reduce import balanced, shrink
 from prunecheck.data.types import ImageData, Images, Labels, Source, Split, shared_images
 from prunecheck.errors import DataError
@@ -42,6 +43,8 @@ def reader_of(spec: DataSpec) -> Reader:
 
 def load(spec: DataSpec) -> ImageData:
     """The whole data set in memory, the same to the last pixel every time. Raises DataError, see ``ImageData``."""
+    if spec.is_streamed:
+        raise DataError(f"data {spec.name!r} is streamed, not loaded into memory. Call open_stream().")
     known = entry(spec.name)
     shape = describe(spec)
     source = reader_of(spec).read(spec)
@@ -63,11 +66,29 @@ def load(spec: DataSpec) -> ImageData:
     )
 
 
+def open_stream(spec: DataSpec) -> StreamedData:
+    """The data set with its images on the disk. Raises DataError, see ``StreamedData``."""
+    known, shape = entry(spec.name), describe(spec)
+    source = cast(StreamReader, reader_of(spec)).stream(spec)
+    share = known.center_crop if spec.center_crop is None else spec.center_crop
+    statistics = {} if known.mean is None or known.std is None else {"mean": known.mean, "std": known.std}
+    return StreamedData(
+        _taken(source.train, spec.train_size, "train_size", shape),
+        _taken(source.test, spec.test_size, "test_size", shape),
+        shape.num_classes,
+        shape.size,
+        share,
+        class_names=source.class_names,
+        notes=source.notes,
+        **statistics,
+    )
+
+
 @lru_cache(maxsize=1)
-def load_once(spec: DataSpec, expected: str | None = None) -> ImageData:
-    """``load``, and the same object again for the same arguments; *expected* is the fingerprint, so that files which
-    change are loaded anew. Raises DataError where the files do not have it."""
-    images = load(spec)
+def load_once(spec: DataSpec, expected: str | None = None) -> ImageData | StreamedData:
+    """``load`` or ``open_stream``, and the same object again for the same arguments; *expected* is the fingerprint, so
+    that files which change are loaded anew. Raises DataError where the files do not have it."""
+    images = open_stream(spec) if spec.is_streamed else load(spec)
     if expected is not None and fingerprint(spec) != expected:
         raise DataError(f"data {spec.name!r}: its files changed after the study was planned. Run the study again.")
     return images
@@ -93,7 +114,7 @@ def _published(spec: DataSpec) -> DataShape | None:
 
 
 def _reduced(spec: DataSpec, full: DataShape) -> DataShape:
-    if spec.size is not None and spec.size > full.size:
+    if spec.size is not None and spec.size > full.size and not spec.is_streamed:
         raise DataError(
             f"data {spec.name!r}: size={spec.size} is over the {full.size} pixels of its images; "
             "they are only ever made smaller."
@@ -111,7 +132,8 @@ def _reduced(spec: DataSpec, full: DataShape) -> DataShape:
 
 def check(spec: DataSpec) -> None:
     """Fast preflight: the name is known, the files are there, the sizes can be had. Raises DataError saying where."""
-    reader_of(spec).files(spec)
+    if not spec.is_streamed:  # where the files are looked at for the shape
+        reader_of(spec).files(spec)
     describe(spec)
 
 
@@ -148,6 +170,10 @@ def _take(split: Split, n: int | None, what: str, shape: DataShape) -> tuple[Ima
     return np.ascontiguousarray(images), split.targets[positions]
 
 
+def _taken(part: EncodedImages, n: int | None, what: str, shape: DataShape) -> EncodedImages:
+    return part if n is None else part.part(balanced(part.targets, n, shape.num_classes, what))
+
+
 def _check_part(spec: DataSpec, field: str, wanted: int | None, there: int, least: int) -> None:
     if wanted is not None and not least <= wanted <= there:
         raise DataError(f"data {spec.name!r}: {field}={wanted} is not in {least}..{there}.")
@@ -157,19 +183,26 @@ def fingerprint(spec: DataSpec) -> str:
     """SHA-256 in hex over the spec and the files behind it; where they lie does not matter, their relative names do.
 
     Files of over 2 GiB in all are told apart by relative name and size alone: rename one if you change its pixels.
+    Streamed ones are told apart by their content at any size, which is read once and remembered (``scan``).
     Raises DataError where the files are missing or cannot be read.
     """
-    files = reader_of(spec).files(spec)
+    files = {} if spec.is_streamed else reader_of(spec).files(spec)
     describe(spec)
     columns = (spec.image, spec.label) if spec.image or spec.label else ()
     asked = (READERS_VERSION, spec.name, spec.size, spec.train_size, spec.test_size, *columns)
     digest = hashlib.sha256(repr(asked).encode())
     try:
-        for piece in _pieces(files):
+        for piece in _stream_pieces(spec) if spec.is_streamed else _pieces(files):
             digest.update(piece)
     except OSError as error:
         raise DataError(f"data {spec.name!r} cannot be read: {error}.") from error
     return digest.hexdigest()
+
+
+def _stream_pieces(spec: DataSpec) -> Iterator[bytes]:
+    yield b"streamed"
+    for part in sorted(cast(StreamReader, reader_of(spec)).contents(spec)):
+        yield repr(part).encode()
 
 
 def _pieces(files: Mapping[str, Path]) -> Iterator[bytes]:

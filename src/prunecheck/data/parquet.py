@@ -1,18 +1,18 @@
 """Any image classification data set as parquet, in the layout of Hugging Face data sets.
 
-Files belong to train, test or validation by a word in their name (``data/train-00000-of-00002.parquet``) or, where that
-has none, in the name of a folder above them (``train/0000.parquet``). A table has a column of encoded images (bytes, or
+Which files are for training and for test: ``shards``. A table has a column of encoded images (bytes, or
 a struct ``{bytes, path}``) and a column of class numbers; names of classes are read from the schema's ``huggingface``
 metadata. Images are read as colour.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
-import re
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,45 +21,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunecheck.data.catalogue import DataShape, DataSpec
-from prunecheck.data.images import decode_all, side_of
+from prunecheck.data.encoded import BLOCKS_AT_ONCE, EncodedImages, StreamedSource
+from prunecheck.data.images import decode_all, side_of, verify_encoded
 from prunecheck.data.reduce import held_out
+from prunecheck.data.scan import BrokenImages, Found, look_at_all, remembered
+from prunecheck.data.shards import Layout, layout, root_of
 from prunecheck.data.types import Images, Labels, Source, Split
 from prunecheck.errors import DataError
 from prunecheck.text import printable
 
-WORDS = {
-    "train": "train",
-    "training": "train",
-    "test": "test",
-    "testing": "test",
-    "eval": "test",
-    "evaluation": "test",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-}
-"""word in a file or folder name -> split, as the ``datasets`` library reads them"""
-
+SUFFIX = ".parquet"
 BATCH_ROWS = 64
 """rows decoded at once: a small file can repeat a large image in many rows"""
+GROUPS_HELD = 2 * BLOCKS_AT_ONCE
+"""row groups in memory: those that an epoch mixes, and the next of them"""
 LARGEST_LABEL = 10**5
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The files of each split, relative to *root*, sorted. *whole*: files without a split, where no file has one."""
-
-    root: Path
-    train: tuple[str, ...]
-    test: tuple[str, ...]
-    whole: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 def files(spec: DataSpec) -> dict[str, Path]:
     """Every file that is read. Raises DataError where the layout is not the one described above."""
-    found = _layout(spec)
+    found = layout(spec, SUFFIX)
     return {name: found.root / name for name in (*found.train, *found.test, *found.whole)}
 
 
@@ -68,7 +49,7 @@ def shape(spec: DataSpec) -> DataShape:
     source = read(spec)
     first = source.train.targets[:1]
     if not len(first):
-        raise DataError(f"data 'parquet': {_root(spec)} has no training image.")
+        raise DataError(f"data 'parquet': {root_of(spec, SUFFIX)} has no training image.")
     return DataShape(
         num_classes=len(source.class_names) or int(source.train.targets.max()) + 1,
         channels=3,
@@ -80,23 +61,78 @@ def shape(spec: DataSpec) -> DataShape:
 
 def read(spec: DataSpec) -> Source:
     """Labels now, images decoded when asked for. Raises DataError naming file and column."""
-    found = _layout(spec)
+    found = layout(spec, SUFFIX)
     if found.whole:
         table = Table([found.root / name for name in found.whole])
         split = _split(table, spec)
         train, test = held_out(split.targets, "data 'parquet'")
         return Source(_part(split, train), _part(split, test), table.class_names(_label(table, spec)), found.notes)
+    tables, classes = _tables_of(found, spec)
+    train_split, test_split = (_split(table, spec) for table in tables)
+    _check_labelled(test_split.targets, found)
+    return Source(train_split, test_split, classes, found.notes)
+
+
+def stream(spec: DataSpec) -> StreamedSource:
+    """As ``read``; images are read a row group at a time when asked for."""
+    found = layout(spec, SUFFIX)
+    if found.whole:
+        table = Table([found.root / name for name in found.whole])
+        every = table.encoded(table.image_column(spec.image), _label(table, spec))
+        train, test = held_out(every.targets, "data 'parquet'")
+        return StreamedSource(every.part(train), every.part(test), table.class_names(_label(table, spec)), found.notes)
+    tables, classes = _tables_of(found, spec)
+    train_part, test_part = (table.encoded(table.image_column(spec.image), _label(table, spec)) for table in tables)
+    _check_labelled(test_part.targets, found)
+    return StreamedSource(train_part, test_part, classes, found.notes)
+
+
+def contents(spec: DataSpec) -> list[tuple[str, str]]:
+    """(name, hash of the content) of every file, read once. Raises DataError that names images that are broken."""
+    found = files(spec)
+    looks = [partial(_look, path, spec) for path in found.values()]
+    return [(name, one["content"]) for name, one in zip(found, look_at_all("data 'parquet'", looks), strict=True)]
+
+
+def _look(path: Path, spec: DataSpec) -> Found:
+    state = path.stat()
+    return remembered(
+        path,
+        f"{state.st_size} {state.st_mtime_ns} {spec.image}",
+        state.st_mtime_ns,
+        lambda: _found_in(path, spec),
+    )
+
+
+def _found_in(path: Path, spec: DataSpec) -> Found:
+    table, broken = Table([path]), []
+    rows = table.row_count
+    encoded = table._rows(table.image_column(spec.image), np.arange(rows))
+    for row, content in enumerate(encoded):
+        try:
+            verify_encoded(f"{path}: row {row}", content)
+        except DataError as error:
+            broken.append(str(error))
+    if broken:
+        raise BrokenImages(broken)
+    with path.open("rb") as file:
+        return {"content": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _tables_of(found: Layout, spec: DataSpec) -> tuple[list[Table], tuple[str, ...]]:
     tables = [Table([found.root / name for name in names]) for names in (found.train, found.test)]
     classes = [table.class_names(_label(table, spec)) for table in tables]
     if classes[0] != classes[1]:
         raise DataError(f"data 'parquet': {found.train[0]} and {found.test[0]} name other classes.")
-    train_split, test_split = (_split(table, spec) for table in tables)
-    if len(test_split.targets) and test_split.targets.max() < 0:
+    return tables, classes[0]
+
+
+def _check_labelled(targets: Labels, found: Layout) -> None:
+    if len(targets) and targets.max() < 0:
         raise DataError(
-            f"data 'parquet': the labels of {found.test[0]} are all {test_split.targets[0]}: an unlabelled test set. "
+            f"data 'parquet': the labels of {found.test[0]} are all {targets[0]}: an unlabelled test set. "
             "Give the root without it; validation files are then used."
         )
-    return Source(train_split, test_split, classes[0], found.notes)
 
 
 class Table:
@@ -158,6 +194,22 @@ class Table:
         targets = [self._labels(path, file, label) for path, file in zip(self.paths, self.files, strict=True)]
         return Split(np.concatenate(targets), partial(self._decode, image))
 
+    @property
+    def row_count(self) -> int:
+        return sum(file.metadata.num_rows for file in self.files)
+
+    def encoded(self, image: str, label: str) -> EncodedImages:
+        """The rows of all files, in order; their blocks are the row groups."""
+        targets = [self._labels(path, file, label) for path, file in zip(self.paths, self.files, strict=True)]
+        groups = [
+            (number, group, file.metadata.row_group(group).num_rows)
+            for number, file in enumerate(self.files)
+            for group in range(file.metadata.num_row_groups)
+        ]
+        rows = np.array([count for _, _, count in groups], dtype=np.int64)
+        reader = RowGroups(self, image, groups, np.concatenate([[0], np.cumsum(rows)]))
+        return EncodedImages(np.concatenate(targets), reader.read, np.repeat(np.arange(len(groups)), rows))
+
     def _given(self, kind: str, name: str) -> str:
         if name not in self.columns:
             raise DataError(f"{self.paths[0]} has no {kind} column {printable(name)!r}; it has {self._listed()}.")
@@ -215,53 +267,34 @@ class Table:
                     return
 
 
-def _layout(spec: DataSpec) -> Layout:
-    root = _root(spec)
-    if root.is_file():
-        return Layout(root.parent, (), (), (root.name,), ())
-    names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.parquet") if path.is_file())
-    names = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
-    if not names:
-        raise DataError(f"data 'parquet': there is no .parquet file below {root}.")
-    places: dict[str, dict[str, list[str]]] = {"train": {}, "test": {}, "validation": {}, "": {}}
-    for name in names:
-        split, base = _split_of(name)
-        places[split].setdefault(base, []).append(name)
-    if not places["train"] and not places["test"] and not places["validation"]:
-        return Layout(root, (), (), tuple(names), ())
-    for split in ("train", "test", "validation"):
-        if len(places[split]) > 1:
-            listed = ", ".join(printable(base or ".") for base in sorted(places[split]))
-            raise DataError(f"data 'parquet': {split} files lie in several folders of {root}: {listed}. Name one.")
-    chosen = {split: tuple(name for group in places[split].values() for name in group) for split in places}
-    test = chosen["test"] or chosen["validation"]
-    for split, found in (("train", chosen["train"]), ("test or validation", test)):
-        if not found:
-            raise DataError(f"data 'parquet': no file below {root} is named for {split}; the first is {names[0]}.")
-    left = [*chosen[""], *(chosen["validation"] if chosen["test"] else ())]
-    notes = (f"{len(left)} parquet files are not used, e.g. {printable(left[0])}.",) if left else ()
-    return Layout(root, chosen["train"], test, (), notes)
+class RowGroups:
+    """Encoded images by their position in a table. Whole row groups are read, and the last few of them are held.
 
+    ``groups``: (file, row group in it, rows); ``starts``: the position of the first row of every group, and the end.
+    """
 
-def _root(spec: DataSpec) -> Path:
-    if spec.root is None:
-        raise DataError("data 'parquet' takes a root: the folder with train*.parquet and test*.parquet, or one file.")
-    root = Path(spec.root).expanduser()
-    if not root.exists():
-        raise DataError(f"data 'parquet': root {root} does not exist.")
-    return root
+    def __init__(self, table: Table, image: str, groups: list[tuple[int, int, int]], starts: Labels) -> None:
+        self._table, self._image, self._groups, self._starts = table, image, groups, starts
+        # pyarrow reads a file from one thread at a time
+        self._lock = threading.Lock()
+        self._held: OrderedDict[int, Any] = OrderedDict()
 
-
-def _split_of(name: str) -> tuple[str, str]:
-    """The split a file belongs to ("" for none), and the folder above what names it. Raises DataError for two."""
-    parts = name.removesuffix(".parquet").split("/")
-    for depth in range(len(parts) - 1, -1, -1):
-        words = [WORDS[word] for word in re.split(r"[^a-z]+", parts[depth].lower()) if word in WORDS]
-        if len(set(words)) > 1:
-            raise DataError(f"data 'parquet': {printable(name)} is named for {' and '.join(sorted(set(words)))}.")
-        if words:
-            return words[0], "/".join(parts[:depth])
-    return "", ""
+    def read(self, position: int) -> tuple[str, bytes]:
+        """The name of an image for messages, and its bytes."""
+        group = int(np.searchsorted(self._starts, position, side="right")) - 1
+        file, number, _ = self._groups[group]
+        path, row = self._table.paths[file], position - int(self._starts[group])
+        name = f"{path}: row group {number}, row {row}"
+        with self._lock:
+            column = self._held.get(group)
+            if column is None:
+                action = partial(self._table.files[file].read_row_group, number, columns=[self._image])
+                column = self._held[group] = _guarded(path, action).column(0)
+                while len(self._held) > GROUPS_HELD:
+                    self._held.popitem(last=False)
+            self._held.move_to_end(group)
+            value = column[row].as_py()
+        return name, _content(value, name, self._image)
 
 
 def _split(table: Table, spec: DataSpec) -> Split:
@@ -279,7 +312,7 @@ def _part(split: Split, rows: Labels) -> Split:
 
 
 def _side_of_first(spec: DataSpec) -> int:
-    found = _layout(spec)
+    found = layout(spec, SUFFIX)
     table = Table([found.root / name for name in (found.train or found.whole)])
     name = table.image_column(spec.image)
     width, height = side_of(str(table.paths[0]), next(table._rows(name, np.zeros(1, dtype=np.int64))))

@@ -40,8 +40,17 @@ class ImageData:
         _check_split("train", self.train_inputs, self.train_targets, self.num_classes)
         _check_split("test", self.test_inputs, self.test_targets, self.num_classes)
         _check_same_shape(self.train_inputs, self.test_inputs)
-        _check_every_class(self.train_targets, self.num_classes)
+        check_every_class(self.train_targets, self.num_classes)
         self._check_statistics()
+
+    @property
+    def channels(self) -> int:
+        return int(self.train_inputs.shape[1])
+
+    @property
+    def size(self) -> int:
+        """Side in pixels."""
+        return int(self.train_inputs.shape[-1])
 
     def _check_statistics(self) -> None:
         channels = self.train_inputs.shape[1]
@@ -67,6 +76,10 @@ def _check_split(split: str, inputs: Images, targets: Labels, num_classes: int) 
         )
     if inputs.size == 0:
         raise DataError(f"{split} is empty: {list(inputs.shape)}.")
+    check_targets(split, targets, num_classes)
+
+
+def check_targets(split: str, targets: Labels, num_classes: int) -> None:
     outside = np.flatnonzero((targets < 0) | (targets >= num_classes))
     if len(outside):
         first = outside[0]
@@ -81,7 +94,7 @@ def _check_same_shape(train: Images, test: Images) -> None:
         raise DataError(f"train images are {list(train.shape[1:])}, test images {list(test.shape[1:])}.")
 
 
-def _check_every_class(targets: Labels, num_classes: int) -> None:
+def check_every_class(targets: Labels, num_classes: int) -> None:
     counts = np.bincount(targets, minlength=num_classes)
     if np.count_nonzero(counts) == 1:
         raise DataError(f"every train image has the same label, {targets[0]}: there is nothing to learn.")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from prunecheck import models
+from prunecheck import data, models
 from prunecheck.errors import STOPS, DataError, PluginError, is_own
 from prunecheck.pruning import ALLOCATIONS, Allocation, Check, Method
 from prunecheck.pruning.layers import family_of, layers_of, weights_of
@@ -28,7 +28,7 @@ from prunecheck.text import printable, printable_error
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from prunecheck.data import ImageData
+    from prunecheck.data import ImageData, StreamedData
 
 CLASSES, OF_EACH = 10, 2
 """number of classes, and of images of each, that a method is tested on"""
@@ -38,7 +38,7 @@ NEAR = 8
 """scoring batches that take more than 1/8 of the rarest class are counted again after every corruption of the data"""
 
 
-def dry_run_plugins(study: Study, model: nn.Module, images: ImageData) -> None:
+def dry_run_plugins(study: Study, model: nn.Module, images: ImageData | StreamedData) -> None:
     """Raises PluginError (or the plug-in's own kind of PrunecheckError) naming the field and the line that failed."""
     for i, choice in enumerate(study.methods):
         one = resolve_method(study, choice)
@@ -156,14 +156,19 @@ def _try_on_ticket(field: str, check: ResolvedCheck, study: Study, model: nn.Mod
         apply_check(check.plugin, offer, check.options, check.fraction, stream(seed, "rehearsal", "dose"), layers)
 
 
-def _try_on_data(field: str, check: ResolvedCheck, study: Study, images: ImageData, wanted: int) -> None:
+def _try_on_data(field: str, check: ResolvedCheck, study: Study, images: ImageData | StreamedData, wanted: int) -> None:
     import torch
 
     from prunecheck.pruning.partial import apply_data_check
+    from prunecheck.pruning.streamed_checks import corrupt_samples
 
-    clean = torch.from_numpy(images.train_inputs), torch.from_numpy(images.train_targets)
+    labels, seed, classes = torch.from_numpy(images.train_targets), study.first_seeds()[0], images.num_classes
     with _located(field, check.plugin):
-        _, targets = apply_data_check(clean, check.params, study.first_seeds()[0], images.num_classes)
+        if isinstance(images, data.StreamedData):
+            targets = corrupt_samples(labels, check.params, seed, classes).targets
+        else:
+            clean = torch.from_numpy(images.train_inputs), labels
+            _, targets = apply_data_check(clean, check.params, seed, classes)
     label, there = _rarest(targets.numpy())
     if there < wanted:
         raise DataError(
@@ -182,7 +187,6 @@ def _rarest(targets: Any) -> tuple[int, int]:
 
 def _image_shape(study: Study) -> tuple[int, int, int, int]:
     """(classes, channels, side, side)."""
-    from prunecheck import data
     from prunecheck.study.study import located
 
     shape = data.describe(located(study))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from prunecheck import data, models
-from prunecheck.data import DataShape, ImageData
+from prunecheck.data import DataShape, ImageData, StreamedData
 from prunecheck.errors import (
     STOPS,
     DataError,
@@ -104,7 +104,7 @@ def _methods_and_controls(study: Study) -> list[ResolvedMethod]:
     return list(known.values())
 
 
-def _enough_samples(study: Study, images: ImageData) -> None:
+def _enough_samples(study: Study, images: ImageData | StreamedData) -> None:
     import numpy as np
 
     if not any({"batches", "loss"} & set(method.plugin.asks) for method in _methods_and_controls(study)):

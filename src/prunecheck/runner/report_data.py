@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 from prunecheck import data, models
-from prunecheck.data import ImageData
+from prunecheck.data import ImageData, StreamedData
 from prunecheck.errors import DataError, InfeasibleError
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
 from prunecheck.pruning.counts import Counts
@@ -262,7 +262,7 @@ def _is_altered(choice: MethodChoice | CheckChoice) -> bool:
     return not choice.label and choice != type(choice)(name=choice.name)
 
 
-def study_images(study: Study) -> ImageData:
+def study_images(study: Study) -> ImageData | StreamedData:
     """The study's data set, loaded once per process for as long as its files stay the same."""
     spec = located(study)
     return data.load_once(spec, data.fingerprint(spec))

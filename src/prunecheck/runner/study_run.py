@@ -132,7 +132,9 @@ def mask_tier(
 def worker_config(study: Study, store: Store) -> WorkerConfig:
     gpus = gpus_of(study.device)
     root = located(study).root
-    return WorkerConfig(store.root, root, study.plugin_files, study.folder, gpus, study.tickets_per_gpu)
+    return WorkerConfig(
+        store.root, root, study.plugin_files, study.folder, gpus, study.tickets_per_gpu, study.loader_threads
+    )
 
 
 class Trainer(Executor):

@@ -30,7 +30,7 @@ class WorkerConfig:
     """Everything a worker needs to know beside its steps. ``folder``: the study's, where a network's file may be.
 
     ``gpus``: the CUDA devices of a study on GPUs, one for each worker by turns. ``tickets_per_gpu``: how many trainings
-    at a time; None to find out.
+    at a time; None to find out. ``loader_threads``: how many decode streamed images; None for the number of cores.
     """
 
     store: Path
@@ -39,6 +39,7 @@ class WorkerConfig:
     folder: Path = Path()
     gpus: tuple[int, ...] = ()
     tickets_per_gpu: int | None = None
+    loader_threads: int | None = None
 
 
 Ended = Literal["done", "failed", "damaged", "memory", "died", "lost", "busy", "store", "interrupted"]
@@ -73,7 +74,13 @@ def initialise(config: WorkerConfig) -> None:
 
     for plugin in config.plugins:
         load_file(plugin)
-    _context = Context(Store.open(config.store), config.data_root, config.folder, config.tickets_per_gpu)
+    _context = Context(
+        Store.open(config.store),
+        config.data_root,
+        config.folder,
+        config.tickets_per_gpu,
+        loader_threads=config.loader_threads,
+    )
     _fix_numerics()
     if config.gpus:
         _use_gpu(config.gpus[0])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,18 +17,20 @@ from torch import Tensor, nn
 
 from prunecheck import data, models
 from prunecheck import tensors as tree
-from prunecheck.errors import ModelError
+from prunecheck.errors import DataError, ModelError
 from prunecheck.pruning import Method
 from prunecheck.pruning.partial import apply_data_check
 from prunecheck.pruning.plugins import MASK_EPOCHS
 from prunecheck.pruning.scoring_inputs import Batch, balanced_samples
 from prunecheck.pruning.seeds import stream, torch_stream
+from prunecheck.pruning.streamed_checks import corrupt_samples
 from prunecheck.pruning.task import Task, task_named
 from prunecheck.pruning.train_loader import TrainLoader
 from prunecheck.store import Store
 from prunecheck.text import printable
-from prunecheck.training.feed import Feed
+from prunecheck.training.feed import AnyFeed, Feed
 from prunecheck.training.recipe import Recipe
+from prunecheck.training.stream_feed import StreamFeed
 from prunecheck.training.together import Together
 
 Params = Mapping[str, Any]
@@ -43,17 +47,28 @@ class Context:
     tickets_per_gpu: int | None = None
     on_gpu: Together | None = None
     """trains on the GPU of this process; made when the first training asks for one"""
+    loader_threads: int | None = None
+    """threads that decode streamed images, which change no byte; None for ``default_loader_threads``"""
+    _pool: ThreadPoolExecutor | None = None
     _pixels: dict[str, Any] = field(default_factory=dict)
-    _feeds: dict[str, tuple[Feed, Feed]] = field(default_factory=dict)
+    _feeds: dict[str, tuple[AnyFeed, AnyFeed]] = field(default_factory=dict)
 
-    def images(self, params: Params) -> data.ImageData:
-        """The data set of a step, loaded once per process."""
-        described = {name: value for name, value in params["data"].items() if name != "fingerprint"}
-        return data.load_once(data.DataSpec(root=self.root, **described), params["data"].get("fingerprint"))
+    def images(self, params: Params) -> data.ImageData | data.StreamedData:
+        """The data set of a step, loaded once per process. Raises DataError where another version of the library that
+        decodes its images is installed here than where the study was planned."""
+        described = {name: value for name, value in params["data"].items() if name not in ("fingerprint", "decoder")}
+        spec = data.DataSpec(root=self.root, **described)
+        if spec.is_streamed and params["data"].get("decoder") not in (None, data.decoder()):
+            raise DataError(
+                f"images are decoded by {data.decoder()} here, the study was planned with "
+                f"{params['data']['decoder']}. Install that, or plan the study here."
+            )
+        return data.load_once(spec, params["data"].get("fingerprint"))
 
     def training_set(self, params: Params) -> tuple[Tensor, Tensor]:
-        """(inputs uint8 [N, C, H, W], targets int64 [N]), corrupted if the step says so."""
+        """(inputs uint8 [N, C, H, W], targets int64 [N]) in memory, corrupted if the step says so."""
         images = self.images(params)
+        assert isinstance(images, data.ImageData), "streamed images are never all in memory"
         clean = torch.from_numpy(images.train_inputs), torch.from_numpy(images.train_targets)
         corruption = params.get("corruption")
         if corruption is None:
@@ -65,12 +80,50 @@ class Context:
         inputs, targets = self._pixels[name]
         return inputs, targets
 
-    def train_feed(self, params: Params, pad: int) -> Feed:
+    def train_feed(self, params: Params, pad: int) -> AnyFeed:
         """Training feed, corrupted if the step says so, on the step's device."""
         images = self.images(params)
-        return Feed(*self.training_set(params), images.mean, images.std, pad=pad, device=params["device"])
+        if isinstance(images, data.StreamedData):
+            return self._stream_feed(images, images.train, params, pad, params.get("corruption"))
+        inputs, targets = self.training_set(params)
+        return Feed(inputs, targets, images.mean, images.std, pad=pad, device=params["device"])
 
-    def feeds(self, params: Params, pad: int) -> tuple[Feed, Feed]:
+    def test_feed(self, params: Params) -> AnyFeed:
+        """The clean test images on the step's device."""
+        images = self.images(params)
+        if isinstance(images, data.StreamedData):
+            return self._stream_feed(images, images.test, params)
+        test = torch.from_numpy(images.test_inputs), torch.from_numpy(images.test_targets)
+        return Feed(*test, images.mean, images.std, device=params["device"])
+
+    def _stream_feed(
+        self,
+        images: data.StreamedData,
+        part: data.EncodedImages,
+        params: Params,
+        pad: int = 0,
+        corruption: Mapping[str, Any] | None = None,
+    ) -> StreamFeed:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.loader_threads or default_loader_threads(), "loader")
+        changed: dict[str, Any] = {}
+        if corruption is not None:
+            clean = torch.from_numpy(part.targets)
+            found = corrupt_samples(clean, corruption, params["seed"], images.num_classes)
+            changed = {"positions": found.positions.numpy(), "targets": found.targets, "change": found.change}
+        return StreamFeed(
+            part,
+            images.mean,
+            images.std,
+            size=images.size,
+            center_crop=images.center_crop,
+            pool=self._pool,
+            pad=pad,
+            device=params["device"],
+            **changed,
+        )
+
+    def feeds(self, params: Params, pad: int) -> tuple[AnyFeed, AnyFeed]:
         """Training feed (corrupted if the step says so) and clean test feed on the step's device."""
         # On a GPU several trainings share one copy; a corrupted set belongs to one training.
         if not params["device"].startswith("cuda") or params.get("corruption") is not None:
@@ -88,17 +141,15 @@ class Context:
             self.on_gpu = Together(CudaGpu(), self.tickets_per_gpu)
         return self.on_gpu
 
-    def _new_feeds(self, params: Params, pad: int) -> tuple[Feed, Feed]:
-        images = self.images(params)
-        test = torch.from_numpy(images.test_inputs), torch.from_numpy(images.test_targets)
-        return self.train_feed(params, pad), Feed(*test, images.mean, images.std, device=params["device"])
+    def _new_feeds(self, params: Params, pad: int) -> tuple[AnyFeed, AnyFeed]:
+        return self.train_feed(params, pad), self.test_feed(params)
 
     def build(self, params: Params, shape: tuple[int, int, int] | None = None) -> nn.Module:
         """A fresh network of the step, its weights drawn from torch's global generator. ``shape``: (classes, channels,
         side), by default those of the step's data set. Raises ModelError if its code is not that of the step."""
         if shape is None:
             images = self.images(params)
-            shape = images.num_classes, images.train_inputs.shape[1], images.train_inputs.shape[-1]
+            shape = images.num_classes, images.channels, images.size
         return models.build(params["model"], *shape, folder=self.folder, code=params.get("model_code"))
 
     def skeleton(self, params: Params, shape: tuple[int, int, int] | None = None) -> nn.Module:
@@ -114,8 +165,8 @@ class Context:
 
     def input_shape(self, params: Params) -> tuple[int, int, int]:
         """(channels, height, width) of one image of the step's data set."""
-        _, channels, height, width = self.images(params).train_inputs.shape
-        return channels, height, width
+        images = self.images(params)
+        return images.channels, images.size, images.size
 
     def tree(self, key: str, file: str) -> tree.Tree:
         """Tensors of an earlier step. Raises Damaged for an artefact that no step wrote: without them, or with masks
@@ -148,6 +199,11 @@ class Context:
         return facts
 
 
+def default_loader_threads() -> int:
+    """The cores of this process, or its share of them where each GPU has a process."""
+    return max(1, min(16, (os.cpu_count() or 1) // max(1, torch.cuda.device_count())))
+
+
 def _contradiction(masks: Mapping[str, Tensor], result: Mapping[str, Any]) -> str:
     """How *masks* differ from the layers, shapes and counts of a mask step's result; empty if they do not."""
     described = {name: (tuple(shape), kept) for name, _, shape, kept in result["layers"]}
@@ -166,9 +222,8 @@ def _contradiction(masks: Mapping[str, Tensor], result: Mapping[str, Any]) -> st
 
 def scoring_batches(context: Context, params: Params) -> list[Batch]:
     """The study's scoring batches: class-balanced, without augmentation, from the (perhaps corrupted) training set."""
-    images = context.images(params)
-    inputs, targets = context.training_set(params)
-    feed = Feed(inputs, targets, images.mean, images.std, device=params["device"])
+    feed = context.train_feed(params, 0)
+    targets = feed.targets.cpu()
     how, rng = params["scoring"], stream(params["seed"], "scoring batches")
     return [feed.select(i) for i in balanced_samples(targets.numpy(), how["samples_per_class"], how["batches"], rng)]
 

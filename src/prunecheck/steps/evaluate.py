@@ -11,7 +11,6 @@ from torch import Tensor
 from prunecheck.steps.context import Context, as_json
 from prunecheck.study.step import Step
 from prunecheck.training.evaluate import computing_in
-from prunecheck.training.feed import Feed
 
 
 @torch.inference_mode()
@@ -24,9 +23,7 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     whose outputs are not finite is given equal probabilities.
     """
     params = step.params
-    images = context.images(params)
-    test = torch.from_numpy(images.test_inputs), torch.from_numpy(images.test_targets)
-    feed = Feed(*test, images.mean, images.std, device=params["device"])
+    feed = context.test_feed(params)
     model = context.model(params)
     model.load_state_dict(context.tree(step.inputs["weights"], "final"))
     model.eval()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any, TypeVar
 
-from prunecheck import html, models
+from prunecheck import data, html, models
 from prunecheck.pruning.plugins import MASK_EPOCHS
 from prunecheck.pruning.presets import Scoring, preset_named, scoring_for
 from prunecheck.statistics.rows import CLEAN, DENSE
@@ -139,13 +139,17 @@ class _Planner:
         self.recipe = study.recipe
         spec, self.shape = images.spec, images.shape
         self.side = study.data.size or self.shape.size
-        described = {
+        described: dict[str, Any] = {
             "name": spec.name,
             "size": spec.size,
             "train_size": spec.train_size,
             "test_size": spec.test_size,
             "fingerprint": images.fingerprint,
         } | {column: name for column, name in (("image", spec.image), ("label", spec.label)) if name is not None}
+        if spec.is_streamed:
+            described |= {"stream": True} if spec.stream else {}
+            described |= {} if spec.center_crop is None else {"center_crop": spec.center_crop}
+            described["decoder"] = data.decoder()
         self.model = models.canonical(study.model)
         self.cost = f"{self.model}@{self.side}/{study.device}"
         code = models.code_of(study.model, study.folder)
@@ -373,6 +377,7 @@ class _Planner:
         """Parameters of a step that learns a mask: batches of the training set, round, corruption."""
         recipe = self.recipe
         how = {name: getattr(recipe, name) for name in ("batch_size", "pad", "flip", "label_smoothing")}
+        how |= {} if recipe.crop == "padded" else {name: getattr(recipe, name) for name in ("crop", "scale", "ratio")}
         corrupted = {} if case.corruption is None else corrupted_training(case.corruption)
         return {"train_loader": how} | corrupted | ({"round": round} if round > 1 else {})
 

@@ -62,7 +62,8 @@ class Contents(Part):
 class DataChoice(Part):
     """``data = "cifar10"`` or a table. ``size``: side in pixels after area down-sampling.
 
-    ``image``, ``label``: columns of a parquet table.
+    ``image``, ``label``: columns of a parquet table. ``stream``: decode images for each batch instead of holding all in
+    memory; ``center_crop``: the share of the shorter side that evaluation then keeps.
     """
 
     name: str
@@ -72,10 +73,12 @@ class DataChoice(Part):
     test_size: int | None = Field(None, ge=2, le=MANY)
     image: str | None = None
     label: str | None = None
+    stream: bool | None = None
+    center_crop: float | None = Field(None, gt=0, le=1)
     contents: Contents | None = None
 
     def spec(self) -> DataSpec:
-        return DataSpec(**self.model_dump(exclude={"contents"}))
+        return DataSpec(**self.model_dump(exclude={"contents", "stream"}), stream=bool(self.stream))
 
 
 class AllocateChoice(Part):
@@ -144,8 +147,11 @@ class TrainingChoice(Part):
     lr_start: float | None = Field(None, ge=0, le=1)
     lr_end: float | None = Field(None, ge=0, le=1)
     label_smoothing: float | None = Field(None, ge=0, lt=1)
+    crop: Literal["padded", "resized"] | None = None
+    scale: tuple[float, float] | None = None
+    ratio: tuple[float, float] | None = None
 
-    @field_validator("drops", mode="before")
+    @field_validator("drops", "scale", "ratio", mode="before")
     @classmethod
     def _list(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
@@ -212,6 +218,8 @@ class Study(Part):
     shortened float32 of a GPU; left out, ``float32``, on a GPU ``bfloat16``"""
     tickets_per_gpu: int | None = Field(None, ge=1, le=64)
     """how many trainings a GPU does at a time, which changes no result; left out, by a short probe"""
+    loader_threads: int | None = Field(None, ge=1, le=256)
+    """how many threads of a process decode streamed images, which changes no result; left out, one a core"""
     folder: SkipJsonSchema[Path] = Field(default=Path(), exclude=True)
     """what relative paths of the study file are relative to"""
     file: SkipJsonSchema[str] = Field(default="", exclude=True)

@@ -13,6 +13,7 @@ from prunecheck.pruning.patterns import parse_pattern, validate_pattern
 from prunecheck.pruning.plugins import MASK_EPOCHS
 from prunecheck.pruning.presets import preset_named
 from prunecheck.pruning.schedule import Schedule
+from prunecheck.pruning.streamable import validate_streamed
 from prunecheck.statistics.roles import PLANTED
 from prunecheck.statistics.rows import DENSE
 from prunecheck.study.arms import NO_PATTERN, control_arms, resolve_method, resolved_checks, resolved_methods
@@ -76,6 +77,7 @@ def resolve(study: Study, *, allow_absent: bool = False) -> None:
         raise StudyError(f"device = {shown(study.device)} must be 'cpu', 'cuda', 'cuda:1' or so, or 'mps'.")
     if study.precision == "tf32" and not study.device.startswith("cuda"):
         raise StudyError(f"precision = 'tf32' is for NVIDIA GPUs, and device = {shown(study.device)}. Use 'bfloat16'.")
+    _resolve_streaming(study)
     resolve_backend(study)
     _named("task", "task", study.task, ["classification"])
     validate_data(study, allow_absent=allow_absent)
@@ -113,6 +115,32 @@ def _resolve_training(recipe: Recipe) -> None:
     for drop in recipe.drops:
         if not 0 < drop <= 1:
             raise StudyError(f"training.drops: {drop:g} is no fraction of the epochs in (0, 1], such as [0.5, 0.75].")
+
+
+def _resolve_streaming(study: Study) -> None:
+    recipe, spec = study.recipe, study.data.spec()
+    if spec.is_streamed:
+        for i, check in enumerate(resolved_checks(study)):
+            try:
+                validate_streamed(check.plugin)
+            except PluginError as error:
+                raise StudyError(f"checks[{i}]: {error}") from None
+    if recipe.crop == "padded":
+        if study.training.scale is not None or study.training.ratio is not None:
+            raise StudyError('training.scale and ratio are those of crop = "resized".')
+        return
+    if not spec.is_streamed:
+        raise StudyError(
+            'training.crop = "resized" cuts boxes out of images of their full size; it needs data.stream = true.'
+        )
+    if recipe.pad:
+        raise StudyError(f'training.pad = {recipe.pad}: crop = "resized" pads nothing. Give pad = 0.')
+    for name, (low, high) in (("scale", recipe.scale), ("ratio", recipe.ratio)):
+        if not 0 < low <= high or (name == "scale" and high > 1):
+            raise StudyError(f"training.{name} = [{low:g}, {high:g}] is no range, such as {_RANGES[name]}.")
+
+
+_RANGES = {"scale": "[0.08, 1.0]", "ratio": "[0.75, 1.33]"}
 
 
 def _resolve_method(place: str, choice: MethodChoice, study: Study) -> None:

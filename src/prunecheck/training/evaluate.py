@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from prunecheck.pruning.task import Task
-from prunecheck.training.feed import Feed
+from prunecheck.training.feed import AnyFeed
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, feed: Feed, task: Task, precision: str = "float32") -> float:
+def evaluate(model: nn.Module, feed: AnyFeed, task: Task, precision: str = "float32") -> float:
     """Mean metric (top-1 accuracy as a fraction) of *model* on *feed*; the model's mode is restored."""
     was_training = model.training
     model.eval()

@@ -20,7 +20,7 @@ from prunecheck.pruning.sgd import SGD
 from prunecheck.pruning.task import Task
 from prunecheck.training.dynamic import ChangingMasks
 from prunecheck.training.evaluate import evaluate
-from prunecheck.training.feed import Feed
+from prunecheck.training.feed import AnyFeed
 from prunecheck.training.recipe import Recipe
 from prunecheck.training.step import HeldMasks, TrainingStep
 
@@ -73,8 +73,8 @@ class Training:
     """
 
     state: TrainingState
-    train_feed: Feed
-    test_feed: Feed
+    train_feed: AnyFeed
+    test_feed: AnyFeed
     recipe: Recipe
     task: Task
     masks: Mapping[str, Tensor]
@@ -173,8 +173,8 @@ def train_all(trainings: Sequence[Training], run_epoch: RunEpoch = step_by_step)
 
 def train(
     state: TrainingState,
-    train_feed: Feed,
-    test_feed: Feed,
+    train_feed: AnyFeed,
+    test_feed: AnyFeed,
     recipe: Recipe,
     task: Task,
     *,

@@ -17,7 +17,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-ADDED = ("peak", "lr_start", "lr_end", "label_smoothing")
+ADDED = ("peak", "lr_start", "lr_end", "label_smoothing", "crop", "scale", "ratio")
 """fields newer than keys that are in use: left out of a recipe's dictionary where they are at their defaults"""
 
 
@@ -29,7 +29,9 @@ class Recipe:
     another to ``lr_end`` times ``lr``. ``pad``: pixels of zero padding for random crops, 0 for none. ``flip``: mirror
     each image with probability 1/2 in every epoch, or (``alternating``) in every other epoch, half of the images
     beginning with the first. ``label_smoothing``: the share of every target that is spread evenly over all classes, in
-    [0, 1). ``rewind_epoch``: k of weight and learning-rate rewinding, in finished epochs."""
+    [0, 1). ``crop``: ``padded`` for a random window of the padded image; ``resized`` for a random box with a share of
+    the area in ``scale`` and a width/height in ``ratio``, resized to the size of the data set, which is streamed.
+    ``rewind_epoch``: k of weight and learning-rate rewinding, in finished epochs."""
 
     epochs: int = 160
     batch_size: int = 64
@@ -48,6 +50,9 @@ class Recipe:
     lr_start: float = 0.2
     lr_end: float = 0.0
     label_smoothing: float = 0.0
+    crop: Literal["padded", "resized"] = "padded"
+    scale: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
 
     def lr_at(self, epoch: int, step: int, steps: int) -> float:
         """Learning rate of one step (0-based) of one epoch (0-based) that has *steps* steps."""
@@ -89,7 +94,8 @@ class Recipe:
 
 def recipe_from(values: dict[str, Any]) -> Recipe:
     """The recipe that :meth:`Recipe.to_dict` wrote."""
-    return Recipe(**{**values, "drops": tuple(values["drops"])})
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list | tuple)}
+    return Recipe(**{**values, **lists})
 
 
 RECIPES: dict[str, Recipe] = {

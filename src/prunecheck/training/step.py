@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from prunecheck.pruning.task import Task
 from prunecheck.training.dynamic import ChangingMasks
 from prunecheck.training.evaluate import computing_in
-from prunecheck.training.feed import Draws, Feed, Rows
+from prunecheck.training.feed import AnyFeed, Draws, Rows
 from prunecheck.training.recipe import Recipe
 
 
@@ -33,7 +33,7 @@ class TrainingStep:
         model: nn.Module,
         optimiser: torch.optim.SGD,
         masks: HeldMasks,
-        feed: Feed,
+        feed: AnyFeed,
         task: Task,
         recipe: Recipe,
         precision: str,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from prunecheck.training.dynamic import UNLIKE_FIXED
 from prunecheck.training.loop import Training, train_all
 from prunecheck.training.recorded import Gpu, Recorder, Unrecordable, one_by_one
+from prunecheck.training.stream_feed import StreamFeed
 
 MOST_TOGETHER = 8
 """more gained nothing on the one card that was measured, see docs/performance.md"""
@@ -36,6 +37,9 @@ class Together:
         for training in trainings:
             if training.ended:
                 yield training
+            elif isinstance(training.train_feed, StreamFeed):
+                training.eager_reason = "its images are read from the disk"
+                yield from train_all([training])
             elif training.changing is not None:
                 yield from _eagerly(training, UNLIKE_FIXED)
             else:
