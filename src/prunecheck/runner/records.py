@@ -357,7 +357,7 @@ def _derive_margin(
     if term is None or isinstance(term, float):
         return settle_margin(dense, n_test, chance=chance, override=term)
     sd = 100 * stdev(dense) if len(dense) > 1 else None
-    return derive_margin(term, CleanRuns(n_test, sd, len(dense), {}))
+    return derive_margin(term, CleanRuns(n_test, sd, len(dense), {}, {}))
 
 
 def _check_margin(path: Path, recorded: _Margin, dense: DenseRuns) -> str:

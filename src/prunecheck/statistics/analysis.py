@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from prunecheck.statistics.controls import Controls, Guard, guard_bounds, guard_state, read_controls
 from prunecheck.statistics.evidence import CheckEvidence, pool_sparsities, weigh_cells, weigh_means
-from prunecheck.statistics.layout import Layout, lay_out
+from prunecheck.statistics.layout import Documents, Layout, lay_out
 from prunecheck.statistics.margin import Margin, settle_margin
-from prunecheck.statistics.rows import Row
+from prunecheck.statistics.rows import Row, unit
 from prunecheck.statistics.ruined import ruined_runs_not_excluded
 from prunecheck.statistics.settings import Settings
 from prunecheck.statistics.variance import Array
@@ -36,11 +36,16 @@ class Analysis(NamedTuple):
         return math.inf if math.isnan(low) else low
 
 
-def analyse(rows: Iterable[Row], settings: Settings) -> Analysis:
+def analyse(rows: Iterable[Row], settings: Settings, documents: Documents | None = None) -> Analysis:
     """Analyse the rows of a study. Raises StudyError (see ``lay_out`` and ``settle_margin``)."""
-    layout = lay_out(rows, settings)
+    layout = lay_out(rows, settings, documents)
     margin = settle_margin(
-        layout.dense_values, layout.n_test, chance=settings.chance, override=settings.margin, was=settings.margin_was
+        layout.dense_values,
+        layout.n_test,
+        chance=settings.chance,
+        override=settings.margin,
+        was=settings.margin_was,
+        unit=unit(settings.metric),
     )
     if settings.margin_rule:
         margin = margin._replace(rule=settings.margin_rule)

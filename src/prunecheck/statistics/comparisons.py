@@ -16,18 +16,18 @@ import numpy as np
 from prunecheck.errors import StudyError
 from prunecheck.statistics.analysis import Analysis
 from prunecheck.statistics.calibration import calibration
-from prunecheck.statistics.controls import seeds
-from prunecheck.statistics.describe import Ruling, interval, make_cell, strata
+from prunecheck.statistics.describe import Ruling, interval, make_cell, sample, strata
 from prunecheck.statistics.evidence import CellEvidence, CheckEvidence, analyse_means
 from prunecheck.statistics.gates import Gate, learning_epochs, remarks
 from prunecheck.statistics.inference import Looks, p_above, p_below, take_looks
-from prunecheck.statistics.layout import GUARD, CellIndex, Layout, Slot, differences, guards
+from prunecheck.statistics.layout import GUARD, CellIndex, Layout, Slot, differences, document_drops, guards
 from prunecheck.statistics.outcome import UNEQUAL_TRAINING, Cell, ComparisonAnswer, ComparisonVerdict, MarginCurve
 from prunecheck.statistics.procedure import members
 from prunecheck.statistics.roles import RANDOM_TICKET
+from prunecheck.statistics.rows import amount, size
 from prunecheck.statistics.settings import MIN_SEEDS
 from prunecheck.statistics.variance import Noise, Numbers
-from prunecheck.text import nearest, signed
+from prunecheck.text import nearest
 
 
 class _Pairing(NamedTuple):
@@ -85,7 +85,15 @@ def _pairing(layout: Layout, first: str, second: str) -> _Pairing:
             judged = tuple(seed for seed in shared if ranks[seed] < width)
             unpaired = len(arms[0].keys() ^ arms[1].keys())
             slots[k] = Slot(
-                first, second, layout.sparsities[k], pairs, judged, unpaired, Gate("fine"), layout.settings.metric
+                first,
+                second,
+                layout.sparsities[k],
+                pairs,
+                judged,
+                unpaired,
+                Gate("fine"),
+                layout.settings.metric,
+                document_drops(pairs, layout.single),
             )
     return _Pairing(first, second, slots, ranks)
 
@@ -98,23 +106,32 @@ def _weigh(layout: Layout, pairings: Sequence[_Pairing], sign: int) -> CheckEvid
         analyses = (max(1, *(len(pairing.ranks) for pairing in pairings), layout.width),)
     leads = np.full((len(layout.sparsities), count, analyses[-1]), np.nan)
     guard = np.zeros((len(layout.sparsities), count))
+    single = np.full((*leads.shape, layout.documents), np.nan) if layout.documents else None
     for j, pairing in enumerate(pairings):
         for k, slot in pairing.slots.items():
             guard[k, j] = GUARD * slot.floor
             for seed in slot.judged:
                 leads[k, j, pairing.ranks[seed]] = sign * slot.drop(seed)
+                if single is not None and slot.documents is not None:
+                    single[k, j, pairing.ranks[seed]] = sign * slot.documents[seed]
     checks = differences(layout, [place for place, slot in layout.slots.items() if slot.gate.state == "fine"])
     checks = np.pad(checks, ((0, 0), (0, 0), (0, analyses[-1] - checks.shape[-1])), constant_values=np.nan)
     every = np.concatenate([leads, checks], axis=1)
     owner = _owners(layout, pairings)
     cap = layout.settings.cap_d0
-    seen = take_looks(every, analyses, owner, np.concatenate([guard, guards(layout)], axis=1), cap)
+    floors = np.concatenate([guard, guards(layout)], axis=1)
+    if single is None:
+        seen = take_looks(every, analyses, owner, floors, cap)
+    else:  # variances are not moderated, so that the checks are of no use here
+        seen = take_looks(leads, analyses, owner[:count], guard, cap, documents=single)
     share = calibration(owner, layout.settings.design == "sequential")
     looks = Looks(analyses, Noise(*(part[..., :count] for part in seen.seen)), share)
     none = np.full(guard.shape, np.nan)
     cells = CellEvidence(looks, none, np.zeros(guard.shape, bool), np.asarray(np.isfinite(looks.seen.n).any(axis=0)))
     pools = tuple(tuple(k for k in sorted(p.slots) if cells.judged[k, j]) for j, p in enumerate(pairings))
-    return CheckEvidence(cells, analyse_means(leads, guard, owner[:count], cells, pools, cap), pools, ("",) * count)
+    return CheckEvidence(
+        cells, analyse_means(leads, guard, owner[:count], cells, pools, cap, single), pools, ("",) * count
+    )
 
 
 def _owners(layout: Layout, pairings: Sequence[_Pairing]) -> Numbers:
@@ -211,7 +228,7 @@ def _with_lead(cell: Cell, label: str) -> Cell:
 def _figures(cell: Cell) -> str:
     if not cell.n:
         return "no common seed yet"
-    return f"lead {signed(cell.mean_drop)} points{interval(cell)}, {seeds(cell.n)}"
+    return f"lead {amount(cell.mean_drop, cell.unit)}{interval(cell)}, {sample(cell)}"
 
 
 def _sentence(
@@ -230,7 +247,7 @@ def _sentence(
         return " ".join([*words, *training])
     over = strata(cell.sparsity for cell in cells)
     text = _figures(pooled)
-    words.append(f"{text[0].upper()}{text[1:]}, over {over}, margin {pooled.margin:.2f}.")
+    words.append(f"{text[0].upper()}{text[1:]}, over {over}, margin {size(pooled.margin, pooled.unit)}.")
     if crossed:
         words.append("One leads at one sparsity, the other at another.")
     elif answer == "NOT BETTER":

@@ -11,16 +11,17 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
+from prunecheck.statistics.crossed import p_beyond, quantile, standard_error
 from prunecheck.statistics.evidence import CellEvidence, CheckEvidence, judged_by_mean, owners
 from prunecheck.statistics.inference import bounds
-from prunecheck.statistics.layout import CellIndex, Layout, all_differences, guards
+from prunecheck.statistics.layout import CellIndex, Layout, all_differences, all_document_differences, guards
 from prunecheck.statistics.outcome import Answer, Control
 from prunecheck.statistics.roles import partial, role
+from prunecheck.statistics.rows import Unit, amount, number, size, unit
 from prunecheck.statistics.settings import MIN_SEEDS
 from prunecheck.statistics.variance import Array, noise
-from prunecheck.text import percent, signed
+from prunecheck.text import percent
 
 AA_ALPHA = 0.01
 """Two-sided error rate of the test that arms equal by construction do not differ, for each of them."""
@@ -144,11 +145,12 @@ def _sensitivity(
 def compare_nulls(layout: Layout) -> NullTests:
     """Two-sided t tests, with moderated variances, that the mean difference is 0; all seeds that are there count."""
     fine = [place for place, slot in layout.slots.items() if judged_by_mean(slot, layout)]
-    seen = noise(all_differences(layout, fine), owners(layout), guards(layout), layout.settings.cap_d0)
+    cap, single = layout.settings.cap_d0, all_document_differences(layout, fine)
+    seen = noise(all_differences(layout, fine), owners(layout), guards(layout), cap, documents=single)
     enough = seen.n >= MIN_SEEDS
-    error = np.where(enough, np.sqrt(seen.borrowed / seen.n), np.nan)
-    p = np.where(enough, 2 * stdtr(seen.dof, -np.abs(seen.mean) / error), np.nan)
-    reach = stdtrit(seen.dof, 1 - AA_ALPHA / 2) * error
+    error = np.where(enough, standard_error(seen), np.nan)
+    p = np.where(enough, 2 * np.minimum(p_beyond(seen, 0.0, 1), p_beyond(seen, 0.0, -1)), np.nan)
+    reach = quantile(seen, np.asarray(1 - AA_ALPHA / 2)) * error
     return NullTests(p, seen.mean - reach, seen.mean + reach)
 
 
@@ -171,8 +173,9 @@ def _same_by_construction(layout: Layout, nulls: NullTests, place: CellIndex) ->
     where = f"A/A ({slot.method} x {slot.check}) at {percent(slot.sparsity)}"
     if not np.isfinite(nulls.p[place]):
         return "weak", f"{where}: {_drop(layout, place)}; needs at least {MIN_SEEDS} seeds."
-    interval = f"99% interval [{signed(nulls.low[place])}, {signed(nulls.high[place])}]"
-    text = f"{where}: mean drop {signed(_mean(layout, place))} points, {interval}, {seeds(len(slot.pairs))}"
+    low, high = (number(bound[place], _unit(layout)) for bound in (nulls.low, nulls.high))
+    interval = f"99% interval [{low}, {high}]"
+    text = f"{where}: mean drop {amount(_mean(layout, place), _unit(layout))}, {interval}, {seeds(len(slot.pairs))}"
     if nulls.p[place] <= AA_ALPHA:
         return "failed", f"{text}, where by construction there is none. Nothing at {percent(slot.sparsity)} counts."
     return "ok", f"{text}: no difference found, and none expected."
@@ -205,7 +208,8 @@ def _partial_corruptions(layout: Layout, cells: CellEvidence, margin: float) -> 
         where = f"Planted damage to {method} at {percent(sparsity)}"
         if found:
             share, place = min(found, key=lambda one: _mean(layout, one[1]))
-            text = f"{where}: the smallest drop found is {_mean(layout, place):.2f} points ({share:.0%} of the mask)."
+            drop = f"{size(_mean(layout, place), _unit(layout))} {_unit(layout)}"
+            text = f"{where}: the smallest drop found is {drop} ({share:.0%} of the mask)."
             records.append(Control("planted", method, layout.slots[place].check, sparsity, "ok", text))
         else:
             share, place = max(fractions)
@@ -228,13 +232,17 @@ def _missing(layout: Layout, there: set[str]) -> list[Control]:
     return records
 
 
+def _unit(layout: Layout) -> Unit:
+    return unit(layout.settings.metric)
+
+
 def _drop(layout: Layout, place: CellIndex) -> str:
     slot = layout.slots[place]
     if not slot.pairs:
         return "no pair of runs yet"
     count = f", {seeds(len(slot.shown))}"
     reason = f" ({slot.gate.reason})" if slot.gate.reason else ""
-    return f"mean drop {signed(_mean(layout, place))} points{count}{reason}"
+    return f"mean drop {amount(_mean(layout, place), _unit(layout))}{count}{reason}"
 
 
 def _mean(layout: Layout, place: CellIndex) -> float:

@@ -8,20 +8,23 @@ from dataclasses import replace
 from statistics import fmean, stdev
 from typing import NamedTuple
 
+import numpy as np
 from scipy.special import ndtri
 
 from prunecheck.statistics.analysis import Analysis
 from prunecheck.statistics.controls import plain_answer, seeds
+from prunecheck.statistics.crossed import equivalent_dof
 from prunecheck.statistics.evidence import CellEvidence
 from prunecheck.statistics.gates import remarks
 from prunecheck.statistics.inference import Looks, bounds, latest, p_above, p_below
 from prunecheck.statistics.layout import CellIndex, Layout, Slot
-from prunecheck.statistics.outcome import Answer, Cell, ComparisonAnswer
+from prunecheck.statistics.outcome import Answer, Cell, ComparisonAnswer, DocumentSpread
 from prunecheck.statistics.procedure import members
 from prunecheck.statistics.roles import role
+from prunecheck.statistics.rows import amount, number, unit
 from prunecheck.statistics.settings import MIN_SEEDS, next_look
-from prunecheck.statistics.variance import Array
-from prunecheck.text import percent, signed
+from prunecheck.statistics.variance import Array, Noise
+from prunecheck.text import percent
 
 CHANCE_OF_AN_ANSWER = 0.90
 
@@ -39,14 +42,16 @@ class Ruling(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def seeds_needed(sd: float, margin: float, level: float = 0.05) -> int:
+def seeds_needed(sd: float, margin: float, level: float = 0.05, shared: float = 0.0) -> float:
     """About how many pairs a new study with a fixed number of seeds needs to have a 90 % chance of an answer, if the
     true drop is nothing or twice the margin.
 
-    *sd*: standard deviation of a paired difference, *margin*: both points; *level*: one-sided. Normal approximation.
+    *sd*: standard deviation of a paired difference, *margin*: both points; *level*: one-sided; *shared*: the part of
+    the variance of the mean that seeds do not reduce, which can make the number infinite. Normal approximation.
     """
     factor = float(ndtri(level) + ndtri(1 - CHANCE_OF_AN_ANSWER)) ** 2
-    return max(MIN_SEEDS, math.ceil(factor * (sd / margin) ** 2))
+    left = margin**2 - factor * shared
+    return max(MIN_SEEDS, math.ceil(factor * sd**2 / left)) if left > 0 else math.inf
 
 
 def seeds_needed_at(drop: float, sd: float, margin: float, level: float = 0.05) -> float:
@@ -95,7 +100,8 @@ def make_cell(
     moderated = math.sqrt(_last(seen.borrowed, index))
     needed = None
     if ruling.answer == "INCONCLUSIVE" and math.isfinite(moderated):
-        needed = seeds_needed(moderated, ruling.margin, ruling.low_level)
+        enough = seeds_needed(moderated, ruling.margin, ruling.low_level, _last(seen.shared, index))
+        needed = int(enough) if math.isfinite(enough) else None
     cell = Cell(
         sparsity=slots[0].sparsity if len(slots) == 1 else math.nan,
         verdict=ruling.answer,
@@ -118,8 +124,20 @@ def make_cell(
         notes=ruling.notes,
         low_level=ruling.low_level,
         high_level=ruling.high_level,
+        unit=unit(slots[0].metric),
+        documents=_documents(looks, index, slots),
     )
     return _with_sentence(cell, strata(slot.sparsity for slot in slots))
+
+
+def _documents(looks: Looks, index: tuple[int, ...], slots: Sequence[Slot]) -> DocumentSpread | None:
+    """The parts of the noise at the last analysis; None without documents or before the first analysis."""
+    single = next(iter((slots[0].documents or {}).values()), None)
+    seen = Noise(*(np.asarray(_last(part, index)) for part in looks.seen))
+    if single is None or not np.isfinite(seen.n):
+        return None
+    dof = float(equivalent_dof(seen, 0.05))
+    return DocumentSpread(len(single), math.sqrt(seen.borrowed / seen.n), math.sqrt(seen.shared), dof)
 
 
 def _with_sentence(cell: Cell, label: str) -> Cell:
@@ -140,7 +158,8 @@ def lean(cell: Cell) -> str:
     else:
         text = "neither more nor less than the margin is shown"
     if cell.seeds_needed is None:
-        return text
+        few = cell.documents is not None and cell.documents.error_documents > cell.documents.error_seeds
+        return f"{text}; more documents would reduce the noise, more seeds hardly" if few else text
     return f"{text}; a study with about {cell.seeds_needed} seeds would be likely to decide"
 
 
@@ -148,7 +167,12 @@ def figures(cell: Cell) -> str:
     """``mean drop +0.40 points, 90% interval [-0.60, +1.40], 5 seeds``."""
     if not cell.n:
         return "no pair of runs yet"
-    return f"mean drop {signed(cell.mean_drop)} points{interval(cell)}, {seeds(cell.n)}"
+    return f"mean drop {amount(cell.mean_drop, cell.unit)}{interval(cell)}, {sample(cell)}"
+
+
+def sample(cell: Cell) -> str:
+    """``5 seeds``, ``5 seeds x 24 documents``."""
+    return seeds(cell.n) + (f" x {cell.documents.documents} documents" if cell.documents else "")
 
 
 def interval(cell: Cell) -> str:
@@ -156,7 +180,7 @@ def interval(cell: Cell) -> str:
     if not (math.isfinite(cell.low) and math.isfinite(cell.high)):
         return ""
     level = f"{100 * (1 - cell.low_level - cell.high_level):.3g}%"
-    return f", {level} interval [{signed(cell.low)}, {signed(cell.high)}]"
+    return f", {level} interval [{number(cell.low, cell.unit)}, {number(cell.high, cell.unit)}]"
 
 
 def strata(sparsities: Iterable[float]) -> str:

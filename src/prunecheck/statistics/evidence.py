@@ -9,7 +9,7 @@ import numpy as np
 
 from prunecheck.statistics.calibration import calibration
 from prunecheck.statistics.inference import Looks, bounds, p_above, p_below, take_looks, total_level
-from prunecheck.statistics.layout import CellIndex, Layout, Slot, differences, guards
+from prunecheck.statistics.layout import CellIndex, Layout, Slot, differences, document_differences, guards
 from prunecheck.statistics.procedure import ONE_SPARSITY, Flags, members, p_check_depends, p_check_fails
 from prunecheck.statistics.roles import role
 from prunecheck.statistics.variance import Array, Noise, Numbers
@@ -97,7 +97,12 @@ def weigh_cells(layout: Layout) -> CellEvidence:
     """Evidence of every cell. Cells with collapsed runs are judged by Fisher's exact test or not at all."""
     fine = [place for place, slot in layout.slots.items() if judged_by_mean(slot, layout)]
     looks = take_looks(
-        differences(layout, fine), layout.analyses, owners(layout), guards(layout), layout.settings.cap_d0
+        differences(layout, fine),
+        layout.analyses,
+        owners(layout),
+        guards(layout),
+        layout.settings.cap_d0,
+        documents=document_differences(layout, fine),
     )
     looks = looks._replace(calibration=calibration(owners(layout), layout.settings.design == "sequential"))
     collapse = np.full(looks.seen.n.shape[1:], np.nan)
@@ -148,16 +153,24 @@ def weigh_means(layout: Layout, cells: CellEvidence, pools: Sequence[tuple[int, 
     """The analyses of every check's per-seed mean over its sparsities."""
     places = [place for place, slot in layout.slots.items() if judged_by_mean(slot, layout)]
     d = differences(layout, places)
-    return analyse_means(d, guards(layout), owners(layout), cells, pools, layout.settings.cap_d0)
+    single = document_differences(layout, places)
+    return analyse_means(d, guards(layout), owners(layout), cells, pools, layout.settings.cap_d0, single)
 
 
 def analyse_means(
-    d: Array, guard: Array, owner: Numbers, cells: CellEvidence, pools: Sequence[tuple[int, ...]], cap: float
+    d: Array,
+    guard: Array,
+    owner: Numbers,
+    cells: CellEvidence,
+    pools: Sequence[tuple[int, ...]],
+    cap: float,
+    single: Array | None = None,
 ) -> Looks:
     """The analyses of the per-seed means of *d* (sparsities, checks, seeds) over *pools*: the mean of each seed comes
     first, so that seeds stay independent.
 
-    Variances are moderated only among checks that are averaged over the same sparsities.
+    Variances are moderated only among checks that are averaged over the same sparsities. *single*: the differences of
+    single documents, (sparsities, checks, seeds, documents).
     """
     looks = cells.looks
     parts = Noise(*(np.full((len(looks.analyses), len(pools)), np.nan) for _ in Noise._fields))
@@ -171,7 +184,8 @@ def analyse_means(
             floor = guard[among].sum(axis=0, keepdims=True) / len(pool) ** 2
             likeness = looks.seen.likeness[:, :1, same]
             mean = d[among].mean(axis=0, keepdims=True)
-            found = take_looks(mean, looks.analyses, owner[same], floor, cap, likeness).seen
+            documents = None if single is None else single[among].mean(axis=0, keepdims=True)
+            found = take_looks(mean, looks.analyses, owner[same], floor, cap, likeness, documents).seen
             seen = Noise(*(part[:, 0] for part in found))
         for part, values in zip(parts, seen, strict=True):
             part[:, same] = values

@@ -7,8 +7,9 @@ Stopping for futility is non-binding: a study that goes on all the same keeps it
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtr
 
+from prunecheck.statistics.crossed import quantile, standard_error
 from prunecheck.statistics.inference import nominal_level
 from prunecheck.statistics.procedure import ONE_SPARSITY, Flags
 from prunecheck.statistics.variance import Array, Noise
@@ -44,6 +45,7 @@ def is_futile(
 def _power(seen: Noise, last: int, level: Array, margin: float, side: int) -> Array:
     """The chance that a test at *last* seeds shows that the drop is above (*side* 1) or below (-1) *margin*."""
     coming = np.maximum(last - seen.n, 0)
-    distance = side * (seen.mean - margin) - stdtrit(seen.dof + coming, 1 - level) * np.sqrt(seen.borrowed / last)
+    at_last = seen._replace(n=np.where(seen.n > 0, last, np.nan), dof=seen.dof + coming)
+    distance = side * (seen.mean - margin) - quantile(at_last, 1 - level) * standard_error(at_last)
     spread = np.sqrt(seen.borrowed * np.maximum(1 / seen.n - 1 / last, 1e-12))
     return np.asarray(stdtr(seen.dof, distance / np.maximum(spread, 1e-300)), dtype=np.float64)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from prunecheck.statistics.boundaries import LEVELS, level_table
+from prunecheck.statistics.crossed import p_beyond, quantile, standard_error
 from prunecheck.statistics.settings import MIN_SEEDS
 from prunecheck.statistics.variance import Array, Noise, Numbers, noise
 
@@ -35,13 +35,14 @@ def look(
     guard: Array | float = 0.0,
     cap: float = 4.0,
     likeness: Array | None = None,
+    documents: Array | None = None,
 ) -> Noise:
     """One analysis of (..., sparsities, cells, seeds); *before*: the number of seeds of the analysis before.
 
     A cell without a new seed since then is not analysed (but its variance is used), nor is one with fewer than
     three pairs.
     """
-    seen = noise(differences, owners, guard, cap, likeness)
+    seen = noise(differences, owners, guard, cap, likeness, documents)
     fresh = np.isfinite(differences[..., before:]).any(axis=-1) & (seen.n >= MIN_SEEDS)
     return Noise(*(np.where(fresh, part, np.nan) for part in seen))._replace(likeness=seen.likeness)
 
@@ -59,26 +60,30 @@ def take_looks(
     guard: Array | float = 0.0,
     cap: float = 4.0,
     likeness: Array | None = None,
+    documents: Array | None = None,
 ) -> Looks:
     """Every analysis of *differences* (..., sparsities, cells, seeds), the seeds in the order in which they came.
 
     *likeness*: (analyses, ..., 1, cells) of another set of differences of the same cells, None = of these.
+    *documents*: the differences of single documents, see ``variance.noise``. They stay the same over the analyses, so
+    that the scores of two analyses are more alike than the boundaries assume, which errs on the safe side.
     """
     seen = []
     for number, (before, n) in enumerate(zip((0, *analyses[:-1]), analyses, strict=True)):
         known = None if likeness is None else likeness[number]
-        seen.append(look(differences[..., :n], before, owners, guard, cap, known))
+        single = None if documents is None else documents[..., :n, :]
+        seen.append(look(differences[..., :n], before, owners, guard, cap, known, single))
     return stack(analyses, seen)
 
 
 def p_above(looks: Looks, margin: float) -> Array:
     """p for "the drop exceeds *margin*" over all analyses, (..., cells); 1 where none was made."""
-    return _over_analyses(looks, _p_each(looks, margin))
+    return _over_analyses(looks, p_beyond(looks.seen, margin, 1))
 
 
 def p_below(looks: Looks, margin: float) -> Array:
     """p for "the drop stays below *margin*" over all analyses, (..., cells); 1 where none was made."""
-    return _over_analyses(looks, _p_each(looks, margin, side=-1))
+    return _over_analyses(looks, p_beyond(looks.seen, margin, -1))
 
 
 def bounds(looks: Looks, level: Array | float) -> tuple[Array, Array]:
@@ -89,7 +94,7 @@ def bounds(looks: Looks, level: Array | float) -> tuple[Array, Array]:
     """
     seen = looks.seen
     nominal = nominal_level(looks.analyses, np.broadcast_to(level * looks.calibration, seen.mean.shape[1:]))
-    reach = stdtrit(seen.dof, 1 - nominal) * _error(seen)
+    reach = quantile(seen, 1 - nominal) * standard_error(seen)
     # The bounds of all analyses hold together, so that the tightest counts.
     low = np.nan_to_num(seen.mean - reach, nan=-np.inf).max(axis=0)
     high = np.nan_to_num(seen.mean + reach, nan=np.inf).min(axis=0)
@@ -125,21 +130,6 @@ def latest(values: Array) -> Array:
     for value in values:
         result = np.where(np.isnan(value), result, value)
     return result
-
-
-def _error(seen: Noise) -> Array:
-    """Standard error of the mean, points."""
-    return np.asarray(np.sqrt(seen.borrowed / seen.n), dtype=np.float64)
-
-
-def _p_each(looks: Looks, margin: float, side: int = 1) -> Array:
-    """Plain p of each analysis for "the drop exceeds *margin*" (*side* 1) or "stays below it" (*side* -1)."""
-    seen = looks.seen
-    distance, error = side * (margin - seen.mean), _error(seen)
-    # equal differences and no guard: the error is 0, and p is 0 or 1; 1/2 where the mean is the margin itself
-    certain = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
-    score = np.where(error > 0, distance / np.where(error > 0, error, 1.0), certain)
-    return np.asarray(stdtr(seen.dof, score), dtype=np.float64)
 
 
 def _over_analyses(looks: Looks, p: Array) -> Array:

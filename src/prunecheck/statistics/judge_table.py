@@ -13,6 +13,7 @@ from prunecheck.statistics.margin import note_on_change
 from prunecheck.statistics.margin_terms import (
     SeedSds,
     ShareOfLead,
+    ShareOfLoss,
     clean_runs,
     clean_summaries,
     derive_margin,
@@ -92,7 +93,7 @@ def _with_chance(settings: Settings, table: Table, chance: float | None, classes
     return replace(settings, chance=next(iter(given.values())))
 
 
-def _with_margin(settings: Settings, table: Table, given: float | SeedSds | ShareOfLead) -> Settings:
+def _with_margin(settings: Settings, table: Table, given: float | SeedSds | ShareOfLead | ShareOfLoss) -> Settings:
     was = settings.margin
     if isinstance(given, float):
         return replace(settings, margin=given, margin_was=was, margin_rule="")

@@ -14,7 +14,7 @@ from prunecheck.statistics.controls import plain_answer
 from prunecheck.statistics.describe import describe_cell, describe_mean
 from prunecheck.statistics.futility import is_futile
 from prunecheck.statistics.inference import latest
-from prunecheck.statistics.layout import Layout
+from prunecheck.statistics.layout import Documents, Layout
 from prunecheck.statistics.methods import Table, judge_method, tabulate, undecided
 from prunecheck.statistics.origin import origin_record
 from prunecheck.statistics.outcome import Answer, Cell, CheckVerdict, ComparisonVerdict, MarginCurve, StudyVerdict
@@ -26,10 +26,20 @@ from prunecheck.statistics.settings import MIN_SEEDS, Settings
 from prunecheck.statistics.variance import Noise
 
 
-def judge(rows: Iterable[Row], *, study: str = "study", settings: Settings | None = None) -> StudyVerdict:
-    """Judge a study. The order of rows and exact duplicates change nothing. Raises StudyError for contradictions."""
+def judge(
+    rows: Iterable[Row],
+    *,
+    study: str = "study",
+    settings: Settings | None = None,
+    documents: Documents | None = None,
+) -> StudyVerdict:
+    """Judge a study. The order of rows and exact duplicates change nothing. Raises StudyError for contradictions.
+
+    *documents*: (method, check, sparsity, seed) of every pruned row -> the metric of each document, whose mean is the
+    row's. Documents then are a source of noise beside the seeds: verdicts hold for other documents, too.
+    """
     rows, settings = tuple(rows), settings or Settings()
-    analysis = analyse(rows, settings)
+    analysis = analyse(rows, settings, documents)
     layout, table = analysis.layout, tabulate(analysis)
     checks = _checks(analysis, table)
     comparisons = judge_comparisons(analysis)
@@ -84,9 +94,7 @@ def _leads(comparisons: Sequence[ComparisonVerdict]) -> dict[str, Cell]:
 def _seed_sd(layout: Layout) -> float | None:
     """Pooled standard deviation of the clean arms between seeds, in points."""
     arms = [
-        [100 * run.value(layout.settings.metric) for run in arm.values()]
-        for arm in layout.clean.values()
-        if len(arm) > 1
+        [run.score(layout.settings.metric) for run in arm.values()] for arm in layout.clean.values() if len(arm) > 1
     ]
     dof = sum(len(arm) - 1 for arm in arms)
     return math.sqrt(sum((len(arm) - 1) * variance(arm) for arm in arms) / dof) if dof else None

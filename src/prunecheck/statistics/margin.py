@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from prunecheck.errors import StudyError
+from prunecheck.statistics.rows import Unit, size
 
 SHARE_OF_SKILL = 0.01
 SHARE_OF_ERRORS = 0.20
@@ -27,17 +28,28 @@ class Margin(NamedTuple):
 
 
 def settle_margin(
-    dense: Sequence[float], n_test: int, *, chance: float = 0.0, override: float | None = None, was: float | None = None
+    dense: Sequence[float],
+    n_test: int,
+    *,
+    chance: float = 0.0,
+    override: float | None = None,
+    was: float | None = None,
+    unit: Unit = "points",
 ) -> Margin:
     """The margin in points: 1 % of what the dense network knows above chance, at most a fifth of its errors.
 
     *dense*: accuracies of the dense runs, fractions; *chance*: fraction, 0 = unknown. Never below 5 test examples.
-    *override*: the user's own margin in points; *was*: the margin written down first. Raises StudyError where there is
+    *override*: the user's own margin in *unit*; *was*: the margin written down first. Raises StudyError where there is
     neither a dense run nor an override.
     """
     if override is not None:
-        margin = Margin(override, f"The margin of {override:.2f} points was set by hand.")
+        margin = Margin(override, f"The margin of {size(override, unit)} {unit} was set by hand.")
         return margin._replace(rule=margin.rule + note_on_change(margin, was))
+    if unit == "nats":
+        raise StudyError(
+            "no margin: none follows by rule for negative log-likelihoods. Give one in nats per token, such as 0.05, "
+            'or as a share of what another method loses, such as "10% of loss of magnitude".'
+        )
     if not dense:
         raise StudyError(
             "no margin: there is no row with method 'dense' to derive it from. Add the unpruned network's "

@@ -34,8 +34,15 @@ def origin_record(rows: Iterable[Row], settings: Settings) -> dict[str, Any]:
 
 def fingerprint(rows: Iterable[Row]) -> str:
     """A hash of the rows that does not depend on their order, nor on how numbers are written."""
-    lines = sorted({json.dumps(astuple(row)) for row in rows})
+    lines = sorted({json.dumps(_values(row)) for row in rows})
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _values(row: Row) -> tuple[Any, ...]:
+    """Without ``nll`` where it was not measured, so that the hashes of older tables stay what they were."""
+    values = astuple(row)
+    assert fields(row)[-1].name == "nll"
+    return values if row.nll is not None else values[:-1]
 
 
 def origin_of(table: Path, rows: Iterable[Row]) -> tuple[Origin | None, str]:

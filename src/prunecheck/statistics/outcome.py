@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from prunecheck import html
-from prunecheck.statistics.rows import Metric
-from prunecheck.text import points, printable, signed
+from prunecheck.statistics.rows import Metric, Unit, number, unit
+from prunecheck.text import points, printable
 
 SCHEMA_VERSION = 2
 
@@ -53,6 +53,20 @@ class MarginCurve:
 
 
 @dataclass(frozen=True)
+class DocumentSpread:
+    """Where the noise of a mean over documents and seeds comes from.
+
+    ``error_seeds``, ``error_documents``: the parts of the standard error, which add up as squares; ``dof``: degrees of
+    freedom of the t distribution that gives the same bounds.
+    """
+
+    documents: int
+    error_seeds: float
+    error_documents: float
+    dof: float
+
+
+@dataclass(frozen=True)
 class Cell:
     """One method x check x sparsity (or one comparison at one sparsity, where a drop is the lead of the first method).
 
@@ -84,6 +98,10 @@ class Cell:
     notes: tuple[str, ...] = ()
     low_level: float = 0.05
     high_level: float = 0.05
+    unit: Unit = "points"
+    """of drops, bounds and the margin: nats for negative log-likelihoods"""
+    documents: DocumentSpread | None = None
+    """None where only means over the test set were known"""
 
 
 @dataclass(frozen=True)
@@ -233,8 +251,10 @@ def as_html(verdict: StudyVerdict) -> str:
         if check.control not in INSTRUMENT_CONTROLS
     ]
     if rows:
-        heads = ("method", "check", "verdict", f"drop in points [{interval_name(verdict)}]")
-        parts.append(html.table("Mean drop in accuracy when a check destroys what a method could use", heads, rows))
+        heads = ("method", "check", "verdict", f"drop in {unit(verdict.metric)} [{interval_name(verdict)}]")
+        parts.append(
+            html.table(f"Mean drop in {verdict.metric} when a check destroys what a method could use", heads, rows)
+        )
     return "".join([*parts, html.said(_controls(verdict))])
 
 
@@ -247,9 +267,13 @@ def interval_name(verdict: StudyVerdict) -> str:
 
 
 def title(verdict: StudyVerdict) -> str:
-    unit = "points" if verdict.metric == "accuracy" else f"points of {verdict.metric}"
     mark = " (summary, unpaired)" if verdict.basis == "summaries" else ""
-    return f"{verdict.study}: margin {points(verdict.margin)} {unit}{mark}"
+    return f"{verdict.study}: margin {points(verdict.margin)} {unit_name(verdict.metric)}{mark}"
+
+
+def unit_name(metric: Metric) -> str:
+    """``points``, ``points of brier``, ``nats``: the unit of drops, with the metric where it is not accuracy."""
+    return unit(metric) if metric in ("accuracy", "nll") else f"points of {metric}"
 
 
 def _controls(verdict: StudyVerdict) -> str:
@@ -261,5 +285,5 @@ def _drop(check: CheckVerdict) -> str:
     cell = check.pooled or (check.cells[0] if len(check.cells) == 1 else None)
     if cell is None or not math.isfinite(cell.mean_drop):
         return "n/a"
-    bounds = f" [{signed(cell.low)}, {signed(cell.high)}]" if math.isfinite(cell.low) else ""
-    return f"{signed(cell.mean_drop)}{bounds}"
+    bounds = f" [{number(cell.low, cell.unit)}, {number(cell.high, cell.unit)}]" if math.isfinite(cell.low) else ""
+    return f"{number(cell.mean_drop, cell.unit)}{bounds}"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from prunecheck.errors import StudyError
-from prunecheck.text import percent, printable
+from prunecheck.text import percent, printable, signed
 
-Metric = Literal["accuracy", "p_correct", "brier"]
+Metric = Literal["accuracy", "p_correct", "brier", "nll"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
+Unit = Literal["points", "nats"]
 CLEAN = "clean"
 DENSE = "dense"
 
@@ -24,7 +25,8 @@ class Row:
     ``collapsed``: no better than guessing, None = to be judged from the accuracy. ``p_correct``: mean probability of
     the right class; ``brier``: 1 minus the mean Brier score, in [-1, 1]; None = not measured. ``mask_epochs``: epochs
     of the training set in which the mask was learned, before the network was trained; None = none was. ``epochs``: in
-    which the network was trained after that, from its starting weights; None = unknown.
+    which the network was trained after that, from its starting weights; None = unknown. ``nll``: mean over documents
+    of the negative log-likelihood per token, in nats, at least 0; None = not measured.
     """
 
     method: str
@@ -41,10 +43,15 @@ class Row:
     brier: float | None = None
     mask_epochs: float | None = None
     epochs: float | None = None
+    nll: float | None = None
+
+    def score(self, metric: Metric) -> float:
+        """What verdicts compare, in the metric's unit, higher = better. Raises StudyError where it was not measured."""
+        return scale(metric) * self.value(metric)
 
     def value(self, metric: Metric) -> float:
-        """What verdicts compare, a fraction. Raises StudyError where it was not measured."""
-        found = {"accuracy": self.accuracy, "p_correct": self.p_correct, "brier": self.brier}[metric]
+        """The metric as measured: a fraction, or nats per token. Raises StudyError where it was not measured."""
+        found = {"accuracy": self.accuracy, "p_correct": self.p_correct, "brier": self.brier, "nll": self.nll}[metric]
         if found is None:
             raise StudyError(f"{self} has no {metric}, which is the metric to be judged.")
         return found
@@ -57,6 +64,31 @@ class Row:
     def __str__(self) -> str:
         where = "" if self.sparsity is None else f" at {percent(self.sparsity)}"
         return printable(f"{self.method} x {self.check}{where}, seed {self.seed}")
+
+
+def unit(metric: Metric) -> Unit:
+    """The unit of differences and margins."""
+    return "nats" if metric == "nll" else "points"
+
+
+def scale(metric: Metric) -> float:
+    """From a measured value to a score in the metric's unit, higher = better."""
+    return -1.0 if metric == "nll" else 100.0
+
+
+def number(value: float, unit: Unit) -> str:
+    """``+0.40`` points, ``+0.059`` nats: a difference with the decimals that its unit deserves."""
+    return signed(value, 3 if unit == "nats" else 2)
+
+
+def size(value: float, unit: Unit) -> str:
+    """``0.40`` points, ``0.059`` nats: a margin or a limit."""
+    return f"{value:.3f}" if unit == "nats" else f"{value:.2f}"
+
+
+def amount(value: float, unit: Unit) -> str:
+    """``+0.40 points``."""
+    return f"{number(value, unit)} {unit}"
 
 
 def unique(located: Iterable[tuple[str, Row]]) -> tuple[Row, ...]:

@@ -14,6 +14,7 @@ from scipy.special import bdtr
 
 from prunecheck.statistics.layout import GUARD, Layout
 from prunecheck.statistics.roles import role
+from prunecheck.statistics.rows import Row
 from prunecheck.statistics.variance import Array
 
 RATE = 0.20
@@ -90,8 +91,8 @@ def _counts(layout: Layout) -> dict[str, tuple[int, int]]:
         slots = [slot for slot in slots if role(slot.method, slot.check, layout.settings) in (None, "positive")]
         methods = sorted({slot.method for slot in slots})
         arms = [layout.clean.get((method, sparsity), {}) for method in methods]  # a corrupted arm may come without
-        values = [[100 * run.accuracy for run in arm.values()] for arm in arms]
-        values += [[100 * slot.pairs[seed][1].accuracy for seed in slot.judged] for slot in slots]
+        values = [[_score(run, layout) for run in arm.values()] for arm in arms]
+        values += [[_score(slot.pairs[seed][1], layout) for seed in slot.judged] for slot in slots]
         if not values:
             continue
         table = np.full((len(values), max(map(len, values)) or 1), np.nan)
@@ -110,6 +111,11 @@ def _counts(layout: Layout) -> dict[str, tuple[int, int]]:
         method: (corrupted, max(0, bad - math.floor(corrupted * clean_bad / max(clean, 1))))
         for method, (clean, clean_bad, corrupted, bad) in runs.items()
     }
+
+
+def _score(run: Row, layout: Layout) -> float:
+    """In nats a network without a use need not have a low accuracy: there the judged metric itself counts."""
+    return run.score("nll") if layout.settings.metric == "nll" else 100 * run.accuracy
 
 
 def _quantile(values: Array, share: float) -> Array:

@@ -14,7 +14,8 @@ from prunecheck.statistics.inference import bounds
 from prunecheck.statistics.margin import note_on_test_set
 from prunecheck.statistics.outcome import Answer, Cell, CheckVerdict, MethodAnswer
 from prunecheck.statistics.procedure import ONE_SPARSITY, members
-from prunecheck.text import percent, signed
+from prunecheck.statistics.rows import amount, size, unit
+from prunecheck.text import percent
 
 CHANCE_UNKNOWN = (
     "Chance accuracy was not given and counts as 0: a margin by rule is then too large, and only runs near 0% count as "
@@ -36,14 +37,14 @@ def check_sentence(
         return " ".join((*words, *(cell.sentence for cell in cells)))
     over = strata(analysis.layout.sparsities[k] for k in analysis.checks.pools[j])
     text = figures(pooled)
-    words.append(f"{text[0].upper()}{text[1:]}, over {over}, margin {pooled.margin:.2f}.")
+    words.append(f"{text[0].upper()}{text[1:]}, over {over}, margin {size(pooled.margin, pooled.unit)}.")
     several = len(analysis.checks.pools[j]) > 1
     if answer == "DOES NOT DEPEND":
         alpha = analysis.layout.settings.alpha
         limit = float(analysis.checks.excluded_above(alpha)[j])
         if several:
             words.append(f"No single sparsity loses {ONE_SPARSITY:g} margins.")
-        words.append(f"Holds for any margin above {max(limit, 0.0):.2f}.")
+        words.append(f"Holds for any margin above {size(max(limit, 0.0), pooled.unit)}.")
         if pooled.high < -pooled.margin:
             words.append("The corrupted arm is better by more than the margin.")
         alone = [strata([cell.sparsity]) for cell in cells if cell.verdict == "DEPENDS"]
@@ -67,6 +68,7 @@ def _found(analysis: Analysis, j: int) -> str:
     """Where the drop was found, and up to which margin: the bound that is furthest above it."""
     checks, margin = analysis.checks, analysis.margin.points
     level = analysis.layout.settings.alpha / float(members(checks.cells.above(margin))[j])
+    of = unit(analysis.layout.settings.metric)
     low = checks.cells.low(level)[:, j]
     mean = float(bounds(checks.looks, level)[0][j])
     best = max(mean, float(low.max()))
@@ -74,8 +76,9 @@ def _found(analysis: Analysis, j: int) -> str:
     if np.isposinf(best):
         return f"At {at} every corrupted run collapsed and no clean one did."
     if best == mean:
-        return f"Holds for any margin below {best:.2f}."
-    return f"Holds for any margin below {best:.2f}: so much is lost at {at} (bound corrected for several sparsities)."
+        return f"Holds for any margin below {size(best, of)}."
+    lost = f"so much is lost at {at} (bound corrected for several sparsities)"
+    return f"Holds for any margin below {size(best, of)}: {lost}."
 
 
 def held_back(analysis: Analysis, j: int, pooled: Cell | None) -> str:
@@ -171,8 +174,9 @@ def _reason(check: CheckVerdict) -> str:
 def lead_below_margin(lead: Cell) -> str:
     """Why a method with a small lead fails whatever it uses."""
     return (
-        f"its lead over a random ticket is {signed(lead.mean_drop)} points, below the margin of {lead.margin:.2f}: a "
-        "check that turns its ticket into a random one cannot cost more, so that failing follows from arithmetic"
+        f"its lead over a random ticket is {amount(lead.mean_drop, lead.unit)}, below the margin of "
+        f"{size(lead.margin, lead.unit)}: a check that turns its ticket into a random one cannot cost more, so that "
+        "failing follows from arithmetic"
     )
 
 
@@ -194,11 +198,23 @@ def study_notes(analysis: Analysis) -> tuple[str, ...]:
     ]
     notes += [f"(unguarded) {record.sentence}" for record in analysis.controls.records if record.status == "missing"]
     small_test_set = note_on_test_set(analysis.margin, analysis.layout.n_test, by_hand=settings.margin_by_hand)
+    if settings.metric == "nll":
+        return (*notes, *_on_documents(analysis))
     if small_test_set:
         notes.append(small_test_set)
     if settings.chance == 0:
         notes.append(CHANCE_UNKNOWN)
-    return tuple(notes)
+    return (*notes, *_on_documents(analysis))
+
+
+def _on_documents(analysis: Analysis) -> tuple[str, ...]:
+    count = analysis.layout.documents
+    if not count:
+        return ()
+    return (
+        f"Paired by document and seed: the {count} documents and the seeds both count as samples, so that verdicts "
+        "hold for other documents and other seeds (two-way crossed random effects).",
+    )
 
 
 def _design(analysis: Analysis) -> str:

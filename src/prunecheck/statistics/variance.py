@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, fdtrc, zeta
 
+from prunecheck.statistics.document_noise import document_noise
+
 Array = NDArray[np.float64]
 Numbers = NDArray[np.int_]
 
@@ -33,6 +35,9 @@ class Noise(NamedTuple):
     """Arrays (..., sparsities, cells): pairs, mean, sample variance, moderated variance, its degrees of freedom, the
     weight of the other cells (degrees of freedom too), and the factor in it that says how alike a cell is to them.
 
+    ``shared``: the part of the variance of the mean that no further seed reduces, because all seeds use the same
+    documents, and its degrees of freedom ``shared_dof``; 0 and 1 without documents.
+
     Mean in points, variances in points squared; NaN where a cell has too few pairs to say.
     """
 
@@ -43,6 +48,8 @@ class Noise(NamedTuple):
     dof: Array
     d0: Array
     likeness: Array
+    shared: Array
+    shared_dof: Array
 
 
 def noise(
@@ -51,13 +58,15 @@ def noise(
     guard: Array | float = 0.0,
     cap: float = 4.0,
     likeness: Array | None = None,
+    documents: Array | None = None,
 ) -> Noise:
     """Mean and moderated variance of each cell.
 
     *differences*: (..., sparsities, cells, seeds), points, NaN = pair not there. *owners*: (cells,) number of the
     clean arm that a cell uses, None = each its own. *guard*: smallest believable variance of a difference, points
     squared, broadcast to (..., sparsities, cells). *cap*: largest weight of the other cells, in degrees of freedom.
-    *likeness*: (..., 1, cells), None = from these differences.
+    *likeness*: (..., 1, cells), None = from these differences. *documents*: the differences of single documents
+    (..., sparsities, cells, seeds, documents), of which *differences* are the means; variances are not moderated then.
     """
     there = np.isfinite(differences)
     n = there.sum(axis=-1).astype(np.float64)
@@ -66,13 +75,19 @@ def noise(
     dof = n - 1
     variance = _over((spread**2).sum(axis=-1), dof)
     owners = np.arange(n.shape[-1]) if owners is None else np.asarray(owners)
+    shared, shared_dof = np.zeros(n.shape), np.ones(n.shape)
+    if documents is not None:
+        # Checks differ in noise by orders of magnitude here, and the error rates were simulated without moderation.
+        floor, shared, shared_dof = document_noise(documents)
+        guard, cap = np.maximum(guard, floor), 0.0
     prior, d0, known = _prior(variance, dof, owners, np.broadcast_to(guard, n.shape), cap, spread)
     if likeness is None:
         likeness = _likeness(variance, dof, prior, known)
     likeness = np.broadcast_to(likeness, n.shape)
     d0 = d0 * likeness
     pooled = _over(d0 * prior + dof * variance, d0 + dof)
-    return Noise(n, mean, variance, np.maximum(pooled, guard), np.where(dof > 0, d0 + dof, np.nan), d0, likeness)
+    moderated, known = np.maximum(pooled, guard), np.where(dof > 0, d0 + dof, np.nan)
+    return Noise(n, mean, variance, moderated, known, d0, likeness, shared, shared_dof)
 
 
 def _prior(

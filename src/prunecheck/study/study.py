@@ -12,7 +12,7 @@ from pydantic.json_schema import SkipJsonSchema
 from prunecheck.data import DataSpec
 from prunecheck.errors import DataError, StudyError
 from prunecheck.statistics.margin import ENOUGH_DENSE
-from prunecheck.statistics.margin_terms import ShareOfLead, parse_margin
+from prunecheck.statistics.margin_terms import ShareOfLead, ShareOfLoss, parse_margin
 from prunecheck.text import parse_sparsity, printable
 from prunecheck.training.recipe import RECIPES, Recipe, usual_recipe
 
@@ -30,10 +30,10 @@ def _sparsity(value: object) -> float:
 def _margin_in_terms(text: str) -> float | str:
     """*text*, validated; a number where it is one."""
     term = parse_margin(text)
-    if isinstance(term, ShareOfLead):
+    if isinstance(term, ShareOfLead | ShareOfLoss):
         raise StudyError(
             f"margin {printable(text, 40)!r}: a study fixes its margin from the dense runs, before any ticket is "
-            'trained, so that no lead is known yet. Write points or "1 sd"; tables can have a share of the lead '
+            'trained, so that no lead or loss is known yet. Write points or "1 sd"; tables can have a share '
             "(prunecheck verdict --margin)."
         )
     return term if isinstance(term, float) else text
