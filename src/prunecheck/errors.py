@@ -1,6 +1,6 @@
 """The errors that prunecheck raises, with the exit code of each on the command line.
 
-Exit codes: 0 success · 1 a verdict failed (with --strict only) · 2 the request itself is wrong
+Exit codes: 0 success · 1 a verdict failed (with --strict only) or changed (diff) · 2 the request itself is wrong
 · 3 some steps failed · 4 inconclusive (with --strict only) · 70 a bug of prunecheck · 74 the disk · 75 interrupted, run
 again to resume · 130 Ctrl-C.
 

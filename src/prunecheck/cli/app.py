@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from cyclopts import App, Group
 
 from prunecheck import errors
-from prunecheck.cli import cache, catalogue, cluster, plan, results, status, studies, tickets
+from prunecheck.cli import cache, catalogue, cluster, plan, publish, results, status, studies, tickets
 from prunecheck.cli.console import note
 from prunecheck.cli.options import Flag
 from prunecheck.text import unknown
@@ -75,6 +75,8 @@ GROUPS: dict[str, dict[str, Callable[..., object] | App]] = {
         "report": studies.report,
         "paper": results.paper,
         "verify": studies.verify,
+        "publish": publish.publish,
+        "diff": publish.diff,
         "explain": plan.explain,
     },
     "Without a study": {

@@ -14,6 +14,7 @@ from prunecheck.cli import completers, console
 from prunecheck.cli.console import err, note, open_store, print_json
 from prunecheck.cli.options import DEFAULTS, EngineName, Flag, Junit, Options, Out, Quiet, Strict, Workers
 from prunecheck.cli.plan import masks_only_table, read_study
+from prunecheck.cli.publish import verify_published
 from prunecheck.errors import StudyError
 from prunecheck.resources import study_path, study_text
 from prunecheck.text import byte_size
@@ -142,18 +143,21 @@ def verify(
     """Compute a random share of a study's finished steps again and compare every byte; exit code 3 on any difference.
 
     `prunecheck report` then shows the outcome under provenance. `prunecheck cache verify` only hashes the stored files.
+    Of a results folder, or a registry written by `prunecheck publish`, the rows are judged again instead.
 
     Example: prunecheck verify study.toml --rerun 10%
 
     Parameters
     ----------
     study
-        The study file.
+        The study file, a results folder, or a registry (.json).
     rerun
         Share of the finished steps: 5% or 0.05, at least one step.
     seed
         Seed of the random choice of steps.
     """
+    if study.is_dir() or study.suffix == ".json":
+        return verify_published(study, options.json)
     from prunecheck.runner.progress import Progress
     from prunecheck.runner.verify import parse_share
     from prunecheck.runner.verify import rerun as again

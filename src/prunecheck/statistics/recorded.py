@@ -1,0 +1,112 @@
+"""Verdicts that are written down: which of them changed, and whether their rows still give them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from prunecheck.errors import StudyError
+from prunecheck.statistics.judge_table import verdict
+from prunecheck.statistics.origin import FILE, origin_of
+from prunecheck.statistics.outcome import StudyVerdict
+from prunecheck.statistics.tables import read_rows
+from prunecheck.text import printable, printable_path
+
+RESULTS = "results.csv"
+CLOSE = 0.005
+"""points: half of the last digit that reports print"""
+
+
+class Change(NamedTuple):
+    """One verdict that is not what it was. None: it is not there."""
+
+    what: str
+    before: str | None
+    after: str | None
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.what}: {self.before or 'not there'} -> {self.after or 'not there'}"
+
+
+@dataclass(frozen=True)
+class JudgedAgain:
+    """The rows of a results folder, judged anew with the settings of its record."""
+
+    folder: Path
+    rows: int
+    rows_sha256: str
+    verdict: StudyVerdict
+    changes: tuple[Change, ...]
+
+
+def read_verdicts(path: Path) -> dict[str, Any]:
+    """The verdicts.json at *path*, or in the folder *path*. Raises StudyError."""
+    file = path / FILE if path.is_dir() else path
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StudyError(f"{printable_path(file)}: there is no such file. A run of a study writes {FILE}.") from None
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{printable_path(file)} cannot be read as JSON: {printable(str(error))}.") from None
+    if not isinstance(record, dict) or not all(isinstance(record.get(k), list) for k in ("methods", "checks")):
+        raise StudyError(f"{printable_path(file)} is no {FILE} of prunecheck: it has no list of methods and of checks.")
+    return record
+
+
+def verdicts_of(record: Mapping[str, Any]) -> dict[str, str]:
+    """What was judged -> its verdict: checks, methods, comparisons, and whether a control failed. Raises StudyError."""
+    try:
+        found = {f"{one['method']} x {one['check']}": str(one["verdict"]) for one in record["checks"]}
+        found |= {str(one["method"]): str(one["verdict"]) for one in record["methods"]}
+        found |= {
+            f"{one['first']} against {one['second']}": str(one["verdict"]) for one in record.get("comparisons", ())
+        }
+    except (KeyError, TypeError):
+        raise StudyError(f"This {FILE} was written by another version of prunecheck: a verdict has no name.") from None
+    return found | {"the study's controls": "FAILED" if record.get("banner") else "NOT FAILED"}
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
+    """The verdicts that differ, in the order of *before*, then those that are new; both are of ``verdicts_of``."""
+    names = dict.fromkeys([*before, *after])
+    return tuple(
+        Change(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)
+    )
+
+
+def judge_again(folder: Path) -> JudgedAgain:
+    """Judge ``results.csv`` of a results folder again and compare with its ``verdicts.json``, verdicts and numbers.
+
+    Raises StudyError where one of them is missing, or where the verdicts are of other rows.
+    """
+    record, table = read_verdicts(folder), folder / RESULTS
+    rows = read_rows(table)
+    origin, remark = origin_of(table, rows)
+    if origin is None:
+        raise StudyError(f"{printable_path(table)} cannot be judged again. {remark}")
+    again = verdict(table)
+    found = changes(verdicts_of(record), verdicts_of(again.to_dict())) + _other_numbers(record, again.to_dict())
+    return JudgedAgain(folder, len(rows), str(record["origin"]["rows_sha256"]), again, found)
+
+
+def _other_numbers(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    old, new = _numbers(before), _numbers(after)
+    return tuple(
+        Change(name, f"{old[name]:+.2f}", f"{new[name]:+.2f}")
+        for name in old.keys() & new.keys()
+        if not math.isclose(old[name], new[name], rel_tol=0, abs_tol=CLOSE)
+    )
+
+
+def _numbers(record: Mapping[str, Any]) -> dict[str, float]:
+    found: dict[str, Any] = {"margin": record.get("margin")}
+    for one in record["checks"]:
+        cell = one.get("pooled") or (one["cells"][0] if len(one.get("cells", ())) == 1 else {})
+        for number in ("mean_drop", "low", "high"):
+            found[f"{one['method']} x {one['check']}, {number.replace('_', ' ')}"] = cell.get(number)
+    return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
