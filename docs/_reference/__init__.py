@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from docs._reference import catalogue, commands, exit_codes, files, plug_ins, python_names, study_file
+from docs._reference import catalogue, commands, exit_codes, files, plug_ins, python_names, results, study_file
 from docs._reference.markdown import DOCS, Undocumented
 
 __all__ = ["SECTIONS", "Undocumented", "filled", "write"]
@@ -26,6 +26,11 @@ SECTIONS: dict[str, Callable[..., str]] = {
     "python": python_names.markdown,
     "results-columns": files.results_columns,
     "environment": files.environment,
+    "verdicts": results.verdicts,
+    "drops": results.drops,
+    "leads": results.leads,
+    "accuracies": results.accuracies,
+    "provenance": results.provenance,
     **{kind: catalogue.writer(kind) for kind in catalogue.KINDS},
 }
 

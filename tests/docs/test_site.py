@@ -92,7 +92,10 @@ def test_generated_parts_equal_the_markers_on_pages() -> None:
     assert "prunecheck cache gc" in filled("# Title\n\n<!-- generated: commands -->\n")
 
 
-@pytest.mark.parametrize("page", sorted((DOCS / "reference").glob("*.md")), ids=lambda page: page.name)
+GENERATED = sorted([*(DOCS / "reference").glob("*.md"), *(DOCS / "results").glob("*.md")])
+
+
+@pytest.mark.parametrize("page", GENERATED, ids=lambda page: page.name)
 def test_generated_parts_of_pages_are_current(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert filled(text) == text, "write them anew: uv run python -m docs._reference"

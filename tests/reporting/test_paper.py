@@ -16,7 +16,7 @@ from prunecheck.reporting.export import latex_accuracies, results_parquet
 from prunecheck.reporting.foreign import data_of_table
 from prunecheck.reporting.markdown import markdown_tables
 from prunecheck.reporting.paper import PAPERS_OF, PROCEDURE, bibtex, entries, methods_paragraph, papers, write_paper
-from prunecheck.reporting.print_figures import write_figures
+from prunecheck.reporting.print_figures import draw, write_figures
 from prunecheck.reporting.summary import mean
 from tests.reporting import sample
 
@@ -53,6 +53,18 @@ def test_figures_name_what_they_show(tmp_path: Path) -> None:
         text = "".join(ElementTree.parse(path).getroot().itertext())
         wanted = ["lr rewinding"] if path.stem != "keep-shares" else ["lr rewinding", "smart ratio", "erk"]
         assert all(word in text for word in wanted), path.name
+
+
+def test_panels_keep_their_height_with_many_names_in_the_legend() -> None:
+    few = small()
+    first = next(t for t in few.layers if t.method == "snip")
+    many = replace(few, layers=(*few.layers, *[replace(first, method=f"method_{i}") for i in range(10)]))
+    heights = []
+    for data in (few, many):
+        figure = draw(data, "keep-shares")
+        figure.draw_without_rendering()
+        heights.append(figure.axes[0].get_window_extent().height)
+    assert heights[1] > 0.9 * heights[0]
 
 
 def test_figures_of_arms_whose_accuracies_are_all_equal(tmp_path: Path) -> None:

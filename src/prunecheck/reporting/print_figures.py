@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,10 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "prunecheck",
     "text.parse_math": False,
 }
+MOST_COLUMNS = 3
+"""panels in a row"""
+LEGEND_ROW = 0.17
+"""inches that a row of the legend takes; room for two is in the height of the panels"""
 NO_DATES = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -130,7 +134,7 @@ def _accuracy(data: ReportData) -> Any:
         ax.set_xlabel(panel.x.title)
         if panel.level is not None:
             ax.axhline(100 * panel.level, color="grey", linestyle=":", linewidth=1)
-    figure.supylabel("test accuracy (%)", fontsize=8)
+    _label_y(figure, axes, "test accuracy (%)")
     _legend(figure, axes[0])
     return figure
 
@@ -150,7 +154,7 @@ def _keep_shares(data: ReportData) -> Any:
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")
         ax.minorticks_off()
-    figure.supylabel("weights kept (%)", fontsize=8)
+    _label_y(figure, axes, "weights kept (%)")
     _legend(figure, axes[0])
     return figure
 
@@ -192,7 +196,7 @@ DRAWINGS: dict[str, Callable[[ReportData], Any]] = {
 
 def _panels(n: int, height: float = 2.1, width: float = 2.2) -> tuple[Any, list[Any]]:
     """*n* axes that share their y axis, at most three in a row; no global state of matplotlib is touched."""
-    columns = min(n, 3)
+    columns = min(n, MOST_COLUMNS)
     rows = -(-n // columns)
     figure = Drawing(figsize=(width * columns, height * rows), layout="constrained")
     axes = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
@@ -201,10 +205,21 @@ def _panels(n: int, height: float = 2.1, width: float = 2.2) -> tuple[Any, list[
     return figure, axes[:n]
 
 
+def _label_y(figure: Any, axes: Sequence[Any], title: str) -> None:
+    """One title for the y axes of all rows. The figure's own is centred on the legend too, so one row does without."""
+    if len(axes) <= MOST_COLUMNS:
+        axes[0].set_ylabel(title, fontsize=8)
+    else:
+        figure.supylabel(title, fontsize=8)
+
+
 def _legend(figure: Any, ax: Any) -> None:
+    """The legend below the panels; the figure grows by it, so that many names take no height from the panels."""
     handles, labels = ax.get_legend_handles_labels()
-    columns = 2 if len(figure.axes) == 1 else 4
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(columns, max(1, len(labels))))
+    columns = min(2 if len(figure.axes) == 1 else 4, max(1, len(labels)))
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + LEGEND_ROW * max(0, -(-len(labels) // columns) - 2))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
 def _line_style(series: figures.Series) -> dict[str, object]:

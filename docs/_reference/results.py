@@ -1,0 +1,152 @@
+"""Tables of the pages of results, judged anew from the raw rows in ``docs/results/data/NAME/``.
+
+Such a folder holds ``study.toml``, ``results.csv`` and ``verdicts.json``, cut to the settings that the rows were judged
+with. A change of the statistics therefore shows as a page that is no longer current.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from statistics import mean, stdev
+
+from docs._reference.markdown import DOCS, code, table
+
+from prunecheck.reporting.answers import lead_cell
+from prunecheck.reporting.export import verdict_table
+from prunecheck.statistics import verdict as judge
+from prunecheck.statistics.outcome import Cell, ComparisonVerdict, StudyVerdict
+from prunecheck.text import percent, points, signed
+
+DATA = DOCS / "results" / "data"
+DECIDED = ("depends", "does not depend", "better", "not better", "worse", "passes", "fails")
+
+
+def verdicts(name: str) -> str:
+    """Methods x checks of the study *name*, then how often its controls were in order."""
+    found = _judged(name)
+    head, *rows = verdict_table(found)
+    body = [[code(row[0]), *[_answer(*cell.split("  ")) if cell else "" for cell in row[1:]]] for row in rows]
+    there = [control for control in found.controls if control.status != "missing"]
+    ok = sum(control.status == "ok" for control in there)
+    controls = f" {ok} of {len(there)} controls ok." if there else " No controls."
+    margin = f"Mean drop in points of {found.metric} [90 % interval], margin {points(found.margin)}."
+    return f"{table(head, body)}\n\n{margin}{controls}"
+
+
+def drops(name: str) -> str:
+    """One row for every method and check of the study *name*, one column for every sparsity."""
+    found = _judged(name)
+    checks = [check for check in found.checks if check.control not in ("identity", "planted")]
+    sparsities = sorted({cell.sparsity for check in checks for cell in check.cells})
+    body = []
+    for check in checks:
+        cells = {cell.sparsity: cell for cell in check.cells}
+        body.append([code(check.method), code(check.check), *[_cell(cells.get(one)) for one in sparsities]])
+    return table(["method", "check", *map(percent, sparsities)], body)
+
+
+def leads(name: str, *pairs: str) -> str:
+    """The comparisons of the study *name*: the lead of the first method over the second, over all sparsities and at
+    each. *pairs*: ``first.second``, or ``first.check.second`` for a corrupted arm of the first; instead of the study's
+    own."""
+    wanted = [pair.split(".") for pair in pairs]
+    comparisons = [_compared(name, *one) for one in wanted] or list(_judged(name).comparisons)
+    sparsities = sorted({cell.sparsity for one in comparisons for cell in one.cells})
+    single = sparsities if len(sparsities) > 1 else []
+    body = []
+    for one in comparisons:
+        cells = {cell.sparsity: cell for cell in one.cells}
+        together = _lead(one, lead_cell(one))
+        first, _, check = one.first.partition("@")
+        words = f"{code(first)}, {check}" if check else code(first)
+        body.append([words, code(one.second), together, *[_cell(cells.get(each)) for each in single]])
+    return table(["first", "second", "lead", *map(percent, single)], body)
+
+
+def accuracies(name: str) -> str:
+    """Mean accuracy of every arm of the study *name*, with the standard deviation between seeds and their number."""
+    arms: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in _rows(name):
+        values = arms.setdefault((row["method"], row["check"]), {})
+        values.setdefault(row["sparsity"], []).append(100 * float(row["accuracy"]))
+    sparsities = sorted({one for arm in arms.values() for one in arm if one}, key=float)
+    body = []
+    for (method, check), values in arms.items():
+        shown = [
+            _spread(values.get("", [])) if method == "dense" else _spread(values.get(one, [])) for one in sparsities
+        ]
+        body.append([code(method), check, *shown])
+    return table(["method", "check", *[percent(float(one)) for one in sparsities]], body)
+
+
+def provenance(name: str) -> str:
+    """The command that repeats the study *name*, its files, and the SHA-256 of each."""
+    folder = DATA / name
+    lines = []
+    for file in ("study.toml", "results.csv"):
+        path = folder / file
+        if path.exists():
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            lines.append(f"- [`{file}`](data/{name}/{file}), {_content(path)}, sha256 `{digest[:16]}`")
+    return "\n".join(lines)
+
+
+@cache
+def _judged(name: str) -> StudyVerdict:
+    return judge(DATA / name / "results.csv")
+
+
+def _compared(name: str, first: str, *others: str) -> ComparisonVerdict:
+    """Clean arms, or one corrupted arm of *first*, judged alone with the margin and the design of the study."""
+    *check, second = others
+    arm, label = (first, check[0] if check else "clean"), "@".join([first, *check])
+    study = _judged(name)
+    rows = [
+        {**row, "method": label if row["method"] == first else second, "check": "clean"}
+        for row in _rows(name)
+        if (row["method"], row["check"]) in {arm, (second, "clean")}
+    ]
+    (found,) = judge(rows, study.margin, looks=study.looks, against=second, metric=study.metric).comparisons
+    return found
+
+
+@cache
+def _rows(name: str) -> list[dict[str, str]]:
+    with (DATA / name / "results.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _content(path: Path) -> str:
+    if path.suffix != ".csv":
+        return "the study"
+    return f"{len(_rows(path.parent.name)):,} rows, one for every trained network"
+
+
+def _answer(word: str, effect: str = "") -> str:
+    """The answer in bold where it is one."""
+    return f"{f'**{word}**' if word in DECIDED else word} {effect}".rstrip()
+
+
+def _lead(one: ComparisonVerdict, cell: Cell | None) -> str:
+    word = "equal" if one.equivalent else one.verdict.lower()
+    return _answer(word, _effect(cell)) if word != "equal" else f"**equal** {_effect(cell)}"
+
+
+def _cell(cell: Cell | None) -> str:
+    return _answer(cell.verdict.lower(), _effect(cell)) if cell else ""
+
+
+def _effect(cell: Cell | None) -> str:
+    return "" if cell is None else f"{signed(cell.mean_drop)} [{signed(cell.low)}, {signed(cell.high)}]"
+
+
+def _spread(values: Iterable[float]) -> str:
+    """Mean (standard deviation; number)."""
+    found = list(values)
+    if not found:
+        return ""
+    return f"{mean(found):.1f} ({stdev(found):.1f}; {len(found)})" if len(found) > 1 else f"{found[0]:.1f} (1)"
