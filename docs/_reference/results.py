@@ -71,6 +71,8 @@ def accuracies(name: str) -> str:
     """Mean accuracy of every arm of the study *name*, with the standard deviation between seeds and their number."""
     arms: dict[tuple[str, str], dict[str, list[float]]] = {}
     for row in _rows(name):
+        if row["check"] == "identity":  # the clean arm once more
+            continue
         values = arms.setdefault((row["method"], row["check"]), {})
         values.setdefault(row["sparsity"], []).append(100 * float(row["accuracy"]))
     sparsities = sorted({one for arm in arms.values() for one in arm if one}, key=float)
