@@ -4,46 +4,104 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prunecheck.reporting import write
+from prunecheck.reporting.foreign import data_of_table
 from tests.reporting import sample
 from tests.reporting.dom import Node, parse
 
 NUMBER = re.compile(r"(?<![\w.,])[+\N{MINUS SIGN}-]?\d[\d,]*(?:\.\d+)?(?![\w])")
-SECTIONS = ("answer", "evidence", "controls", "accuracy", "health")
+SECTIONS = ("answer", "evidence", "margins", "controls", "accuracy", "published", "shares", "masks", "health")
 COUNTS = 30
 """whole numbers up to here count seeds, checks, controls and layers"""
+COST = {
+    "trainings": 451,
+    "trainings shared": 121,
+    "trainings with every seed everywhere": 632,
+    "trainings spared by adaptive seeds": 181,
+    "seconds": 48_211.0,
+}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(sample.data(), tmp_path_factory.mktemp("report")).parent
+    """A page with every section but that of margins."""
+    return write(replace(sample.data(), cost=COST), tmp_path_factory.mktemp("report")).parent
 
 
-def test_every_number_on_the_page_is_in_the_files_beside_it(folder: Path) -> None:
-    found = list(printed((folder / "index.html").read_text(encoding="utf-8")))
-    assert len(found) > 1000
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of a real verdict, which has curves over the margin."""
+    folder, noise = tmp_path_factory.mktemp("judged"), random.Random(0)
+    lines = ["method,check,sparsity,seed,accuracy,n_test"]
+    arms = [("dense", "clean", "", 0.934), ("snip", "clean", 0.9, 0.921), ("snip", "random_labels", 0.9, 0.873)]
+    arms += [
+        ("grasp", "clean", 0.9, 0.918),
+        ("grasp", "random_labels", 0.9, 0.917),
+        ("random_ticket", "clean", 0.9, 0.909),
+    ]
+    for method, check, sparsity, mean in arms:
+        lines += [f"{method},{check},{sparsity},{seed},{mean + noise.gauss(0, 0.002):.4f},10000" for seed in range(7)]
+    (folder / "t.csv").write_text("\n".join(lines))
+    return write(data_of_table(folder / "t.csv", classes=10), folder / "report").parent
+
+
+@pytest.mark.parametrize(
+    ("which", "sections"),
+    [("folder", {*SECTIONS} - {"margins"}), ("judged", {"answer", "evidence", "margins", "controls", "accuracy"})],
+)
+def test_every_number_on_the_page_is_in_the_files_beside_it(
+    which: str, sections: set[str], request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue(which)
+    html = (folder / "index.html").read_text(encoding="utf-8")
+    assert {name for name in SECTIONS if f'<section id="{name}"' in html} == sections
+    found = list(printed(html))
+    assert len(found) > 150
     assert missing(found, file_numbers(folder)) == []
 
 
-def test_number_that_is_in_no_file_is_found(folder: Path) -> None:
+def test_cost_is_on_the_page_and_in_the_files(folder: Path) -> None:
+    found = set(printed((folder / "index.html").read_text(encoding="utf-8")))
+    assert {"451", "121", "181", "632"} <= found
+    assert json.loads((folder / "verdicts.json").read_text())["report"]["cost"] == COST
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ('<span class="word">91.5%', '<span class="word">67.89%'),
+        ("+4.30", "+54.32"),
+        ("0.179", "0.321"),
+        ("451 trainings", "459 trainings"),
+        ("92.81", "57.13"),
+    ],
+)
+def test_number_that_is_in_no_file_is_found(text: str, other: str, folder: Path) -> None:
     html = (folder / "index.html").read_text(encoding="utf-8")
-    changed = html.replace('<span class="word">91.5%', '<span class="word">67.89%').replace("+4.30", "+54.32")
-    assert changed.count('"word">67.89%') == 1
-    absent = missing(list(printed(changed)), file_numbers(folder))
-    assert {text.lstrip("+") for text in absent} == {"67.89", "54.32"}
+    assert text in html
+    absent = missing(list(printed(html.replace(text, other))), file_numbers(folder))
+    (number,) = NUMBER.findall(other)
+    assert [found.lstrip("+") for found in absent] == [number.lstrip("+")]
 
 
 def printed(html: str) -> Iterator[str]:
-    """The numbers in the text of the page's results, without the ticks of axes."""
+    """The numbers in the text of the page's results and of its cost, without the ticks of axes."""
     tree = parse(html)
-    for text in [tree.one("header").text, *(visible(tree.by_id(name)) for name in SECTIONS)]:
+    there = {node.attributes.get("id") for node in tree.walk()}
+    parts = [tree.one("header").text, *(visible(tree.by_id(name)) for name in SECTIONS if name in there)]
+    if "provenance" in there:
+        cost = tree.by_id("provenance")
+        parts += [visible(node) for node in cost.walk() if node.attributes.get("class") in ("lead", "more")][:2]
+    for text in parts:
         yield from NUMBER.findall(text.replace("\N{MINUS SIGN}", "-"))
 
 
@@ -60,13 +118,20 @@ def file_numbers(folder: Path) -> list[float]:
     with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             values += [float(text) for text in row.values() if NUMBER.fullmatch(text)]
-            for column in ("accuracy", "effective_sparsity"):
+            for column in {"accuracy", "effective_sparsity"} & set(row):
                 arms.setdefault((column, row["method"], row["check"], row["sparsity"]), []).append(float(row[column]))
     for of in arms.values():
         values += [sum(of) / len(of), min(of), max(of)]
     values.append(float(sum(len(of) for (column, *_), of in arms.items() if column == "accuracy")))
+    report = json.loads((folder / "verdicts.json").read_text()).get("report", {})
+    for one in report.get("published", ()):
+        sparsity = "" if one["sparsity"] is None else f"{one['sparsity']}"
+        of = arms.get(("accuracy", one["method"], one["check"], sparsity))
+        values += [sum(of) / len(of) - one["accuracy"]] if of else []
+    for one in report.get("layers", ()):
+        values += [kept / weights for kept, weights in zip(one["kept"], one["weights"], strict=True)]
     gaps = [sum(of) / len(of) - float(place[3]) for place, of in arms.items() if place[0] == "effective_sparsity"]
-    values.append(max(gaps))
+    values += [max(gaps)] if gaps else []
     return [v * factor for v in values for factor in (1, 100)]
 
 

@@ -62,6 +62,11 @@ class MaskOverlap:
     counts_correlation: float | None = None
     note: str = ""
 
+    @property
+    def above_chance(self) -> float:
+        """How much of the way from an overlap by chance to the same mask: 0 by chance alone, 1 for the same mask."""
+        return (self.iou - self.chance_iou) / (1 - self.chance_iou) if self.chance_iou < 1 else 0.0
+
 
 @dataclass(frozen=True)
 class ReportData:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,7 +15,7 @@ from prunecheck.reporting.answers import control_word
 from prunecheck.reporting.data import ReportData, Row
 from prunecheck.reporting.summary import Arm, arms, is_number, natural, order
 from prunecheck.reporting.text import check_effect, effect, headline
-from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, CheckVerdict, StudyVerdict, interval_name
+from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, CheckVerdict, StudyVerdict, interval_name, plain
 from prunecheck.text import percent, points, printable, printable_line, printable_lines
 
 FIRST_COLUMNS = (
@@ -68,6 +69,19 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
         for place in sorted(groups)
         for row in sorted(groups[place], key=lambda row: [_csv_cell(row.get(column)) for column in columns])
     ]
+
+
+def verdicts_document(data: ReportData) -> dict[str, Any]:
+    """The content of verdicts.json: the verdict and, under ``report``, what the page prints and results.csv does
+    not hold: kept weights of layers, the overlap of masks, published accuracies, the cost. Empty parts are left out."""
+    parts: dict[str, Any] = {
+        "layers": [asdict(one) for one in data.layers],
+        "masks": [{**asdict(one), "above_chance": one.above_chance} for one in data.overlaps],
+        "published": [asdict(one) for one in data.published],
+        "cost": data.cost,
+    }
+    held = {name: plain(value) for name, value in parts.items() if value}
+    return data.verdict.to_dict() | ({"report": held} if held else {})
 
 
 def verdict_table(verdict: StudyVerdict) -> list[list[str]]:

@@ -15,7 +15,7 @@ from prunecheck.reporting.accuracy_lanes import accuracy_lanes
 from prunecheck.reporting.answers import answers, general_notes, lead_cell, opponents, study_remarks
 from prunecheck.reporting.check_names import PLAIN, check_name
 from prunecheck.reporting.data import ReportData
-from prunecheck.reporting.export import csv_columns, results_csv
+from prunecheck.reporting.export import csv_columns, results_csv, verdicts_document
 from prunecheck.reporting.markdown import markdown
 from prunecheck.reporting.strips import ruler
 from prunecheck.reporting.summary import arms, order
@@ -37,7 +37,7 @@ def write(data: ReportData, folder: Path) -> Path:
 
     Raises StoreError where the disk refuses; a file that was there before is then still whole.
     """
-    verdicts = json.dumps(data.verdict.to_dict(), sort_keys=True, indent=2, allow_nan=False) + "\n"
+    verdicts = json.dumps(verdicts_document(data), sort_keys=True, indent=2, allow_nan=False) + "\n"
     contents = {
         "results.csv": results_csv(data.rows),
         "verdicts.json": verdicts,

@@ -311,7 +311,6 @@ def overlap_table(data: ReportData, known: Order) -> Table | None:
     ordered = sorted(data.overlaps, key=lambda o: known.place(o.method, o.check, o.sparsity))
     rows = []
     for o in ordered:
-        above = (o.iou - o.chance_iou) / (1 - o.chance_iou) if o.chance_iou < 1 else 0.0
         correlation = decimal(o.counts_correlation)
         rows.append(
             (
@@ -320,7 +319,7 @@ def overlap_table(data: ReportData, known: Order) -> Table | None:
                 percent(o.sparsity),
                 decimal(o.iou, 3),
                 decimal(o.chance_iou, 3),
-                share(above, 0),
+                share(o.above_chance, 0),
                 correlation,
                 o.note,
             )

@@ -206,9 +206,9 @@ class StudyVerdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; non-finite numbers become None."""
-        plain = _plain(asdict(self))
-        assert isinstance(plain, dict)
-        return plain
+        found = plain(asdict(self))
+        assert isinstance(found, dict)
+        return found
 
     def __repr__(self) -> str:
         return as_text(self)
@@ -217,11 +217,12 @@ class StudyVerdict:
         return as_html(self)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """*value* as JSON can hold it: text as keys, lists, None for numbers that are not finite."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     return value
