@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 SECTIONS = ("training", "masks", "demo")
-ALONE = ("sparse", "precision", "gpu", "planning", "scores", "study")
+ALONE = ("sparse", "precision", "gpu", "planning", "scores", "study", "engines", "many_steps")
 """sections that are too long to be part of ``all``"""
 
 

@@ -1,4 +1,4 @@
-"""Memory at the highest moment. Linux can forget an earlier peak (``clear_refs``); elsewhere the answer is nan."""
+"""Memory of this process. Linux can forget an earlier peak (``clear_refs``); elsewhere the answers are nan."""
 
 from __future__ import annotations
 
@@ -17,6 +17,14 @@ def extra_mib(work: Callable[[], object]) -> float:
         return float("nan")
     del result
     return (peak - before) / 1024
+
+
+def resident_mib() -> float:
+    """What is resident now."""
+    try:
+        return _resident("VmRSS") / 1024
+    except OSError:
+        return float("nan")
 
 
 def _resident(field: str) -> int:
