@@ -25,6 +25,17 @@ def labels(*counts: int) -> np.ndarray:
     return np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
 
 
+def test_classes_are_drawn_anew_for_every_batch() -> None:
+    targets = labels(*[8] * 40)
+    draws = balanced_samples(targets, 2, 3, stream(0, "s"), classes=10)
+    chosen = [np.unique(targets[draw], return_counts=True) for draw in draws]
+    assert all(len(found) == 10 and set(counts) == {2} for found, counts in chosen)
+    assert len({tuple(found) for found, _ in chosen}) == 3
+    assert len(np.unique(np.concatenate(draws))) == 60
+    every = balanced_samples(targets, 2, 3, stream(0, "s"), classes=40)
+    assert all(len(draw) == 80 for draw in every)
+
+
 def test_balanced_draws_are_disjoint_and_sorted_by_class() -> None:
     targets = labels(9, 7, 8)
     draws = balanced_samples(targets, 2, 3, stream(0, "s"))

@@ -15,7 +15,7 @@ SHAPES = {
     "cifar10": DataShape(10, 3, 32, 50_000, 10_000),
     "cifar100": DataShape(100, 3, 32, 50_000, 10_000),
     "tiny_imagenet": DataShape(200, 3, 64, 100_000, 10_000),
-    "folder": DataShape(1000, 3, 224, 1_281_167, 50_000),
+    "imagenet": DataShape(1000, 3, 224, 1_281_167, 50_000),
 }
 TWINS = [name for name in study_names() if name.endswith("-cpu")]
 PUBLISHED = [name for name in study_names() if name not in ("demo", "template", *TWINS)]

@@ -33,6 +33,15 @@ def test_a_training_takes_longer_for_more_images_larger_ones_and_larger_networks
     assert estimate.seconds(train(1e4, "train/./some/net.py:make@32/cpu")) > 0
 
 
+def test_known_networks_of_libraries_are_estimated_by_their_size(tmp_path: Path) -> None:
+    estimate = Estimate(Store.open(tmp_path))
+    large, small = (estimate.seconds(train(1e4, f"train/torchvision:resnet50@{side}/cpu")) for side in (224, 56))
+    assert large == pytest.approx(16 * small)
+    assert estimate.seconds(train(1e4, "train/timm:resnet50@224/cpu")) == large
+    unknown = estimate.seconds(train(1e4, "train/timm:unheard_of@224/cpu"))
+    assert unknown == estimate.seconds(train(1e4, "train/module:resnet50@224/cpu")) < large
+
+
 def test_what_was_timed_is_believed(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     for seconds in (0.02, 0.01, 0.03):

@@ -106,4 +106,7 @@ def test_too_few_samples_of_a_class() -> None:
     assert "scoring needs 6 samples of every class" in said
     assert "has 5. Lower scoring.samples_per_class" in said
     preflight(tiny.study(data=data, scoring={"samples_per_class": 5, "batches": 1}))
+    preflight(tiny.study(data=data, scoring={"samples_per_class": 5, "classes": 10}))
+    said = refused(StudyError, data=data, scoring={"samples_per_class": 5, "classes": 11})
+    assert "scoring.classes = 11, but digits has 10 classes." in said
     preflight(tiny.study(data=data, scoring={"samples_per_class": 50}, methods=["magnitude_init"]))

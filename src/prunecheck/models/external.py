@@ -25,8 +25,28 @@ if TYPE_CHECKING:
     from torch import nn
 
 LIBRARIES = ("torchvision", "timm")
+OFFICIAL_SIDE = 224
+MFLOPS = {
+    "resnet18": 3_630.0,
+    "resnet34": 7_330.0,
+    "resnet50": 8_180.0,
+    "resnet101": 15_600.0,
+    "resnet152": 23_020.0,
+    "vgg16_bn": 30_940.0,
+    "mobilenet_v2": 600.0,
+    "vit_b_16": 35_120.0,
+}
+"""millions of operations (2 per multiply-add) of one forward pass at OFFICIAL_SIDE, by torchvision's tables: plans
+estimate times before anything is built"""
 _imported: dict[str, tuple[object, str]] = {}
 """reference -> what was found there when it was first imported, and the code it then had"""
+
+
+def mflops_at(name: str, side: int) -> float | None:
+    """Millions of operations of one forward pass of an image of *side* pixels; None where they are not known."""
+    library, _, reference = name.partition(":")
+    known = MFLOPS.get(reference) if library in LIBRARIES else None
+    return None if known is None else known * (side / OFFICIAL_SIDE) ** 2
 
 
 def is_external(name: str) -> bool:

@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 Batch = tuple[Tensor, Tensor]
 
 
-def balanced_samples(targets: np.ndarray, per_class: int, batches: int, rng: Rng) -> list[np.ndarray]:
+def balanced_samples(
+    targets: np.ndarray, per_class: int, batches: int, rng: Rng, classes: int | None = None
+) -> list[np.ndarray]:
     """Indices of *batches* disjoint draws of *per_class* samples per class, sorted by class as in the official code.
+    ``classes``: that many are drawn for every draw; None for all of them.
 
     Raises DataError naming the class that has too few (the official sampler needs one more).
     """
     draws: list[list[np.ndarray]] = [[] for _ in range(batches)]
-    for label in np.unique(targets):
+    labels = np.unique(targets)
+    drawn = None if classes is None else [set(rng.choice(labels, classes, replace=False)) for _ in range(batches)]
+    for label in labels:
         members = np.flatnonzero(targets == label)
         if len(members) < per_class * batches:
             raise DataError(
@@ -38,7 +43,8 @@ def balanced_samples(targets: np.ndarray, per_class: int, batches: int, rng: Rng
             )
         chosen = rng.choice(members, per_class * batches, replace=False)
         for i, part in enumerate(np.split(chosen, batches)):
-            draws[i].append(part)
+            if drawn is None or label in drawn[i]:
+                draws[i].append(part)
     return [np.concatenate(parts) for parts in draws]
 
 

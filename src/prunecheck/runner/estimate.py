@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prunecheck.models import MODELS
+from prunecheck.models import MODELS, external
 from prunecheck.store import Store, Timings
 from prunecheck.study.step import Step
 
@@ -58,7 +58,10 @@ def _learns(step: Step) -> bool:
 
 
 def mflops_of(step: Step) -> float | None:
-    """Millions of operations of one forward pass of one image of a training; None for external networks."""
+    """Millions of operations of one forward pass of one image of a training; None for networks that are not known."""
     model, _, side = step.cost_class.split("/")[1].partition("@")
     entry = MODELS.get(model)
-    return None if entry is None else entry.mflops_at(int(side))
+    if entry is not None:
+        return entry.mflops_at(int(side))
+    # the path of a network's file may have slashes of its own
+    return external.mflops_at(model, int(side)) if side.isdigit() else None

@@ -109,6 +109,10 @@ def _enough_samples(study: Study, images: ImageData | StreamedData) -> None:
 
     if not any({"batches", "loss"} & set(method.plugin.asks) for method in _methods_and_controls(study)):
         return
+    if (study.scoring.classes or 1) > images.num_classes:
+        raise StudyError(
+            f"scoring.classes = {study.scoring.classes}, but {study.data.name} has {images.num_classes} classes."
+        )
     counts = np.bincount(images.train_targets, minlength=images.num_classes)
     wanted = study.scoring.samples_per_class * study.scoring.batches
     if counts.min() < wanted:

@@ -225,7 +225,8 @@ def scoring_batches(context: Context, params: Params) -> list[Batch]:
     feed = context.train_feed(params, 0)
     targets = feed.targets.cpu()
     how, rng = params["scoring"], stream(params["seed"], "scoring batches")
-    return [feed.select(i) for i in balanced_samples(targets.numpy(), how["samples_per_class"], how["batches"], rng)]
+    amount = how["samples_per_class"], how["batches"]
+    return [feed.select(i) for i in balanced_samples(targets.numpy(), *amount, rng, how.get("classes"))]
 
 
 def train_loader(context: Context, params: Params, method: Method) -> TrainLoader | None:

@@ -164,7 +164,7 @@ class _Planner:
         is_default = study.precision == "float32" and not study.device.startswith("cuda")
         self.precision = {} if is_default else {"precision": study.precision}
         self.backend_at = cache(lambda sparsity: backend_of(study, self.side, sparsity))
-        self.scoring = study.scoring.model_dump()
+        self.scoring = study.scoring.model_dump(exclude_none=True)
         self.also = {"also_prune": sorted(study.also_prune)} if study.also_prune else {}
         self.out = Plan(side=self.side, absent=images.absent)
         self.made: dict[Hashable, tuple[Any, int, int]] = {}
@@ -411,7 +411,7 @@ class _Planner:
         if "sparsity" in plugin.asks:
             params["sparsity"] = case.sparsity
         inputs = ({"weights": source} if source else {}) | ({"previous": previous} if previous else {})
-        units = how.samples_per_class * how.batches * self.shape.num_classes * 4.0
+        units = how.samples_per_class * how.batches * (how.classes or self.shape.num_classes) * 4.0
         if plugin.learns:
             params |= self.learning(case, round)
             return self.add(

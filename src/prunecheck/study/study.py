@@ -167,10 +167,12 @@ class TrainingChoice(Part):
 
 
 class ScoringChoice(Part):
-    """How much data a method scores on: ``batches`` draws of ``samples_per_class`` images of every class."""
+    """How much data a method scores on: ``batches`` draws of ``samples_per_class`` images of every class, or of as many
+    ``classes``, drawn anew for every batch."""
 
     samples_per_class: int = Field(10, ge=1, le=MANY)
     batches: int = Field(1, ge=1, le=MANY)
+    classes: int | None = Field(None, ge=1, le=MANY)
 
 
 Control = Literal["identity", "aa", "positive", "planted"]
