@@ -11,10 +11,13 @@ from torch import Tensor, nn
 from prunecheck.errors import PluginError
 from prunecheck.process_state import process_state_kept, standard_modes
 from prunecheck.pruning.plugins import Allocation, Check, Method
+from prunecheck.pruning.post_training_plugins import PostTrainingCheck, PostTrainingMethod
 from prunecheck.pruning.seeds import torch_stream
 
+Plugin = Method | Allocation | Check | PostTrainingMethod | PostTrainingCheck
 
-def call_plugin(plugin: Method | Allocation | Check, offer: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+
+def call_plugin(plugin: Plugin, offer: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
     """Call a plug-in with exactly what it asks for and verify that it left what it was given as it was.
 
     Global generators and settings of torch and the process are put back after the call. Only a pruner that hands back

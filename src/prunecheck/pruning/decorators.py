@@ -28,12 +28,12 @@ from prunecheck.text import unknown
 Function = Callable[..., Any]
 
 
-def _summary(function: Function, given: str) -> str:
+def summary_of(function: Function, given: str) -> str:
     text = given or inspect.getdoc(function) or ""
     return text.strip().splitlines()[0].strip() if text.strip() else ""
 
 
-def _one_of(plugin: str, word: str, value: object, choices: tuple[str, ...]) -> None:
+def one_of(plugin: str, word: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise PluginError(f"{plugin}: {word} = " + unknown(f"valid {word}", str(value), choices))
 
@@ -93,14 +93,14 @@ def method(function: Function | None = None, /, **choices: Any) -> Any:
         gives = choices.get("gives", "scores")
         during = choices.get("when") == "during"
         asks, options = read_signature(fn, UPDATE_OFFERS if during else METHOD_OFFERS, "method", name)
-        _one_of(name, "gives", gives, ("scores", "masks"))
-        _one_of(name, "when", choices.get("when", "init"), ("init", "trained", "during"))
+        one_of(name, "gives", gives, ("scores", "masks"))
+        one_of(name, "when", choices.get("when", "init"), ("init", "trained", "during"))
         if during:
             options = _during(name, choices, options)
         elif timing := [option for option in SCHEDULE_OPTIONS if option in choices]:
             raise PluginError(f'method {name}: {timing[0]} is for methods with when="during".')
-        _one_of(name, "rewind", choices.get("rewind", "init"), ("init", "epoch", "nothing"))
-        _one_of(name, "retrain", choices.get("retrain", "full"), ("full", "none") if during else ("full", "rest"))
+        one_of(name, "rewind", choices.get("rewind", "init"), ("init", "epoch", "nothing"))
+        one_of(name, "retrain", choices.get("retrain", "full"), ("full", "none") if during else ("full", "rest"))
         if "train_loader" in asks:
             _validate_mask_epochs(name, options)
         for ask in ("counts", "pattern"):
@@ -109,7 +109,7 @@ def method(function: Function | None = None, /, **choices: Any) -> Any:
         if choices.get("when", "init") != "trained" and choices.get("rewind", "init") != "init":
             why = "it trains from the initial weights" if during else "nothing was trained"
             raise PluginError(f"method {name}: {why}, so rewind must be 'init'.")
-        summary = _summary(fn, choices.pop("summary", ""))
+        summary = summary_of(fn, choices.pop("summary", ""))
         origin, code = origin_and_code(fn)
         return METHODS.add(Method(name, fn, asks, options, summary=summary, code=code, origin=origin, **choices))
 
@@ -152,7 +152,7 @@ def allocation(function: Function | None = None, /, **choices: Any) -> Any:
     def lift(fn: Function) -> Allocation:
         name = choices.pop("name", "") or fn.__name__
         asks, options = read_signature(fn, ALLOCATION_OFFERS, "allocation", name)
-        summary = _summary(fn, choices.pop("summary", ""))
+        summary = summary_of(fn, choices.pop("summary", ""))
         origin, code = origin_and_code(fn)
         return ALLOCATIONS.add(
             Allocation(name, fn, asks, options, summary=summary, code=code, origin=origin, **choices)
@@ -183,8 +183,8 @@ def check(
 
     def lift(fn: Function) -> Check:
         title = name or fn.__name__
-        _one_of(title, "at", at, POINTS)
-        _one_of(title, "preserves", preserves, ("shapes", "counts", "values", "magnitudes"))
+        one_of(title, "at", at, POINTS)
+        one_of(title, "preserves", preserves, ("shapes", "counts", "values", "magnitudes"))
         asks, options = read_signature(fn, {n: CHECK_OFFERS[n] for n in AT_POINT[at]}, f"{at} check", title)
         if at not in asks:
             raise PluginError(f"check {title}() sits at {at!r} and must ask for it; it asks for {list(asks)}.")
@@ -202,7 +202,7 @@ def check(
                 preserves,
                 changes,
                 options,
-                _summary(fn, summary),
+                summary_of(fn, summary),
                 destroys,
                 keeps,
                 paper,

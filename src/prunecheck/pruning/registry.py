@@ -20,10 +20,11 @@ from typing import Any, Generic, TypeVar, cast
 from prunecheck.errors import STOPS, PluginError
 from prunecheck.process_state import process_state_kept
 from prunecheck.pruning.plugins import Allocation, Check, Method
+from prunecheck.pruning.post_training_plugins import PostTrainingCheck, PostTrainingMethod
 from prunecheck.source import Source, forget, module_name, read_source, run_source
 from prunecheck.text import listing, printable, printable_error, printable_path, unknown
 
-P = TypeVar("P", Method, Allocation, Check)
+P = TypeVar("P", Method, Allocation, Check, PostTrainingMethod, PostTrainingCheck)
 F = TypeVar("F", bound=Callable[..., Any])
 
 BUILT_IN = "built-in"
@@ -105,7 +106,13 @@ class Registry(Generic[P]):
 METHODS: Registry[Method] = Registry("method", "prunecheck.pruning.methods", "prunecheck.methods")
 ALLOCATIONS: Registry[Allocation] = Registry("allocation", "prunecheck.pruning.allocations", "prunecheck.allocations")
 CHECKS: Registry[Check] = Registry("check", "prunecheck.pruning.checks", "prunecheck.checks")
-_REGISTRIES: tuple[Registry[Any], ...] = (METHODS, ALLOCATIONS, CHECKS)
+POST_TRAINING_METHODS: Registry[PostTrainingMethod] = Registry(
+    "post-training method", "prunecheck.pruning.post_training.methods", "prunecheck.post_training_methods"
+)
+POST_TRAINING_CHECKS: Registry[PostTrainingCheck] = Registry(
+    "post-training check", "prunecheck.pruning.post_training.checks", "prunecheck.post_training_checks"
+)
+_REGISTRIES: tuple[Registry[Any], ...] = (METHODS, ALLOCATIONS, CHECKS, POST_TRAINING_METHODS, POST_TRAINING_CHECKS)
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,7 @@ def built_in(decorator: F) -> F:
     def register(*args: Any, **kwargs: Any) -> Any:
         with _registering(BUILT_IN):
             made = decorator(*args, **kwargs)
-        if isinstance(made, (Method, Allocation, Check)):
+        if isinstance(made, (Method, Allocation, Check, PostTrainingMethod, PostTrainingCheck)):
             return made
 
         def lift(function: Callable[..., Any]) -> Any:

@@ -67,7 +67,13 @@ from prunecheck.study.toml import to_toml
 
 ATTEMPTS = 3
 """how often steps are run whose inputs turn out to be damaged and are computed again"""
-GROUPS = ("prunecheck.methods", "prunecheck.allocations", "prunecheck.checks")
+GROUPS = (
+    "prunecheck.methods",
+    "prunecheck.allocations",
+    "prunecheck.checks",
+    "prunecheck.post_training_methods",
+    "prunecheck.post_training_checks",
+)
 """entry points of installed plug-ins"""
 
 
