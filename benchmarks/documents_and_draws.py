@@ -1,4 +1,4 @@
-"""Error rates of tests on means over documents and draws: the table of docs/decisions/0014.
+"""Error rates of tests on means over documents and draws: the table of docs/decisions/0015.
 
     python benchmarks/documents_and_draws.py [studies per design]
 

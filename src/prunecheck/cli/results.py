@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -12,26 +12,32 @@ from prunecheck.cli import console
 from prunecheck.cli.console import note, print_json
 from prunecheck.cli.options import Flag, Json, Junit, Out, Set, StorePath, Strict
 from prunecheck.errors import StudyError
-from prunecheck.text import printable
+from prunecheck.text import parse_sparsity, printable, unknown
 
-# as in prunecheck.statistics, which need not be loaded to parse a command line
-Metric = Literal["accuracy", "p_correct", "brier"]
+Several = Parameter(consume_multiple=False, negative="", show_default=False)
+if TYPE_CHECKING:
+    from prunecheck.statistics.rows import Metric
+
 Spread = Literal["std", "population", "se"]
 
 
 def verdict(
-    results: Path,
+    results: Path | None = None,
     *,
+    samples: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = (),
     margin: str | None = None,
     chance: str | None = None,
     classes: int | None = None,
     looks: str = "",
-    against: Annotated[tuple[str, ...], Parameter(consume_multiple=False, negative="", show_default=False)] = (),
-    metric: Metric | None = None,
+    against: Annotated[tuple[str, ...], Several] = (),
+    metric: str | None = None,
     percent: Flag = False,
     n_test: int | None = None,
     runs: int | None = None,
     spread: Spread | None = None,
+    sparsity: str | None = None,
+    task: Annotated[tuple[str, ...], Several] = (),
+    filter: str | None = None,
     out_dir: Annotated[Path | None, Parameter(name=["--out"])] = None,
     junit: Junit = None,
     strict: Strict = False,
@@ -43,15 +49,21 @@ def verdict(
     `clean` marks the uncorrupted arm, method `dense` the unpruned network. A table of means has one row per arm, with
     mean, std and n instead of seed and accuracy. The results.csv of a study is judged as the study was.
 
+    With --samples: judge evaluations of lm-evaluation-harness, made with --log_samples, paired by document and seed.
+
     Example: prunecheck verdict results.csv --classes 10 --against random_ticket
 
     Parameters
     ----------
     results
         The table; other columns are ignored, rows may be in any order.
+    samples
+        Arms as NAME=FOLDER, the folder being the --output_path of lm_eval; one is called clean, the unpruned network
+        dense. Several seeds: the name several times, in the same order for every arm.
     margin
-        The margin in points of accuracy, as standard deviations between dense runs ("1 sd") or as a share of the lead
-        over random_ticket ("30% of lead", "30% of lead of snip"); by default set by rule from the dense rows.
+        The margin in points of accuracy (in nats for a log-likelihood), as standard deviations between dense runs
+        ("1 sd") or as a share of the lead over random_ticket ("30% of lead", "30% of lead of snip") or of what a method
+        loses against the dense network ("10% of loss of snip"); by default set by rule from the dense rows.
     chance
         Accuracy of always guessing the commonest class, such as 0.1 or 10%.
     classes
@@ -62,7 +74,8 @@ def verdict(
     against
         Compare the clean arm of every other method with this method's; may be given several times.
     metric
-        The column that is compared (default: accuracy).
+        The column that is compared: accuracy (the default), p_correct, or brier; with --samples a metric of the
+        harness, such as acc_norm.
     percent
         Accuracies are percent, even those below 1.
     n_test
@@ -72,6 +85,12 @@ def verdict(
     spread
         What std or ± is: the sample standard deviation (std, divisor n - 1), that with divisor n (population), or the
         standard error of the mean (se).
+    sparsity
+        With --samples: the fraction of weights removed, 0.5 or 50%.
+    task
+        With --samples: judge this task only; may be given several times.
+    filter
+        With --samples: the filter that answers are read by, where a task has several.
     out_dir
         Write the report page and verdicts.json into this folder.
     """
@@ -83,6 +102,25 @@ def verdict(
     from prunecheck.statistics import verdict as judged
     from prunecheck.store.durable import write_file
 
+    if samples:
+        return _verdict_of_samples(
+            results,
+            samples,
+            margin,
+            sparsity,
+            metric,
+            filter,
+            task,
+            _chance_of(chance, classes),
+            out_dir,
+            junit,
+            strict=strict,
+            json=json,
+        )
+    if results is None:
+        raise StudyError("verdict: give a table of results, or --samples clean=FOLDER placebo=FOLDER.")
+    if sparsity is not None or task or filter is not None:
+        raise StudyError("verdict: --sparsity, --task and --filter are for --samples; a table says these itself.")
     reading = Reading(percent or None, n_test, runs, spread)
     answer = judged(
         results,
@@ -91,7 +129,7 @@ def verdict(
         classes=classes,
         looks=_looks(looks),
         against=against,
-        metric=metric,
+        metric=_table_metric(metric),
         reading=reading,
     )
     data = data_of_table(results, judged=answer, reading=reading)
@@ -105,6 +143,84 @@ def verdict(
     else:
         print_verdict(answer, console.out(), data)
     return exit_code(answer) if strict else 0
+
+
+def _verdict_of_samples(
+    results: Path | None,
+    samples: tuple[str, ...],
+    margin: str | None,
+    sparsity: str | None,
+    metric: str | None,
+    filter_: str | None,
+    tasks: tuple[str, ...],
+    chance: float,
+    out_dir: Path | None,
+    junit: Path | None,
+    *,
+    strict: bool,
+    json: bool,
+) -> int:
+    from prunecheck.reporting import write
+    from prunecheck.reporting.data import ReportData
+    from prunecheck.reporting.terminal import print_verdict
+    from prunecheck.statistics import exit_code, judge_samples
+    from prunecheck.statistics import junit as as_junit
+    from prunecheck.store.durable import write_file
+
+    if results is not None:
+        raise StudyError("verdict: give a table or --samples, not both.")
+    if sparsity is None:
+        raise StudyError("verdict --samples: say how sparse the networks are, such as --sparsity 50%.")
+    arms: dict[str, list[Path]] = {}
+    for text in samples:
+        name, equals, folder = text.partition("=")
+        if not equals or not name or not folder:
+            raise StudyError(f"--samples {printable(text)!r}: write NAME=FOLDER, such as clean=runs/clean.")
+        arms.setdefault(name, []).append(Path(folder))
+    judged = judge_samples(
+        arms,
+        margin,
+        sparsity=parse_sparsity(sparsity),
+        metric=metric,
+        filter=filter_,
+        tasks=tasks,
+        chance=chance,
+    )
+    if junit is not None and len(judged) > 1:
+        raise StudyError("--junit writes the verdicts of one task: choose it with --task.")
+    documents = {}
+    for one in judged:
+        data = ReportData(name=one.task, rows=one.records, verdict=one.verdict)
+        documents[one.task] = one.verdict.to_dict()
+        if out_dir is not None:
+            note(f"report: {write(data, out_dir / one.task if len(judged) > 1 else out_dir)}")
+        if junit is not None:
+            write_file(junit, as_junit(one.verdict).encode())
+        if not json:
+            print_verdict(one.verdict, console.out(), data)
+    if json:
+        print_json(documents[judged[0].task] if len(judged) == 1 else {"schema_version": 1, "tasks": documents})
+    codes = {exit_code(one.verdict) for one in judged}
+    return next(code for code in (1, 4, 0) if code in codes) if strict else 0
+
+
+def _table_metric(name: str | None) -> Metric | None:
+    """The metric of a table. Raises StudyError for one that tables do not have."""
+    metrics: tuple[Metric, ...] = ("accuracy", "p_correct", "brier")
+    found = next((metric for metric in metrics if metric == name), None)
+    if name is not None and found is None:
+        raise StudyError(f"--metric: {unknown('metric', name, metrics)}")
+    return found
+
+
+def _chance_of(chance: str | None, classes: int | None) -> float:
+    if classes is not None:
+        if chance is not None:
+            raise StudyError("give --chance or --classes, not both.")
+        if classes < 2:
+            raise StudyError(f"classes {classes} must be at least 2.")
+        return 1 / classes
+    return _chance(chance) or 0.0
 
 
 def _chance(text: str | None) -> float | None:

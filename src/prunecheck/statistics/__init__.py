@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         StudyVerdict,
     )
     from prunecheck.statistics.rows import Row
+    from prunecheck.statistics.sample_verdicts import JudgedSamples, judge_samples
     from prunecheck.statistics.settings import Settings, interim_analyses, next_look
     from prunecheck.statistics.tables import Reading, Table, read_rows, read_table
 
@@ -29,6 +30,7 @@ __all__ = [
     "CheckVerdict",
     "ComparisonVerdict",
     "Control",
+    "JudgedSamples",
     "Margin",
     "MarginCurve",
     "MethodVerdict",
@@ -40,6 +42,7 @@ __all__ = [
     "exit_code",
     "interim_analyses",
     "judge",
+    "judge_samples",
     "junit",
     "next_look",
     "open_checks",
@@ -52,6 +55,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
+        "prunecheck.statistics.sample_verdicts": ("JudgedSamples", "judge_samples"),
         "prunecheck.statistics.judge_table": ("verdict",),
         "prunecheck.statistics.judging": ("exit_code", "judge", "open_checks"),
         "prunecheck.statistics.junit_xml": ("junit",),

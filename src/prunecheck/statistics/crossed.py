@@ -3,7 +3,7 @@
 The critical value is the mean of the two t quantiles, weighted by the two parts of the estimated variance (Cochran and
 Cox 1957, section 4.14; Cochran 1964). It keeps the level where Satterthwaite's degrees of freedom do not: with three
 draws these err in up to 1.3 times a level of 5 % and 3.7 times one of 0.5 %, which the corrections for several
-checks use (docs/decisions/0014). Without documents it is the ordinary t test.
+checks use (docs/decisions/0015). Without documents it is the ordinary t test.
 """
 
 from __future__ import annotations
