@@ -211,3 +211,32 @@ def test_options_of_a_table_are_refused_in_one_line(cli: Cli, tmp_path: Path) ->
         answer = cli("verdict", path, option, value)
         assert (answer.code, answer.out) == (2, "")
         assert answer.err.strip() == f"prunecheck: {says}"
+
+
+RUNS = Path(__file__).parents[1] / "statistics" / "lm_eval_runs"
+
+
+def test_verdict_of_samples_of_lm_evaluation_harness(cli: Cli, tmp_path: Path) -> None:
+    arms = ("--samples", f"clean={RUNS / 'clean-0'}", f"placebo={RUNS / 'placebo-0'}", "--sparsity", "50%")
+    said = cli(
+        "verdict", *arms, "--margin", "0.05", "--metric", "byte_perplexity", "--task", "tiny_text", "--out", "here"
+    )
+    assert said.code == 0
+    assert "margin 0.05 nats" in said.out
+    assert "Documents alone, placebo" in said.out
+    document = json.loads((tmp_path / "here" / "verdicts.json").read_text())
+    assert document["metric"] == "nll"
+    assert (
+        cli("verdict", *arms, "--margin", "0.05", "--metric", "byte_perplexity", "--task", "tiny_text", "--strict").code
+        == 4
+    )
+    for words, message in (
+        (("verdict",), "give a table of results"),
+        (("verdict", "--samples", "clean", "--sparsity", "50%"), "write NAME=FOLDER"),
+        (("verdict", *arms[:3]), "--sparsity 50%"),
+        (("verdict", "table.csv", *arms), "not both"),
+        (("verdict", "table.csv", "--task", "one"), "are for --samples"),
+    ):
+        refused = cli(*words)
+        assert refused.code == 2
+        assert message in refused.err

@@ -19,9 +19,10 @@ from prunecheck.statistics.outcome import (
     MethodAnswer,
     MethodVerdict,
     StudyVerdict,
+    unit_name,
 )
 from prunecheck.statistics.roles import RANDOM_TICKET
-from prunecheck.statistics.rows import CLEAN, DENSE
+from prunecheck.statistics.rows import CLEAN, DENSE, Metric
 from prunecheck.text import counted, listing
 
 ROLES = {"reference": "reference", "positive": "positive control"}
@@ -121,15 +122,14 @@ def _named(checks: Iterable[CheckVerdict]) -> str:
     return listing([f"{name} ({numbers})" if numbers else name for name, numbers in texts])
 
 
-def lead_sentence(one: ComparisonVerdict, clean: Mapping[str, str], metric: str = "accuracy") -> str:
+def lead_sentence(one: ComparisonVerdict, clean: Mapping[str, str], metric: Metric = "accuracy") -> str:
     """``93.0% against 92.4%, lead +0.58 [-0.17, +1.15] points (5 seeds): the lead is below the margin.``"""
     cell = lead_cell(one)
     both = [clean[name] for name in (one.first, one.second) if name in clean]
     accuracy = f"{both[0]} against {both[1]}, lead" if len(both) == 2 else "Lead"
     seeds = f" ({counted(cell.n, 'seed')})" if cell else ""
     meaning = "equal within the margin" if one.equivalent else MEANINGS[one.verdict]
-    unit = "points" if metric == "accuracy" else f"points of {metric}"
-    return f"{accuracy} {effect(cell) or 'n/a'} {unit}{seeds}: {meaning}."
+    return f"{accuracy} {effect(cell) or 'n/a'} {unit_name(metric)}{seeds}: {meaning}."
 
 
 def lead_cell(one: ComparisonVerdict) -> Cell | None:

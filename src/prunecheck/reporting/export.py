@@ -187,8 +187,9 @@ def latex_verdicts(data: ReportData) -> str:
             cells.append(f"{LATEX_MARKS[one.verdict]}~{_drop(effect(headline(one)))}" if one else "")
         rows.append(cells)
     sparsities = ", ".join(percent(s) for s in order(data).sparsities)
+    what = "log-likelihood (nats)" if verdict.metric == "nll" else "accuracy (points)"
     caption = (
-        f"{tex(printable(data.name))}: mean drop in accuracy (points) and {tex(interval_name(verdict))} at "
+        f"{tex(printable(data.name))}: mean drop in {what} and {tex(interval_name(verdict))} at "
         f"{tex(sparsities)} sparsity; margin {points(verdict.margin)}. $\\bullet$ depends, $\\circ$ does not depend, "
         "? inconclusive, -- uninformative."
     )

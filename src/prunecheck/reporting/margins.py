@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from prunecheck.reporting.charts import short, tag, words
 from prunecheck.reporting.text import STYLES
 from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, MarginCurve, StudyVerdict
+from prunecheck.statistics.rows import Unit
 from prunecheck.text import listing, printable, signed
 
 WIDTH, HEIGHT = 1000, 18
@@ -96,7 +97,7 @@ def ticks(verdict: StudyVerdict) -> list[Tick]:
     found = [Tick("fixed margin", verdict.margin, "fixed")]
     if verdict.seed_sd is not None and math.isfinite(verdict.seed_sd):
         found.append(Tick("one sd between seeds", verdict.seed_sd, "sd"))
-    if verdict.n_test > 0:
+    if verdict.n_test > 0 and verdict.metric != "nll":
         found.append(Tick(f"{TEST_EXAMPLES} test examples", 100 * TEST_EXAMPLES / verdict.n_test, "examples"))
     return found
 
@@ -205,9 +206,9 @@ def margin_ticks_sentence(verdict: StudyVerdict) -> str:
     return f"Lines: {listing([f'{printable(tick.name)} ({tick.points:.2f})' for tick in ticks(verdict)])}."
 
 
-def lead_sentence(group: MarginGroup) -> str:
+def lead_sentence(group: MarginGroup, unit: Unit = "points") -> str:
     """The lead over the random ticket; empty where the two were not compared."""
-    return "" if group.lead is None else f"Lead over the random ticket: {signed(group.lead)} points."
+    return "" if group.lead is None else f"Lead over the random ticket: {signed(group.lead)} {unit}."
 
 
 def _joined(segments: list[Segment]) -> tuple[Segment, ...]:

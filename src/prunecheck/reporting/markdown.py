@@ -13,6 +13,7 @@ from prunecheck.reporting.margins import margin_groups, margin_ticks_sentence
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import CONTROL_ANSWERS, whole
 from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, interval_name
+from prunecheck.statistics.rows import unit
 from prunecheck.text import printable, printable_line
 
 
@@ -40,7 +41,11 @@ def markdown(data: ReportData) -> str:
     parts += [_md(note) for note in study_remarks(data)]
     parts += [_md(" ".join([views.procedure(verdict), *general_notes(verdict)]))]
     if verdict.checks:
-        parts += ["## Verdicts", _md_table(_marked(verdict)), f"Mean drop in points and its {interval_name(verdict)}."]
+        parts += [
+            "## Verdicts",
+            _md_table(_marked(verdict)),
+            f"Mean drop in {unit(verdict.metric)} and its {interval_name(verdict)}.",
+        ]
         parts.append("\n".join(f"- {_md(c.sentence)}" for c in verdict.checks))
     groups = margin_groups(verdict)
     if groups:
@@ -70,7 +75,10 @@ def markdown(data: ReportData) -> str:
 
 def markdown_tables(data: ReportData) -> str:
     """The verdicts, the accuracies and the published numbers, each as a table: for a README or a pull request."""
-    parts = [_md_table(_marked(data.verdict)), f"Mean drop in points and its {interval_name(data.verdict)}."]
+    parts = [
+        _md_table(_marked(data.verdict)),
+        f"Mean drop in {unit(data.verdict.metric)} and its {interval_name(data.verdict)}.",
+    ]
     lines, held = arms(data), sections.published_table(data, order(data))
     if lines:
         parts += _shown(views.accuracy_table(lines))

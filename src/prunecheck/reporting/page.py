@@ -21,6 +21,7 @@ from prunecheck.reporting.strips import ruler
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import STYLES, effect, minus
 from prunecheck.statistics.outcome import SYMBOLS, interval_name
+from prunecheck.statistics.rows import unit
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import points, printable, printable_lines
 
@@ -88,6 +89,7 @@ def _content(data: ReportData) -> dict[str, object]:
         "interval": interval_name(verdict),
         "opponents": opponents(verdict),
         "leads": {(one.first, one.second): one for one in verdict.comparisons},
+        "unit": unit(verdict.metric),
         "margins": margins.margin_groups(verdict),
         "margin_ruler": margins.margin_ruler(margins.margin_axis(verdict)),
         "margin_ticks": margins.margin_ticks_sentence(verdict),

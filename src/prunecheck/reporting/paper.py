@@ -21,6 +21,7 @@ from prunecheck.reporting.markdown import markdown_tables
 from prunecheck.reporting.summary import Order, arms, order
 from prunecheck.reporting.views import matrix_checks, seed_counts
 from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, StudyVerdict
+from prunecheck.statistics.rows import unit
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import counted, listing, percent, points, printable
 
@@ -30,6 +31,7 @@ METRICS = {
     "accuracy": "test accuracy",
     "p_correct": "mean probability of the correct class on the test set",
     "brier": "Brier score on the test set",
+    "nll": "negative log-likelihood per token on the test set",
 }
 
 PAPERS_OF = {
@@ -108,7 +110,7 @@ def methods_paragraph(data: ReportData) -> str:
         f"{opening} at {sparsities} sparsity and with {number} {'seed' if number == '1' else 'seeds'}. "
         f"{subject} by their {METRICS[verdict.metric]}{epoch} on "
         f"{counted(verdict.n_test, 'sample')}. A {'drop' if checked else 'lead'} counts if it exceeds a margin of "
-        f"{points(verdict.margin)} points.{rule} Every comparison is decided by two one-sided "
+        f"{points(verdict.margin)} {unit(verdict.metric)}.{rule} Every comparison is decided by two one-sided "
         f"tests at the margin \\citep{{schuirmann1987comparison,goeman2010three}} at {alpha} each{looks}, with "
         f"{_variances(verdict)}{holm}.{_comparisons(verdict) if checked else ''} "
         f"Controls: {_controls(verdict)}.\n"

@@ -16,6 +16,7 @@ from prunecheck.reporting.scales import effects_axis, plain_tick
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import headline
 from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS
+from prunecheck.statistics.rows import unit
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import points, printable, unknown
 
@@ -183,7 +184,8 @@ def _effects(data: ReportData) -> Any:
     ticks = scale.ticks(apart=0.11)
     ax.set_xticks(ticks, [plain_tick(tick) for tick in ticks])
     ax.minorticks_off()
-    ax.set_xlabel(f"drop in accuracy (points); band: margin {points(verdict.margin)}")
+    what = "log-likelihood" if verdict.metric == "nll" else "accuracy"
+    ax.set_xlabel(f"drop in {what} ({unit(verdict.metric)}); band: margin {points(verdict.margin)}")
     return figure
 
 

@@ -12,7 +12,8 @@ from prunecheck.reporting.scales import Effects, plain_tick
 from prunecheck.reporting.summary import natural
 from prunecheck.reporting.text import STYLES, effect, minus
 from prunecheck.statistics.outcome import Cell
-from prunecheck.text import counted, signed
+from prunecheck.statistics.rows import number
+from prunecheck.text import counted
 
 WIDTH, HEIGHT = 1000, 26
 TIP_SEEDS = 12
@@ -58,18 +59,20 @@ def ruler(axis: Effects) -> str:
 
 def tip(cell: Cell) -> str:
     """The tooltip: mean, interval, seeds and their differences."""
-    return minus(f"{effect(cell)} points\n{counted(cell.n, 'seed')}: {by_seed(cell, TIP_SEEDS)}")
+    return minus(f"{effect(cell)} {cell.unit}\n{counted(cell.n, 'seed')}: {by_seed(cell, TIP_SEEDS)}")
 
 
 def by_seed(cell: Cell, most: int) -> str:
     """The difference of every seed; of more than *most* seeds only the extremes and the quartiles."""
     if len(cell.differences) <= most:
         seeds = sorted(cell.differences, key=natural)
-        return ", ".join(f"{seed}: {signed(cell.differences[seed])}" for seed in seeds)
+        return ", ".join(f"{seed}: {number(cell.differences[seed], cell.unit)}" for seed in seeds)
     values = sorted(value for value in cell.differences.values() if math.isfinite(value))
     if not values:
         return "n/a"
-    low, first, middle, third, high = (signed(values[round(q * (len(values) - 1))]) for q in (0, 0.25, 0.5, 0.75, 1))
+    low, first, middle, third, high = (
+        number(values[round(q * (len(values) - 1))], cell.unit) for q in (0, 0.25, 0.5, 0.75, 1)
+    )
     return f"{low} to {high}, half of them from {first} to {third}, median {middle}"
 
 

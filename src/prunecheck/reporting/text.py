@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 
 from prunecheck.statistics.outcome import Cell, CheckVerdict
-from prunecheck.text import percent, signed
+from prunecheck.statistics.rows import number
+from prunecheck.text import percent
 
 ASCII_SYMBOLS = {
     "DEPENDS": "*",
@@ -51,11 +52,11 @@ MEANINGS = {
 }
 
 
-def interval(cell: Cell, places: int = 2) -> str:
-    """``[5.20, 7.00]`` in points; ``n/a`` where the seeds give no interval."""
+def interval(cell: Cell) -> str:
+    """``[5.20, 7.00]`` in the cell's unit; ``n/a`` where the seeds give no interval."""
     if not (math.isfinite(cell.low) and math.isfinite(cell.high)):
         return "n/a"
-    return f"[{signed(cell.low, places)}, {signed(cell.high, places)}]"
+    return f"[{number(cell.low, cell.unit)}, {number(cell.high, cell.unit)}]"
 
 
 def minus(text: object) -> str:
@@ -64,11 +65,12 @@ def minus(text: object) -> str:
 
 
 def effect(cell: Cell | None) -> str:
-    """``+6.10 [+5.20, +7.00]``: mean drop in points and its 90 % interval."""
+    """``+6.10 [+5.20, +7.00]``: mean drop in the cell's unit and its 90 % interval."""
     if cell is None or not math.isfinite(cell.mean_drop):
         return ""
     bounds = interval(cell)
-    return signed(cell.mean_drop) if bounds == "n/a" else f"{signed(cell.mean_drop)} {bounds}"
+    mean = number(cell.mean_drop, cell.unit)
+    return mean if bounds == "n/a" else f"{mean} {bounds}"
 
 
 def probability(value: float) -> str:

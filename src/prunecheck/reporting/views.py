@@ -32,7 +32,9 @@ from prunecheck.statistics.outcome import (
     CheckVerdict,
     MethodVerdict,
     StudyVerdict,
+    unit_name,
 )
+from prunecheck.statistics.rows import unit
 from prunecheck.text import counted, decimal, listing, percent, points, printable
 
 RAW_ROWS = 500
@@ -47,6 +49,7 @@ CONTROL_NAMES = {
 METRICS_IN_WORDS = {
     "p_correct": "the mean probability that a network gives to the right class",
     "brier": "1 minus the squared distance of the class probabilities from the truth",
+    "nll": "the mean over documents of the negative log-likelihood per token (more is worse)",
 }
 CONTROL_STATES = {
     "ok": ("ok", "✓", "control ok"),
@@ -153,19 +156,20 @@ def procedure(verdict: StudyVerdict) -> str:
     """How the margin was set and what passing means, in one paragraph."""
     rule = verdict.margin_rule.strip().rstrip(".")
     parts = [
-        f"A drop counts when it exceeds the margin of {points(verdict.margin)} points.",
+        f"A drop counts when it exceeds the margin of {points(verdict.margin)} {unit(verdict.metric)}.",
         f"{rule}." if rule else "",
     ]
     if verdict.metric in METRICS_IN_WORDS:
-        parts.append(f"Drops and leads are in points of {verdict.metric}: {METRICS_IN_WORDS[verdict.metric]}.")
+        parts.append(f"Drops and leads are in {unit_name(verdict.metric)}: {METRICS_IN_WORDS[verdict.metric]}.")
     parts.append("A method passes when it depends on everything the checks destroy.")
     return " ".join(filter(None, parts))
 
 
 def margin_text(verdict: StudyVerdict) -> str:
     """``0.841 points``; of which metric, where it is not accuracy, and whether means were judged instead of runs."""
-    unit = "points" if verdict.metric == "accuracy" else f"points of {verdict.metric}"
-    return f"{points(verdict.margin)} {unit}" + (" (summary, unpaired)" if verdict.basis == "summaries" else "")
+    return f"{points(verdict.margin)} {unit_name(verdict.metric)}" + (
+        " (summary, unpaired)" if verdict.basis == "summaries" else ""
+    )
 
 
 def tally(verdict: StudyVerdict) -> str:

@@ -179,7 +179,8 @@ def _only_metric(sample: Mapping[str, Any], where: str) -> str:
 
 def _value(sample: Mapping[str, Any], metric: str, where: str) -> float | tuple[float, float]:
     if metric not in sample:
-        raise StudyError(f"{where}: {unknown('metric', metric, [str(one) for one in sample.get('metrics') or ()])}")
+        there = [str(one) for one in sample.get("metrics") or () if str(one) in sample]
+        raise StudyError(f"{where}: {unknown('metric', metric, there)}")
     value = sample[metric]
     parts = value if isinstance(value, list) else [value]
     numbers = [float(one) for one in parts if isinstance(one, int | float) and math.isfinite(one)]
