@@ -57,7 +57,7 @@ def test_section_contains_aliases_options_defaults_and_source(kind: str, name: s
         assert said in section, f"{name}: {said}"
     for author in re.split(r"[;,] ", plugin.paper.removesuffix(", official LT_prune.py")):
         assert author in section
-        assert not author or f"- {author}:" in page(file) or kind == "allocations"
+        assert not author or f"- {author}:" in page("methods.md") or kind == "allocations"
 
 
 @pytest.mark.parametrize("name", CHECKS.names())
