@@ -40,3 +40,14 @@ def test_effect_without_an_interval_says_that_runs_collapsed() -> None:
     cell = replace(check.pooled, mean_drop=16.6, low=float("-inf"), high=float("inf"), notes=("3 runs collapsed",))
     assert check_effect(replace(check, pooled=cell)) == "+16.60 (runs collapsed)"
     assert "collapsed" not in check_effect(check)
+
+
+def test_effect_of_a_check_that_depends_at_one_sparsity_only_is_that_of_this_sparsity() -> None:
+    check = next(c for c in sample.verdict().checks if c.method == "lr_rewinding")
+    open_mean = replace(check.pooled, low=-0.2) if check.pooled else None
+    calm, decisive = (
+        replace(check.cells[0], verdict="INCONCLUSIVE"),
+        replace(check.cells[1], verdict="DEPENDS", mean_drop=2.0, low=1.5, high=2.5),
+    )
+    assert check_effect(replace(check, pooled=open_mean, cells=(calm, decisive))) == "+2.00 [+1.50, +2.50] at 95%"
+    assert " at " not in check_effect(check)

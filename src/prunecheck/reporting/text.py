@@ -108,12 +108,24 @@ def bare(sentence: str, opening: str) -> str:
 
 
 def check_effect(check: CheckVerdict) -> str:
-    """The effect of the cell that represents a check; where collapsed runs leave it without an interval, it says so."""
+    """The effect of the cell that represents a check, or of the sparsity that decided it, where the mean alone shows no
+    dependence; where collapsed runs leave it without an interval, it says so."""
     cell = headline(check)
+    decided = _decisive(check, cell)
+    if decided is not None:
+        return f"{effect(decided)} at {percent(decided.sparsity)}"
     text = effect(cell)
     if cell is not None and not math.isfinite(cell.low) and any("collapsed" in note for note in cell.notes):
         return f"{text} (runs collapsed)".lstrip()
     return text
+
+
+def _decisive(check: CheckVerdict, shown: Cell | None) -> Cell | None:
+    """The sparsity by which a check depends although the bound *shown* does not exceed the margin; else None."""
+    if shown is None or check.verdict != "DEPENDS" or shown.low > shown.margin:
+        return None
+    found = [cell for cell in check.cells if cell.verdict == "DEPENDS" and math.isfinite(cell.low)]
+    return max(found, key=lambda cell: cell.low, default=None)
 
 
 def remarks(notes: Iterable[str], sentence: str = "") -> str:
