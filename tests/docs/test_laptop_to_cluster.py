@@ -14,8 +14,11 @@ import yaml
 
 from prunecheck.cli.app import build
 from tests.docs.blocks import DOCS, blocks
+from tests.docs.kuberay_schema import problems
 from tests.runner import tiny
 
+KUBERAY = "KUBERAY_RAYJOB_SCHEMA"
+"""environment variable"""
 PAGE = (DOCS / "how-to" / "laptop-to-cluster.md").read_text(encoding="utf-8")
 
 
@@ -63,3 +66,18 @@ def test_the_study_of_the_page_has_the_same_bytes_on_ray_and_in_this_process(tmp
     assert [(tmp_path / "ray" / "out" / name).read_bytes() for name in names] == [
         (tmp_path / "local" / "out" / name).read_bytes() for name in names
     ]
+
+
+@pytest.mark.skipif(KUBERAY not in os.environ, reason=f"${KUBERAY} does not name KubeRay's ray.io_rayjobs.yaml")
+def test_manifest_of_kubernetes_follows_the_schema_of_kuberay() -> None:
+    (text,) = [block.text for block in blocks(PAGE) if block.kind == "yaml"]
+    definition = Path(os.environ[KUBERAY])
+    assert problems(yaml.safe_load(text), definition) == []
+    wrong = yaml.safe_load(text)
+    wrong["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]["replica"] = "4"
+    wrong["spec"]["rayClusterSpec"]["headGroupSpec"]["rayStartParams"]["num-cpus"] = 0
+    del wrong["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]
+    found = "\n".join(problems(wrong, definition))
+    assert "'replica' was unexpected" in found
+    assert "0 is not of type 'string'" in found
+    assert "'template' is a required property" in found
