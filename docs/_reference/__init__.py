@@ -22,6 +22,7 @@ SECTIONS: dict[str, Callable[..., str]] = {
     "commands": commands.markdown,
     "exit-codes": exit_codes.markdown,
     "study-file": study_file.markdown,
+    "language-study-file": study_file.language_model,
     "plug-ins": plug_ins.markdown,
     "python": python_names.markdown,
     "results-columns": files.results_columns,

@@ -15,6 +15,7 @@ from typing import Any
 from docs._reference.markdown import Undocumented, code, said, table
 
 from prunecheck.study import Study
+from prunecheck.study.language_study import LanguageStudy
 
 Schema = Mapping[str, Any]
 TOP = "study"
@@ -23,14 +24,19 @@ MANY = 1_000_000
 """a bound beyond this is there to keep nonsense out, and says nothing to a reader"""
 
 
-def sentences() -> dict[str, dict[str, str]]:
-    """``{table: {field: sentence}}`` of study_fields.toml."""
-    return tomllib.loads(Path(__file__).with_name("study_fields.toml").read_text(encoding="utf-8"))
+def sentences(file: str = "study_fields.toml") -> dict[str, dict[str, str]]:
+    """``{table: {field: sentence}}`` of a file beside this one."""
+    return tomllib.loads(Path(__file__).with_name(file).read_text(encoding="utf-8"))
 
 
-def markdown(schema: Schema | None = None) -> str:
+def language_model() -> str:
+    """The same for studies of language models."""
+    return markdown(LanguageStudy.model_json_schema(), "language_fields.toml")
+
+
+def markdown(schema: Schema | None = None, words: str = "study_fields.toml") -> str:
     """A section for the study and for each of its tables."""
-    schema, written = schema or Study.model_json_schema(), sentences()
+    schema, written = schema or Study.model_json_schema(), sentences(words)
     found = [_section(place, part, written.get(place, {}), schema["$defs"]) for place, part in tables(schema)]
     gone = [
         f"{place}.{field}"

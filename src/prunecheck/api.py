@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-Source: TypeAlias = "str | Path | Mapping[str, Any] | Study"
+Source: TypeAlias = "str | Path | Mapping[str, Any] | AnyStudy"
 Masks: TypeAlias = "nn.Module | Mapping[str, Tensor] | str | Path"
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prunecheck.statistics import StudyVerdict
     from prunecheck.statistics.rows import Metric
     from prunecheck.statistics.summaries import Spread
-    from prunecheck.study import Plan, Study
+    from prunecheck.study import AnyStudy, Plan
 
 
 def plan(study: Source, overrides: Iterable[str] = ()) -> Plan:
@@ -318,14 +318,18 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def usual_workers(study: Study) -> int:
-    """One worker for each core or, since several processes on a GPU take turns, for each GPU."""
+def usual_workers(study: AnyStudy) -> int:
+    """One worker for each core or, since several processes on a GPU take turns, for each GPU; of language models as many
+    as fit into memory."""
     from prunecheck.study.gpus import gpus_of
+    from prunecheck.study.language_plan import most_in_memory
 
-    return max(1, len(gpus_of(study.device))) if study.device.startswith("cuda") else usable_cores()
+    if study.device.startswith("cuda"):
+        return max(1, len(gpus_of(study.device)))
+    return min(usable_cores(), most_in_memory(study))
 
 
-def workspace_of(study: Study, store: str | Path | None, folder: str | Path | None) -> Workspace:
+def workspace_of(study: AnyStudy, store: str | Path | None, folder: str | Path | None) -> Workspace:
     """The default store and results folder of a study."""
     from prunecheck.runner.workspace import Workspace, default_store
     from prunecheck.store import Store

@@ -149,8 +149,7 @@ def import_(file: Path, *, store: StorePath = None) -> None:
 
 def _needed(studies: tuple[Path, ...]) -> set[str]:
     """The keys of all steps that the studies can need, up to their largest number of seeds."""
-    from prunecheck.study import load_study, make_plan
-    from prunecheck.study.plan import largest_seeds
+    from prunecheck.study import largest_seeds, load_study, make_plan
 
     keys: set[str] = set()
     for file in studies:

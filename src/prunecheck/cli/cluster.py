@@ -60,11 +60,11 @@ def submit(
         Print the script and submit nothing.
     """
     from prunecheck.runner import slurm
-    from prunecheck.runner.preflight import preflight
+    from prunecheck.runner.tasks import task_of
 
     checked = read_study(study, options)
     if checked.device == "cpu":  # a login node need not have a GPU
-        preflight(checked)
+        task_of(checked).before(checked)
     workspace = api.workspace_of(checked, options.store, out)
     workers = [] if engine == "ray" else ["--workers", str(max(1, gpus) if checked.device != "cpu" else cpus)]
     command = [sys.executable, "-m", "prunecheck", "run", str(study.resolve()), "--quiet", "--engine", engine, *workers]

@@ -17,7 +17,7 @@ from prunecheck.text import byte_size, counted, duration, percent, printable, pr
 
 if TYPE_CHECKING:
     from prunecheck.store import Store
-    from prunecheck.study import Study
+    from prunecheck.study import AnyStudy, Study
 
 
 def plan(study: Path, *, options: Options = DEFAULTS) -> None:
@@ -37,7 +37,7 @@ def plan(study: Path, *, options: Options = DEFAULTS) -> None:
         print_columns(found.lines)
 
 
-def read_study(study_file: Path, options: Options, quiet: bool = False, *, allow_absent: bool = False) -> Study:
+def read_study(study_file: Path, options: Options, quiet: bool = False, *, allow_absent: bool = False) -> AnyStudy:
     """Load the study and name the plug-in files that were loaded with it."""
     from prunecheck.study import load_study
 
@@ -53,16 +53,21 @@ class Forecast:
     lines: list[tuple[str, str]]
 
 
-def forecast(study: Study, store_root: Path | None) -> Forecast:
+def forecast(study: AnyStudy, store_root: Path | None) -> Forecast:
     """Counts of steps by kind (all, shared, to run) and the expected time of those to run."""
+    from prunecheck.study.language_study import LanguageStudy
+
+    if isinstance(study, LanguageStudy):
+        from prunecheck.cli.language import language_forecast
+
+        return Forecast(*language_forecast(study, store_root, api.usual_workers(study)))
     from prunecheck.runner.dense_weights import dense_remark
     from prunecheck.runner.engine import needed
     from prunecheck.runner.estimate import Estimate
     from prunecheck.runner.report_data import learning_in_words
-    from prunecheck.study import make_plan
+    from prunecheck.study import largest_seeds, make_plan
     from prunecheck.study.faster import faster_choices
     from prunecheck.study.gpus import gpu_name, gpus_of
-    from prunecheck.study.plan import largest_seeds
 
     plan = most = make_plan(study, allow_absent=True)
     if study.seeds == "auto":
@@ -133,13 +138,13 @@ def forecast(study: Study, store_root: Path | None) -> Forecast:
     return Forecast(document, rows)
 
 
-def _guess(study: Study) -> str:
+def _guess(study: AnyStudy) -> str:
     if study.device.startswith("cuda"):
         return "a rough guess from rates of an NVIDIA H200: no such training was timed on this card"
     return "a rough guess: no such training was timed on this machine"
 
 
-def _processors(study: Study, workers: int) -> str:
+def _processors(study: AnyStudy, workers: int) -> str:
     from prunecheck.study.gpus import gpu_name
 
     if study.device.startswith("cuda"):
@@ -153,7 +158,7 @@ def _seeds(study: Study) -> str:
     return ", ".join(str(seed) for seed in study.first_seeds())
 
 
-def masks_only_table(study: Study, store: Path | None, workers: int | None, json: bool, quiet: bool) -> None:
+def masks_only_table(study: AnyStudy, store: Path | None, workers: int | None, json: bool, quiet: bool) -> None:
     """Print the overlap of every corrupted mask with the clean one, and the overlap expected by chance."""
     from prunecheck.runner.progress import Progress
     from prunecheck.runner.study_run import mask_tier
@@ -225,8 +230,7 @@ def explain(
         print(_of_artefact(_one(key, found.keys(), "artefact in the store"), found))
         return
     from prunecheck.runner.explain import why
-    from prunecheck.study import load_study, make_plan
-    from prunecheck.study.plan import largest_seeds
+    from prunecheck.study import largest_seeds, load_study, make_plan
 
     loaded = load_study(study, set)
     steps = make_plan(loaded).steps | make_plan(loaded, largest_seeds(loaded)).steps

@@ -288,7 +288,7 @@ def paper(
 
         data = data_of_table(study, margin, chance=_chance(chance), classes=classes)
     else:
-        data = api.report(study, overrides=set, store=store, folder=out).data
+        data = api.report(study, overrides=set, store=store, folder=out).data_of_trainings()
     for path in write_paper(data, to, wanted, parquet=parquet):
         print(path)
     note("In LaTeX: \\input{verdicts}, \\input{accuracy}, \\input{methods}, with booktabs, natbib and references.bib.")

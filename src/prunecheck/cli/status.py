@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from prunecheck.runner.status import Status
-    from prunecheck.study import Study
+    from prunecheck.study import AnyStudy
 
 EVERY_SECONDS = 2.0
 SHARE = 0.1
@@ -62,7 +62,7 @@ def status(
     return _code(found) if strict else 0
 
 
-def reader(study: Study, store: Path | None, folder: Path | None) -> Callable[[], Status]:
+def reader(study: AnyStudy, store: Path | None, folder: Path | None) -> Callable[[], Status]:
     """A function that reads the status of *study*; results it has read once are not read again."""
     from prunecheck.runner.status import study_status
     from prunecheck.runner.step_results import StepResults

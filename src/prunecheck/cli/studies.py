@@ -21,7 +21,7 @@ from prunecheck.text import byte_size
 
 if TYPE_CHECKING:
     from prunecheck.runner.results import Results
-    from prunecheck.study import Study
+    from prunecheck.study import AnyStudy
 
 Template = Annotated[str, Parameter(completer=completers.templates)]
 
@@ -179,7 +179,7 @@ def verify(
 
 
 def _run(
-    study: Study,
+    study: AnyStudy,
     workers: int | None,
     quiet: bool,
     out: Path | None,
@@ -203,6 +203,7 @@ def _run(
 
 
 def _show(results: Results, junit: Path | None, options: Options, strict: bool = False) -> int:
+    from prunecheck.reporting.language import LanguageReport, terminal_lines
     from prunecheck.reporting.terminal import print_verdict
     from prunecheck.statistics import exit_code
     from prunecheck.statistics import junit as as_junit
@@ -210,7 +211,10 @@ def _show(results: Results, junit: Path | None, options: Options, strict: bool =
 
     if junit is not None:
         write_file(junit, as_junit(results.verdict).encode())
-    if options.json:
+    if options.json and isinstance(results.data, LanguageReport):
+        ran = {"prunings_run": sum(step.kind == "prune" for step in results.ran), "memory_bytes": results.memory}
+        print_json({**results.verdict.to_dict(), "page": str(results.page), **ran})
+    elif options.json:
         print_json(
             {
                 **results.verdict.to_dict(),
@@ -221,6 +225,12 @@ def _show(results: Results, junit: Path | None, options: Options, strict: bool =
                 "memory_bytes": results.memory,
             }
         )
+    elif isinstance(results.data, LanguageReport):
+        print("\n".join(terminal_lines(results.data)))
+        print(
+            f"\nprunings:  {results.data.prunings} in all, {sum(step.kind == 'prune' for step in results.ran)} run now"
+        )
+        print(f"report:    {results.page}")
     else:
         print_verdict(results.verdict, console.out(), results.data)
         print()

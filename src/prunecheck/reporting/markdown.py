@@ -20,63 +20,63 @@ from prunecheck.text import printable, printable_line
 def markdown(data: ReportData) -> str:
     """The report for a pull request: question, answers, verdicts, controls, accuracies, provenance."""
     verdict, known = data.verdict, order(data)
-    parts = [f"# {_md(printable(data.name))}", _md(views.question(data, known))]
-    parts.append(" · ".join(f"{term} {_md(value)}" for term, value in views.facts(data, known)))
-    parts.insert(2, _md(f"Trained: {data.trained}.") if data.trained else "")
+    parts = [f"# {md(printable(data.name))}", md(views.question(data, known))]
+    parts.append(" · ".join(f"{term} {md(value)}" for term, value in views.facts(data, known)))
+    parts.insert(2, md(f"Trained: {data.trained}.") if data.trained else "")
     if data.unfinished:
-        parts.append(f"> {_md(data.unfinished)}")
+        parts.append(f"> {md(data.unfinished)}")
     if verdict.banner:
-        parts.append(f"> **A control failed.** {_md(verdict.banner)}")
+        parts.append(f"> **A control failed.** {md(verdict.banner)}")
     clean = clean_accuracies(data)
     lines = [
-        f"- **{_md(printable(one.first))} against {_md(printable(one.second))}: {one.verdict.lower()}.** "
-        f"{_md(lead_sentence(one, clean, verdict.metric))}"
+        f"- **{md(printable(one.first))} against {md(printable(one.second))}: {one.verdict.lower()}.** "
+        f"{md(lead_sentence(one, clean, verdict.metric))}"
         for one in verdict.comparisons
     ]
     for one in answers(data):
-        head = f"**{_md(printable(one.method))}{f': {one.verdict.lower()}' if one.verdict else ''}.**"
+        head = f"**{md(printable(one.method))}{f': {one.verdict.lower()}' if one.verdict else ''}.**"
         numbers = ", ".join(filter(None, (one.accuracy, one.beside)))
-        lines.append(" ".join(filter(None, (f"- {head}", _md(one.sentence), _md(f"{numbers}." if numbers else "")))))
-    parts += ["## The answer", "\n".join(lines), _md(views.controls_sentence(verdict))]
-    parts += [_md(note) for note in study_remarks(data)]
-    parts += [_md(" ".join([views.procedure(verdict), *general_notes(verdict)]))]
+        lines.append(" ".join(filter(None, (f"- {head}", md(one.sentence), md(f"{numbers}." if numbers else "")))))
+    parts += ["## The answer", "\n".join(lines), md(views.controls_sentence(verdict))]
+    parts += [md(note) for note in study_remarks(data)]
+    parts += [md(" ".join([views.procedure(verdict), *general_notes(verdict)]))]
     if verdict.checks:
         parts += [
             "## Verdicts",
-            _md_table(_marked(verdict)),
+            md_table(_marked(verdict)),
             f"Mean drop in {unit(verdict.metric)} and its {interval_name(verdict)}.",
         ]
-        parts.append("\n".join(f"- {_md(c.sentence)}" for c in verdict.checks))
+        parts.append("\n".join(f"- {md(c.sentence)}" for c in verdict.checks))
     groups = margin_groups(verdict)
     if groups:
         curves = [
-            f"- {_md(printable(group.method))}, {_md(printable(line.label))}: {_md(line.text)}."
+            f"- {md(printable(group.method))}, {md(printable(line.label))}: {md(line.text)}."
             for group in groups
             for line in group.lines
         ]
-        parts += ["## The verdict at other margins", _md(margin_ticks_sentence(verdict)), "\n".join(curves)]
-    controls = [f"- {c.status}: {_md(c.sentence)}" for c in verdict.controls]
+        parts += ["## The verdict at other margins", md(margin_ticks_sentence(verdict)), "\n".join(curves)]
+    controls = [f"- {c.status}: {md(c.sentence)}" for c in verdict.controls]
     parts += ["## Controls", "\n".join(controls)]
     found = arms(data)
     if found:
-        parts += ["## Accuracy", *_shown(views.accuracy_table(found)), _md(sections.dense_sentence(data))]
+        parts += ["## Accuracy", *_shown(views.accuracy_table(found)), md(sections.dense_sentence(data))]
     held = sections.published_table(data, known)
     if held is not None:
-        parts += ["## Published · reproduction · yours", _md(sections.PUBLISHED_EXPLANATION), *_shown(held)]
+        parts += ["## Published · reproduction · yours", md(sections.PUBLISHED_EXPLANATION), *_shown(held)]
         said = [*sections.published_sources(data), *sections.certainties(data)]
-        parts.append("\n".join(f"- {_md(printable(term))}: {_md(meaning)}" for term, meaning in said))
-    parts += ["## Cost and provenance", _md(sections.cost_sentence(data.cost))]
+        parts.append("\n".join(f"- {md(printable(term))}: {md(meaning)}" for term, meaning in said))
+    parts += ["## Cost and provenance", md(sections.cost_sentence(data.cost))]
     facts = [*sections.cost_items(data.cost), *sorted(data.provenance.items())]
     if data.command:
         facts.append(("command", data.command))
-    parts.append("\n".join(f"- {_md(printable(key))}: {_md(value)}" for key, value in facts) or "None was given.")
+    parts.append("\n".join(f"- {md(printable(key))}: {md(value)}" for key, value in facts) or "None was given.")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def markdown_tables(data: ReportData) -> str:
     """The verdicts, the accuracies and the published numbers, each as a table: for a README or a pull request."""
     parts = [
-        _md_table(_marked(data.verdict)),
+        md_table(_marked(data.verdict)),
         f"Mean drop in {unit(data.verdict.metric)} and its {interval_name(data.verdict)}.",
     ]
     lines, held = arms(data), sections.published_table(data, order(data))
@@ -101,16 +101,16 @@ def _marked(verdict: StudyVerdict) -> list[list[str]]:
 def _shown(table: views.Table) -> list[str]:
     """A table and, where rows are left out, a word about it."""
     rest = f"{whole(table.left_out)} more rows are left out; results.csv has the numbers." if table.left_out else ""
-    return [_md_table([table.heads, *table.rows]), rest]
+    return [md_table([table.heads, *table.rows]), rest]
 
 
-def _md_table(rows: Sequence[Sequence[str]]) -> str:
-    head, *body = [[_md(cell) for cell in row] for row in rows]
+def md_table(rows: Sequence[Sequence[str]]) -> str:
+    head, *body = [[md(cell) for cell in row] for row in rows]
     lines = [head, ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def _md(text: object) -> str:
+def md(text: object) -> str:
     """*text* as Markdown prints it: no markup, no link, no mention, no new line."""
     plain = printable_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     plain = plain.replace("#", "&#35;").replace("://", "&#58;//")

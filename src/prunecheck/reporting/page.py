@@ -54,15 +54,14 @@ def write(data: ReportData, folder: Path) -> Path:
 
 def page(data: ReportData) -> str:
     """The whole report as HTML. Equal data gives equal bytes; every text is cleaned and escaped on its way in."""
-    environment = _environment()
+    template = environment().get_template("page.html.j2")
+    return template.render(**page_parts(), data=_markup(_json(data)), **_content(data))
+
+
+def page_parts() -> dict[str, object]:
+    """Style, script and policy of every page."""
     style, script = _asset("page.css"), _asset("page.js")
-    return environment.get_template("page.html.j2").render(
-        style=_markup(style),
-        script=_markup(script),
-        policy=policy(style, script),
-        data=_markup(_json(data)),
-        **_content(data),
-    )
+    return {"style": _markup(style), "script": _markup(script), "policy": policy(style, script)}
 
 
 def policy(style: str, script: str) -> str:
@@ -121,10 +120,11 @@ def _content(data: ReportData) -> dict[str, object]:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of the package: every text that enters a page is cleaned and escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    made = Environment(
         loader=PackageLoader("prunecheck.reporting"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -132,7 +132,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters |= {
+    made.filters |= {
         "name": printable,
         "svg": _markup,
         "minus": minus,
@@ -140,10 +140,10 @@ def _environment() -> Environment:
         "lead_effect": lambda one: effect(lead_cell(one)) or "n/a",
         "plain": check_name,
     }
-    environment.filters |= {"points": points}
-    environment.tests |= {"builtin": lambda check: check in PLAIN}
-    environment.filters |= {"symbol": SYMBOLS.__getitem__, "css": STYLES.__getitem__, "label": _label}
-    return environment
+    made.filters |= {"points": points}
+    made.tests |= {"builtin": lambda check: check in PLAIN}
+    made.filters |= {"symbol": SYMBOLS.__getitem__, "css": STYLES.__getitem__, "label": _label}
+    return made
 
 
 def _finalize(value: object) -> object:

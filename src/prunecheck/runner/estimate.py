@@ -15,7 +15,15 @@ GPU_OPERATIONS_PER_SECOND = 30e12
 """of other networks there, about that of the slowest of the table"""
 GPU_FLOAT32 = 1.9
 """how much longer the same takes in TF32; float32 proper was not measured"""
-ROUGH_SECONDS = {"score": 1.0, "mask": 0.1, "corrupt": 0.1, "compare": 0.05, "evaluate": 0.3}
+ROUGH_SECONDS = {
+    "score": 1.0,
+    "mask": 0.1,
+    "corrupt": 0.1,
+    "compare": 0.05,
+    "evaluate": 0.3,
+    "prune": 60.0,
+    "likelihood": 20.0,
+}
 
 
 class Estimate:
@@ -36,8 +44,8 @@ class Estimate:
         return step.cost_units * 1e6 * (500.0 if mflops is None else mflops) / ROUGH_OPERATIONS_PER_SECOND
 
     def is_measured(self, steps: Iterable[Step]) -> bool:
-        """Whether every training among *steps*, of weights or masks, has been timed before."""
-        trainings = (step for step in steps if step.kind in ("pretrain", "train") or _learns(step))
+        """Whether every training or pruning among *steps* has been timed before."""
+        trainings = (step for step in steps if step.kind in ("pretrain", "train", "prune") or _learns(step))
         return all(step.cost_class in self._known for step in trainings)
 
     def total(self, steps: Iterable[Step]) -> float:

@@ -133,6 +133,8 @@ class Unfinished:
             return ""
         trainings = sum(step.kind in ("pretrain", "train") for step in self.missing.values())
         what = f"{trainings} trainings ({len(self.missing)} steps) are missing"
+        if any(step.kind in ("prune", "likelihood") for step in self.missing.values()):
+            what = f"{len(self.missing)} steps are missing"
         if self.is_final:
             steps = "step" if len(self.failed) == 1 else "steps"
             return f"Not complete: {len(self.failed)} {steps} failed, and for that {what}."

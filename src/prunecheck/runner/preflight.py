@@ -218,9 +218,19 @@ def _kind(outputs: Tensor) -> str:
 
 RESERVE = 100_000_000
 """bytes for checkpoints, results and other users of the disk"""
-NETWORKS = {"pretrain": 2.0, "train": 1.0, "score": 1.0, "corrupt": 1.0, "mask": 0.25, "compare": 0.0, "evaluate": 0.0}
+NETWORKS = {
+    "pretrain": 2.0,
+    "train": 1.0,
+    "score": 1.0,
+    "corrupt": 1.0,
+    "mask": 0.25,
+    "compare": 0.0,
+    "evaluate": 0.0,
+    "prune": 0.07,
+    "likelihood": 0.0,
+}
 """how many times the bytes of the network a step stores: a pretraining its rewind weights too, a mask one byte for
-four"""
+four, that of a language model one bit for each weight of at least two bytes"""
 
 
 def enough_space(steps: Iterable[Step], model_bytes: int, store: Store) -> None:

@@ -26,10 +26,10 @@ from prunecheck.statistics.margin import note_on_change
 from prunecheck.statistics.margin_terms import CleanRuns, derive_margin, parse_margin
 from prunecheck.statistics.rows import Metric
 from prunecheck.store.durable import discard, plainly, read_file, write_file
+from prunecheck.study import AnyStudy
 from prunecheck.study.numerics import numerics
 from prunecheck.study.plan import Plan
 from prunecheck.study.step import Step, canonical
-from prunecheck.study.study import Study
 from prunecheck.text import printable, printable_path
 
 STUDY, MARGIN, FAILED, PLAN, VERIFICATION = "study.json", "margin.json", "failed.json", "plan.json", "verify.json"
@@ -124,7 +124,7 @@ class LastPlan:
     numerics: Mapping[str, Any]
 
 
-def check_folder(folder: Path, study: Study) -> str:
+def check_folder(folder: Path, study: AnyStudy) -> str:
     """A sentence if results of an earlier version of *study* are going to be replaced in *folder*, else "".
 
     Raises StudyError if *folder* holds the results of another study, or a page that prunecheck did not write.
@@ -149,7 +149,7 @@ def check_folder(folder: Path, study: Study) -> str:
     return f"{printable_path(folder)} {held} results of this study before {_listed(changed)}; they are replaced."
 
 
-def take_folder(folder: Path, study: Study) -> str:
+def take_folder(folder: Path, study: AnyStudy) -> str:
     """``check_folder``, then record that the results in *folder* will be those of *study* and remove abandoned
     temporary files there."""
     note = check_folder(folder, study)
@@ -160,12 +160,12 @@ def take_folder(folder: Path, study: Study) -> str:
     return note
 
 
-def mark_reported(folder: Path, study: Study) -> None:
+def mark_reported(folder: Path, study: AnyStudy) -> None:
     """Record that the results in *folder* are those of *study*."""
     _write(folder / STUDY, _study_document(study, reported=True))
 
 
-def foreign_results(folder: Path, study: Study) -> str:
+def foreign_results(folder: Path, study: AnyStudy) -> str:
     """Why the results in *folder* are not those of *study*; "" where they are, or where there are none."""
     before = _read_study(folder)
     if before is None or not (changed := list(differences(before.study, _fields(study)))):
@@ -314,16 +314,16 @@ def _listed(changed: Collection[str]) -> str:
     return f"it changed ({', '.join(few)}{more})"
 
 
-def _fields(study: Study) -> dict[str, Any]:
+def _fields(study: AnyStudy) -> dict[str, Any]:
     fields: dict[str, Any] = json.loads(study.model_dump_json(exclude_none=True))
     return fields
 
 
-def _source(study: Study) -> str:
+def _source(study: AnyStudy) -> str:
     return str(study.folder / study.file) if study.file else ""
 
 
-def _study_document(study: Study, *, reported: bool) -> dict[str, Any]:
+def _study_document(study: AnyStudy, *, reported: bool) -> dict[str, Any]:
     return {"source": _source(study), "study": _fields(study), "reported": reported}
 
 
@@ -331,7 +331,7 @@ def _read_study(folder: Path) -> _Study | None:
     return _read(folder / STUDY, TypeAdapter(_Study), "the results in this folder are then replaced without a question")
 
 
-def _is_other(before: _Study, study: Study) -> bool:
+def _is_other(before: _Study, study: AnyStudy) -> bool:
     """Whether both come from files, and from different ones. A study from Python has no file to compare."""
     return bool(before.source) and bool(study.file) and before.source != _source(study)
 

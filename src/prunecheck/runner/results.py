@@ -9,28 +9,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecheck import html
+from prunecheck.errors import StudyError
 from prunecheck.reporting import ReportData
 from prunecheck.reporting.export import verdict_rows
+from prunecheck.reporting.language import LanguageReport
 from prunecheck.reporting.sections import cost_sentence
 from prunecheck.runner.engine import Failure
 from prunecheck.statistics import StudyVerdict
 from prunecheck.statistics.outcome import as_html
 from prunecheck.store.durable import plainly
+from prunecheck.study import AnyStudy
 from prunecheck.study.plan import Plan
 from prunecheck.study.step import Step
-from prunecheck.study.study import Study
 from prunecheck.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+NOT_FOR_LANGUAGE = "figures and files for a paper are made of trained networks, not yet of language models:"
 
 
 @dataclass(repr=False)
 class Results:
     """A finished study, or one that is finished as far as possible after failures."""
 
-    study: Study
-    data: ReportData
+    study: AnyStudy
+    data: ReportData | LanguageReport
     page: Path
     plan: Plan
     ran: list[Step] = field(default_factory=list)
@@ -66,7 +70,7 @@ class Results:
         """
         from prunecheck.reporting.print_figures import draw
 
-        return draw(self.data, title)
+        return draw(self.data_of_trainings(), title)
 
     def paper(self, folder: str | Path, formats: Iterable[str] = ("pdf",), *, parquet: bool = False) -> list[Path]:
         """Figures, tables, methods paragraph, references and numbers for a paper, in one folder; the files written.
@@ -75,7 +79,7 @@ class Results:
         """
         from prunecheck.reporting.paper import write_paper
 
-        return write_paper(self.data, Path(folder), formats, parquet=parquet)
+        return write_paper(self.data_of_trainings(), Path(folder), formats, parquet=parquet)
 
     def show(self) -> None:
         """Show the report: below the cell in a notebook, else in the web browser; its path where there is neither.
@@ -108,7 +112,16 @@ class Results:
     def _repr_html_(self) -> str:
         return as_html(self.verdict) + "".join(html.said(line) for line in self._footer())
 
+    def data_of_trainings(self) -> ReportData:
+        """Raises StudyError where nothing was trained."""
+        if isinstance(self.data, LanguageReport):
+            raise StudyError(f"{NOT_FOR_LANGUAGE} results.csv and documents.csv have all numbers.")
+        return self.data
+
+    def _cost(self) -> str:
+        return self.data.cost_sentence if isinstance(self.data, LanguageReport) else cost_sentence(self.data.cost)
+
     def _footer(self) -> list[str]:
         """The lines below the verdict: missing steps, the cost, the path of the page."""
         unfinished = [self.data.unfinished] if self.data.unfinished else []
-        return [*unfinished, cost_sentence(self.data.cost), f"Page: {self.page}"]
+        return [*unfinished, self._cost(), f"Page: {self.page}"]

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prunecheck.runner.estimate import Estimate
-from prunecheck.runner.interim_analyses import InterimAnalysis, ReadOnly, Unfinished, interim_analyses, unfinished_steps
+from prunecheck.runner.interim_analyses import InterimAnalysis, ReadOnly, Unfinished, unfinished_steps
 from prunecheck.runner.records import foreign_results
 from prunecheck.runner.step_results import StepResults
+from prunecheck.runner.tasks import task_of
 from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import CheckVerdict, StudyVerdict
 from prunecheck.statistics.roles import role
 from prunecheck.statistics.rows import CLEAN
 from prunecheck.store import Damaged, Holder
+from prunecheck.study import AnyStudy
 from prunecheck.study.plan import Plan
 from prunecheck.study.step import KINDS, Step
-from prunecheck.study.study import Study
 from prunecheck.text import duration, printable
 
 State = Literal["not begun", "unfinished", "running", "finished", "failed"]
@@ -131,7 +132,7 @@ class Status:
     __repr__ = __str__
 
 
-def study_status(study: Study, workspace: Workspace, workers: int, results: StepResults | None = None) -> Status:
+def study_status(study: AnyStudy, workspace: Workspace, workers: int, results: StepResults | None = None) -> Status:
     """The progress of *study*. ``workers``: how many could be at work, for the time left; ``results``: kept by a
     caller that asks repeatedly."""
     results = results or StepResults(workspace.store)
@@ -143,9 +144,9 @@ def study_status(study: Study, workspace: Workspace, workers: int, results: Step
     return _status(study, workspace, workers, results)
 
 
-def _status(study: Study, workspace: Workspace, workers: int, results: StepResults) -> Status:
+def _status(study: AnyStudy, workspace: Workspace, workers: int, results: StepResults) -> Status:
     verdict = None
-    for analysis in interim_analyses(study, workspace, results, ReadOnly(), write_margin=False):
+    for analysis in task_of(study).analyses(study, workspace, results, ReadOnly(), write_margin=False):
         if analysis.complete:
             verdict = analysis.verdict
     unfinished = unfinished_steps(analysis.plan, workspace)

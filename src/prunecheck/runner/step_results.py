@@ -23,6 +23,8 @@ TOLERANCE = 1e-9
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
+Positive = Annotated[int, Field(ge=1, lt=2**53)]
+Nats = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Record(BaseModel):
@@ -125,21 +127,47 @@ class _Evaluation(_Record):
     n_test: Annotated[int, Field(ge=1, lt=2**53)]
 
 
+class _Likelihood(_Record):
+    documents: Annotated[list[tuple[str, Nats, Positive, Count | None, Count | None]], Field(min_length=1)]
+    unigram: list[Nats] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_tuples(cls, value: Any) -> Any:
+        """JSON has lists only."""
+        if isinstance(value, dict) and isinstance(documents := value.get("documents"), list):
+            return value | {"documents": [tuple(row) if isinstance(row, list) else row for row in documents]}
+        return value
+
+    @model_validator(mode="after")
+    def _of_each(self) -> _Likelihood:
+        if self.unigram and len(self.unigram) != len(self.documents):
+            raise ValueError(f"unigram has {len(self.unigram)} entries for {len(self.documents)} documents")
+        return self
+
+
+class _Pruned(_Likelihood, _Mask):
+    share_of_text: Fraction | None = None
+
+
 _RECORDS: dict[str, type[_Record]] = {
     "pretrain": _Training,
     "train": _Training,
     "mask": _Mask,
     "compare": _Overlap,
     "evaluate": _Evaluation,
+    "prune": _Pruned,
+    "likelihood": _Likelihood,
 }
 
 
 class StepResults:
     """The results of finished steps, read once each.
 
-    ``training``, ``mask``, ``overlap`` and ``evaluation`` leave out what needs memory: of the epochs only the test
-    accuracies are kept (``accuracies``), of the layers nothing. ``whole`` reads everything, every time. All raise
-    Damaged for an artefact that holds something else than such a result; it is moved to quarantine.
+    ``training``, ``mask``, ``overlap``, ``evaluation``, ``pruned`` and ``likelihood`` leave out what needs memory: of
+    the epochs only the test accuracies are kept (``accuracies``), of the layers nothing. ``whole`` reads everything,
+    every time. All raise Damaged for an artefact that holds something else than such a result; it is moved to
+    quarantine.
     """
 
     def __init__(self, store: Store) -> None:
@@ -190,6 +218,12 @@ class StepResults:
             raise self._refused(kind, key, "it has no result.json") from None
         checked: dict[str, Any] = result
         return checked
+
+    def pruned(self, key: str) -> dict[str, Any]:
+        return self._short("prune", key)
+
+    def likelihood(self, key: str) -> dict[str, Any]:
+        return self._short("likelihood", key)
 
     def _shortened(self, kind: Kind, key: str) -> dict[str, Any]:
         result = self.whole(kind, key)

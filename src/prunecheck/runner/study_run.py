@@ -12,9 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from prunecheck.errors import PrunecheckError, StepError, StudyError
-from prunecheck.pruning.plugins import Plugin
-from prunecheck.reporting import MaskOverlap, ReportData, write
-from prunecheck.runner.dense_weights import dense_remark
+from prunecheck.reporting import MaskOverlap
 from prunecheck.runner.engine import Failure, Outcome, Watcher, execute, needed, unwatched
 from prunecheck.runner.equal_masks import equal_methods
 from prunecheck.runner.equal_trainings import EqualTrainings
@@ -23,47 +21,30 @@ from prunecheck.runner.executors import Engine
 from prunecheck.runner.interim_analyses import (
     Decisions,
     Executor,
-    InterimAnalysis,
     ReadOnly,
-    interim_analyses,
-    unfinished_steps,
 )
 from prunecheck.runner.preflight import enough_space
 from prunecheck.runner.progress import Progress
 from prunecheck.runner.records import (
     check_folder,
     mark_reported,
-    read_verification,
     take_folder,
     write_failed,
     write_plan,
 )
-from prunecheck.runner.report_data import (
-    backends_of,
-    cost_of,
-    curves,
-    layer_tables,
-    overlaps,
-    patterns_in_words,
-    present,
-    provenance_of,
-    published_for,
-    study_images,
-    trained_in_words,
-)
+from prunecheck.runner.report_data import overlaps, present
 from prunecheck.runner.results import Results
 from prunecheck.runner.step_results import StepResults
+from prunecheck.runner.tasks import AnyPlugin, task_of
 from prunecheck.runner.worker import WorkerConfig
 from prunecheck.runner.workspace import Workspace
-from prunecheck.statistics import StudyVerdict
-from prunecheck.statistics.gates import collapse_line
 from prunecheck.store import Damaged, Store
-from prunecheck.study.arms import ResolvedMethod, control_arms, resolved_checks, resolved_methods
+from prunecheck.study import AnyStudy, make_plan
+from prunecheck.study.arms import resolved_methods
 from prunecheck.study.gpus import gpus_of
-from prunecheck.study.plan import Plan, largest_seeds, make_plan
+from prunecheck.study.language_study import LanguageStudy
+from prunecheck.study.plan import Plan
 from prunecheck.study.step import Step
-from prunecheck.study.study import Study, located
-from prunecheck.study.toml import to_toml
 
 ATTEMPTS = 3
 """how often steps are run whose inputs turn out to be damaged and are computed again"""
@@ -78,7 +59,7 @@ GROUPS = (
 
 
 def run_study(
-    study: Study,
+    study: AnyStudy,
     workspace: Workspace,
     workers: int,
     progress: Progress,
@@ -89,10 +70,9 @@ def run_study(
     """Train what is missing and judge. ``watch`` is called after every finished step; *engine* makes the executor of
     the steps, by default processes of this machine. Raises StepError if steps failed, once everything else is done and
     the results of what is there are written."""
-    from prunecheck.runner.preflight import preflight
-
-    model_bytes = preflight(study)
-    for remark in filter(None, (dense_remark(study), *study_images(study).notes)):
+    task = task_of(study)
+    model_bytes = task.before(study)
+    for remark in task.remarks(study):
         progress.note(remark)
     plan = make_plan(study)
     enough_space(needed(plan.steps, plan.targets, workspace.store).values(), model_bytes, workspace.store)
@@ -107,7 +87,7 @@ def run_study(
     return results
 
 
-def report_study(study: Study, workspace: Workspace, command: str = "") -> Results:
+def report_study(study: AnyStudy, workspace: Workspace, command: str = "") -> Results:
     """The same results from what the store holds; trains nothing. Raises StudyError if there is nothing to judge."""
     note = check_folder(workspace.folder, study)
     results = _analyse_and_report(study, workspace, ReadOnly(), Progress(), command)
@@ -116,14 +96,17 @@ def report_study(study: Study, workspace: Workspace, command: str = "") -> Resul
 
 
 def mask_tier(
-    study: Study, store: Store, workers: int, progress: Progress
+    study: AnyStudy, store: Store, workers: int, progress: Progress
 ) -> tuple[tuple[MaskOverlap, ...], list[str], list[str]]:
     """The mask tier of every method that needs no training, the methods left out because they do, and which methods
     have equal masks."""
-    from prunecheck.runner.preflight import preflight
-
+    if isinstance(study, LanguageStudy):
+        raise StudyError(
+            "a language model is pruned and evaluated in one step, so that masks alone are not made. Run the study: "
+            "its page and results.csv have the overlaps of the masks."
+        )
     # First of all: a fault in a plug-in would otherwise appear only after the dense trainings it builds on.
-    preflight(study)
+    task_of(study).before(study)
     plan = make_plan(study, train=False)
     trainer = Trainer(study, store, workers, progress)
     with trainer.phase(plan):
@@ -135,12 +118,9 @@ def mask_tier(
     return overlaps(plan.arms, results), left_out, equal_methods(plan.arms, results)
 
 
-def worker_config(study: Study, store: Store) -> WorkerConfig:
-    gpus = gpus_of(study.device)
-    root = located(study).root
-    return WorkerConfig(
-        store.root, root, study.plugin_files, study.folder, gpus, study.tickets_per_gpu, study.loader_threads
-    )
+def worker_config(study: AnyStudy, store: Store) -> WorkerConfig:
+    own = {"data_root": None, "gpus": gpus_of(study.device)} | task_of(study).worker_fields(study)
+    return WorkerConfig(store=store.root, plugins=study.plugin_files, folder=study.folder, **own)
 
 
 class Trainer(Executor):
@@ -150,7 +130,7 @@ class Trainer(Executor):
 
     def __init__(
         self,
-        study: Study,
+        study: AnyStudy,
         store: Store,
         workers: int,
         progress: Progress,
@@ -228,39 +208,24 @@ class Trainer(Executor):
         self._watch(step, seconds)
 
 
-def unimportable_plugin(study: Study) -> Plugin | None:
+def unimportable_plugin(study: AnyStudy) -> AnyPlugin | None:
     """A plug-in of the study that was defined in this process alone (a notebook, a script, a module imported there);
     None where there is none. Worker processes have installed plug-ins and those in the study's plug-in files."""
     installed = {point.module.split(".")[0] for group in GROUPS for point in entry_points(group=group)}
-    for plugin in _plugins(study):
+    for plugin in task_of(study).plugins(study):
         from_file = plugin.origin.endswith(".py")
         if plugin.origin != "built-in" and not from_file and plugin.origin.split(".")[0] not in installed:
             return plugin
     return None
 
 
-def _plugins(study: Study) -> Iterator[Plugin]:
-    controls = control_arms(study)
-    for method in [*resolved_methods(study), *(method for method, _ in controls)]:
-        yield from _plugins_of(method)
-    for check in [*resolved_checks(study), *(check for _, check in controls)]:
-        yield check.plugin
-
-
-def _plugins_of(method: ResolvedMethod) -> Iterator[Plugin]:
-    yield method.plugin
-    yield method.allocation
-    if method.counts_of is not None:
-        yield from _plugins_of(method.counts_of)
-
-
 def _analyse_and_report(
-    study: Study, workspace: Workspace, executor: Executor, progress: Progress, command: str
+    study: AnyStudy, workspace: Workspace, executor: Executor, progress: Progress, command: str
 ) -> Results:
     """Go through the interim analyses, then write the results of the last one."""
-    results, decisions = StepResults(workspace.store), Decisions()
+    task, results, decisions = task_of(study), StepResults(workspace.store), Decisions()
     total, notes = Outcome(), []
-    for analysis in interim_analyses(study, workspace, results, executor):
+    for analysis in task.analyses(study, workspace, results, executor):
         total = total.then(analysis.outcome)
         if executor.trains:
             write_failed(workspace.folder, analysis.outcome.failures)
@@ -278,53 +243,19 @@ def _analyse_and_report(
     equal = equal_methods(present(analysis.plan, workspace.store), results)
     for line in equal if executor.trains else ():
         progress.note(line)
-    dense = dense_remark(study)
-    remarks = *equal, *([dense] if dense else []), *analysis.verdict.notes, *study_images(study).notes
-    verdict = replace(analysis.verdict, notes=remarks)
-    data = _report_data(study, workspace, analysis, verdict, results, command)
-    page = workspace.shown(write(data, workspace.folder))
+    notes_on_study = (*equal, *task.notes(study, analysis.verdict.notes))
+    verdict = replace(analysis.verdict, notes=notes_on_study)
+    data = task.report_data(study, workspace, analysis, verdict, results, command)
+    page = workspace.shown(task.write(data, workspace.folder))
     mark_reported(workspace.folder, study)
     results_of_run = total.done, total.seconds, total.failures, total.memory
     return Results(study, data, page, analysis.plan, *results_of_run, notes, len(total.copied))
 
 
-def _nothing_to_judge(study: Study, workspace: Workspace, failures: list[Failure]) -> PrunecheckError:
+def _nothing_to_judge(study: AnyStudy, workspace: Workspace, failures: list[Failure]) -> PrunecheckError:
     if failures:
         return StepError(_failure_message(failures, None))
     return StudyError(f"study {study.name!r} has no results to judge in {workspace.store.root} yet: run it first.")
-
-
-def _report_data(
-    study: Study,
-    workspace: Workspace,
-    analysis: InterimAnalysis,
-    verdict: StudyVerdict,
-    results: StepResults,
-    command: str,
-) -> ReportData:
-    plan, arms = analysis.plan, present(analysis.plan, workspace.store)
-    verified = read_verification(workspace.folder, plan.steps)
-    return ReportData(
-        name=study.name,
-        rows=analysis.rows,
-        verdict=verdict,
-        question=study.question,
-        trained=trained_in_words(study),
-        check_words={check.label: check.plugin.summary for check in resolved_checks(study)},
-        study_toml=to_toml(study),
-        layers=layer_tables(study, arms, results),
-        curves=curves(arms, results),
-        overlaps=overlaps(arms, results),
-        cost=cost_of(plan, make_plan(study, largest_seeds(study)) if study.seeds == "auto" else plan),
-        provenance=provenance_of(study, plan)
-        | backends_of(arms, results)
-        | patterns_in_words(arms, results)
-        | verified,
-        command=command,
-        published=published_for(study),
-        collapse_line=collapse_line(analysis.settings.chance, verdict.n_test, verdict.dense_accuracy),
-        unfinished=unfinished_steps(plan, workspace).sentence,
-    )
 
 
 def _failure_message(failures: list[Failure], page: Path | None) -> str:

@@ -21,9 +21,8 @@ from prunecheck.runner.records import check_folder, write_verification
 from prunecheck.runner.study_run import worker_config
 from prunecheck.runner.workspace import Workspace
 from prunecheck.store import Damaged, Store
-from prunecheck.study.plan import largest_seeds, make_plan
+from prunecheck.study import AnyStudy, largest_seeds, make_plan
 from prunecheck.study.step import Step
-from prunecheck.study.study import Study
 from prunecheck.text import printable
 
 
@@ -74,7 +73,7 @@ def parse_share(text: str) -> float:
     return share
 
 
-def rerun(study: Study, workspace: Workspace, share: float, seed: int, workers: int, progress: Progress) -> Rerun:
+def rerun(study: AnyStudy, workspace: Workspace, share: float, seed: int, workers: int, progress: Progress) -> Rerun:
     """Compute ``share`` (in (0, 1], at least one step) of what the store holds of *study* again, in a separate
     store, from the inputs the study used. The outcome is written into the study's folder, where the report finds it.
 
@@ -119,7 +118,7 @@ def _lend_inputs(chosen: Mapping[str, Step], source: Store, scratch: Store) -> d
 
 
 def _compute(
-    study: Study, steps: Mapping[str, Step], scratch: Store, workers: int, estimate: Estimate, progress: Progress
+    study: AnyStudy, steps: Mapping[str, Step], scratch: Store, workers: int, estimate: Estimate, progress: Progress
 ) -> Outcome:
     config = worker_config(study, scratch)
     with progress.phase(steps.values(), estimate.seconds, workers) as tick:

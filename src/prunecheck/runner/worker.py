@@ -18,6 +18,7 @@ from prunecheck.errors import Interrupted, StoreError, is_own
 from prunecheck.pruning import load_file
 from prunecheck.runner.signals import end_process, sigterm_interrupts
 from prunecheck.store import Claim, Damaged, Store, Timings
+from prunecheck.study.language_study import LanguageFiles
 from prunecheck.study.step import Step
 from prunecheck.text import printable_error
 
@@ -31,6 +32,7 @@ class WorkerConfig:
 
     ``gpus``: the CUDA devices of a study on GPUs, one for each worker by turns. ``tickets_per_gpu``: how many trainings
     at a time; None to find out. ``loader_threads``: how many decode streamed images; None for the number of cores.
+    ``language``: where a language model and its texts are.
     """
 
     store: Path
@@ -40,6 +42,7 @@ class WorkerConfig:
     gpus: tuple[int, ...] = ()
     tickets_per_gpu: int | None = None
     loader_threads: int | None = None
+    language: LanguageFiles | None = None
 
 
 Ended = Literal["done", "failed", "damaged", "memory", "died", "lost", "busy", "store", "interrupted"]
@@ -79,6 +82,7 @@ def initialise(config: WorkerConfig) -> None:
         config.data_root,
         config.folder,
         config.tickets_per_gpu,
+        language=config.language,
         loader_threads=config.loader_threads,
     )
     _fix_numerics()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from prunecheck import data, models
 from prunecheck import tensors as tree
 from prunecheck.errors import DataError, ModelError
+from prunecheck.models.language import LanguageModel, open_language_model
 from prunecheck.pruning import Method
 from prunecheck.pruning.partial import apply_data_check
 from prunecheck.pruning.plugins import MASK_EPOCHS
@@ -27,6 +29,7 @@ from prunecheck.pruning.streamed_checks import corrupt_samples
 from prunecheck.pruning.task import Task, task_named
 from prunecheck.pruning.train_loader import TrainLoader
 from prunecheck.store import Store
+from prunecheck.study.language_study import LanguageFiles
 from prunecheck.text import printable
 from prunecheck.training.feed import AnyFeed, Feed
 from prunecheck.training.recipe import Recipe
@@ -34,6 +37,8 @@ from prunecheck.training.stream_feed import StreamFeed
 from prunecheck.training.together import Together
 
 Params = Mapping[str, Any]
+PACKED = "packed_masks"
+"""file of masks of eight weights a byte, in the order of memory, with the shapes in result.json"""
 
 
 @dataclass
@@ -45,6 +50,8 @@ class Context:
     root: str | None = None
     folder: Path | None = None
     tickets_per_gpu: int | None = None
+    language: LanguageFiles | None = None
+    """of a study of a language model: where its model and its texts are"""
     on_gpu: Together | None = None
     """trains on the GPU of this process; made when the first training asks for one"""
     loader_threads: int | None = None
@@ -168,11 +175,24 @@ class Context:
         images = self.images(params)
         return images.channels, images.size, images.size
 
+    def language_model(self, params: Params) -> LanguageModel:
+        """The model of a step, freshly loaded. Raises ModelError if its files or code have changed since the plan."""
+        assert self.language is not None
+        choice = self.language.model
+        if choice.identity() != params["model"]:
+            raise ModelError(
+                f"model {printable(choice.name)!r} changed since the study was planned. Run the study again."
+            )
+        with torch_stream(0, "init"):  # a module that code builds without weights must be the same in every step
+            return open_language_model(choice, params["device"])
+
     def tree(self, key: str, file: str) -> tree.Tree:
         """Tensors of an earlier step. Raises Damaged for an artefact that no step wrote: without them, or with masks
         that are not those its result describes."""
-        name = f"{file}.safetensors"
-        if name not in self.store.entries(key):
+        name, entries = f"{file}.safetensors", self.store.entries(key)
+        if file == "masks" and name not in entries and f"{PACKED}.safetensors" in entries:
+            return dict(self._unpacked(key))
+        if name not in entries:
             raise self.store.reject(key, f"it has no {name}")
         try:
             tensors = tree.from_bytes(self.store.read(key, name))
@@ -181,6 +201,17 @@ class Context:
         if file == "masks":
             self._validate_masks(key, tensors)
         return tensors
+
+    def _unpacked(self, key: str) -> Mapping[str, Tensor]:
+        """Masks that were stored as bits."""
+        shapes = {name: shape for name, _, shape, _ in self.result(key)["layers"]}
+        packed = self.tree(key, PACKED)
+        try:
+            masks = {name: unpacked(packed[name], shape) for name, shape in shapes.items()}
+        except (KeyError, ValueError, RuntimeError):
+            raise self.store.reject(key, f"its {PACKED}.safetensors contradicts its result.json") from None
+        self._validate_masks(key, masks)
+        return masks
 
     def _validate_masks(self, key: str, masks: Mapping[str, Tensor]) -> None:
         """Raises Damaged where the result of the step that wrote *masks* describes others."""
@@ -202,6 +233,19 @@ class Context:
 def default_loader_threads() -> int:
     """The cores of this process, or its share of them where each GPU has a process."""
     return max(1, min(16, (os.cpu_count() or 1) // max(1, torch.cuda.device_count())))
+
+
+def packed(mask: Tensor) -> Tensor:
+    """uint8, eight weights of a bool mask each."""
+    return torch.from_numpy(np.packbits(mask.cpu().numpy().reshape(-1)))
+
+
+def unpacked(bits: Tensor, shape: Sequence[int]) -> Tensor:
+    """The bool mask of *shape* that ``packed`` gave. Raises ValueError for another number of bits."""
+    n = math.prod(shape)
+    if len(bits) != -(-n // 8):
+        raise ValueError(f"{len(bits)} bytes for {n} weights")
+    return torch.from_numpy(np.unpackbits(bits.numpy(), count=n).astype(bool)).reshape(tuple(shape))
 
 
 def _contradiction(masks: Mapping[str, Tensor], result: Mapping[str, Any]) -> str:

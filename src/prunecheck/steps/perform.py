@@ -10,9 +10,10 @@ import torch
 from prunecheck.errors import PluginError
 from prunecheck.process_state import process_state_kept
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
-from prunecheck.pruning.registry import Registry
-from prunecheck.steps import compare, corrupt, evaluate, mask, score, training
+from prunecheck.pruning.registry import POST_TRAINING_CHECKS, POST_TRAINING_METHODS, Registry
+from prunecheck.steps import compare, corrupt, evaluate, likelihood, mask, prune, score, training
 from prunecheck.steps.context import Context, Params
+from prunecheck.study.language_arms import AA
 from prunecheck.study.step import Step
 
 STEPS: dict[str, Callable[[Step, Context], dict[str, bytes]]] = {
@@ -23,6 +24,8 @@ STEPS: dict[str, Callable[[Step, Context], dict[str, bytes]]] = {
     "train": training.train,
     "compare": compare.run,
     "evaluate": evaluate.run,
+    "prune": prune.run,
+    "likelihood": likelihood.run,
 }
 
 
@@ -33,12 +36,14 @@ REGISTRIES: dict[str, Registry[Any]] = {
     "corruption": CHECKS,
 }
 """parameter of a step that describes a plug-in -> where the plug-in is found"""
+POST_TRAINING: dict[str, Registry[Any]] = {"method": POST_TRAINING_METHODS, "check": POST_TRAINING_CHECKS}
+"""the same of a step that prunes without training"""
 
 
 def perform(step: Step, context: Context) -> None:
     """Compute *step* and commit its artefact; its inputs must be in the store. Raises PluginError if this process has
     loaded other plug-in code than the step's key was made from."""
-    validate_code(step.params)
+    validate_code(step)
     with process_state_kept():  # what a network's own code sets while it is trained, for one
         set_gpu_arithmetic(step.params)
         files = STEPS[step.kind](step, context)
@@ -49,7 +54,7 @@ def perform_together(steps: Sequence[Step], context: Context) -> None:
     """Compute trainings of one kind at a time on a GPU, and commit each when it ends. Raises what the first of them
     raises; those that ended before are committed."""
     for step in steps:
-        validate_code(step.params)
+        validate_code(step)
     with process_state_kept():
         set_gpu_arithmetic(steps[0].params)
         prepared = [training.prepare(step, context) for step in steps]
@@ -66,12 +71,12 @@ def set_gpu_arithmetic(params: Params) -> None:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = params.get("precision") == "tf32"
 
 
-def validate_code(params: Params) -> None:
+def validate_code(step: Step) -> None:
     """A file may have been edited between planning the study and loading it in this process. (``Context`` does the same
     for the code of a network and the files of a data set.)"""
-    for field, registry in REGISTRIES.items():
-        described = params.get(field)
-        if described is None:
+    for field, registry in (POST_TRAINING if step.kind == "prune" else REGISTRIES).items():
+        described = step.params.get(field)
+        if described is None or described["name"] == AA:
             continue
         plugin = registry.get(described["name"])
         if plugin.code != described["code"]:

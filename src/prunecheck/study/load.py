@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from prunecheck.errors import StudyError
+from prunecheck.study.language_study import LanguageStudy
 from prunecheck.study.messages import explain, fields_at, not_a_field
 from prunecheck.study.study import Study
-from prunecheck.study.validate import resolve
+from prunecheck.study.tasks import AnyStudy, fields_of, resolve
 from prunecheck.text import printable, printable_path
 
 MAX_BYTES = 50_000
@@ -21,15 +22,15 @@ MAX_BYTES = 50_000
 
 
 def load_study(
-    source: str | Path | Mapping[str, Any] | Study, overrides: Iterable[str] = (), *, allow_absent: bool = False
-) -> Study:
+    source: str | Path | Mapping[str, Any] | AnyStudy, overrides: Iterable[str] = (), *, allow_absent: bool = False
+) -> AnyStudy:
     """The checked study of a TOML file, a mapping of the same fields, or a Study.
 
     ``overrides``: ``"training.epochs=5"`` strings, values in TOML, bare words taken as text. Loads the plug-in files
     the study names. ``allow_absent``: the data may be elsewhere if their numbers are known, which is enough for a plan.
     Raises StudyError (one to three lines) for everything that can be seen without torch.
     """
-    if isinstance(source, Study):
+    if isinstance(source, (Study, LanguageStudy)):
         fields, where, folder = source.model_dump(exclude_defaults=True), "study", source.folder
         file = source.file
     elif isinstance(source, Mapping):
@@ -113,13 +114,17 @@ def _value(text: str) -> Any:
     return parsed["value"] if len(parsed) == 1 else text.strip()
 
 
-def _validate(fields: dict[str, Any], where: str) -> Study:
+def _validate(fields: dict[str, Any], where: str) -> AnyStudy:
     for name in ("folder", "file"):  # set by load_study, not by the user
         if name in fields:
-            raise StudyError(f"{where}: {not_a_field(name, name, fields_at(()))}")
+            raise StudyError(f"{where}: {not_a_field(name, name, fields_at((), Study))}")
     try:
-        return Study.model_validate(fields)
+        kind = fields_of(fields)
+    except StudyError as error:
+        raise StudyError(f"{where}: {error}") from None
+    try:
+        return kind.model_validate(fields)
     except RecursionError:
         raise StudyError(f"{where} is nested too deeply.") from None
     except ValidationError as error:
-        raise StudyError(explain(error, where)) from None
+        raise StudyError(explain(error, where, kind)) from None

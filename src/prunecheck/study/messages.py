@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from prunecheck.study.study import CheckChoice, MethodChoice, Study
+from prunecheck.study.study import Study
 from prunecheck.text import nearest, printable, unknown
 
 _WANTED = {
@@ -23,8 +23,9 @@ _WANTED = {
 """Kind of problem -> wording in terms of a study file, where pydantic's message is about Python."""
 
 
-def explain(error: ValidationError, where: str) -> str:
-    """The first problem as a sentence, and the places of up to three more. *where*: the file's name."""
+def explain(error: ValidationError, where: str, fields: type[BaseModel] = Study) -> str:
+    """The first problem as a sentence, and the places of up to three more. *where*: the file's name; *fields*: the
+    class of the study."""
     problems = error.errors(include_url=False)
     problems.sort(
         key=lambda problem: problem["type"] != "extra_forbidden"
@@ -33,7 +34,7 @@ def explain(error: ValidationError, where: str) -> str:
     # the message about an item of a list replaces the one about the list
     others = [p for p in places[1:] if not any(q.startswith((f"{p}.", f"{p}[")) for q in places)]
     more = f"\n({len(others)} more: {', '.join(others[:3])})" if others else ""
-    return f"{where}: {_sentence(problems[0], places[0])}{more}"
+    return f"{where}: {_sentence(problems[0], places[0], fields)}{more}"
 
 
 def not_a_field(place: str, word: str, known: Iterable[str]) -> str:
@@ -69,11 +70,11 @@ def shown(value: object) -> str:
         return f"what is there ({type(value).__name__})"
 
 
-def _sentence(problem: Any, place: str) -> str:
+def _sentence(problem: Any, place: str, fields: type[BaseModel]) -> str:
     kind, found = problem["type"], shown(problem.get("input"))
     text = problem["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
-        return not_a_field(place, str(problem["loc"][-1]), fields_at(problem["loc"][:-1]))
+        return not_a_field(place, str(problem["loc"][-1]), fields_at(problem["loc"][:-1], fields))
     if kind == "missing":
         hint = "" if "." in place else " A study needs model, data, methods, checks and sparsities."
         return f"{place} is missing.{hint}"
@@ -103,14 +104,16 @@ def _sentence(problem: Any, place: str) -> str:
     return f"{place} = {found} {wanted}." + (f" Did you mean [{found}]?" if single else "")
 
 
-def fields_at(location: tuple[int | str, ...]) -> list[str]:
-    """The fields of the table at *location*."""
-    here: type[BaseModel] = Study
+def fields_at(location: tuple[int | str, ...], fields: type[BaseModel] = Study) -> list[str]:
+    """The fields of the table at *location* in a study of the class *fields*."""
+    here = fields
     for part in location:
         field = here.model_fields.get(str(part))
         if field is None:
             continue
-        inner: Any = {"methods": MethodChoice, "checks": CheckChoice}.get(str(part), field.annotation)
+        inner: Any = field.annotation
+        if get_origin(inner) is tuple:  # of a list, what its items are
+            inner = get_args(inner)[0]
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             here = inner
     return [name for name in here.model_fields if name not in ("folder", "file")]

@@ -75,6 +75,8 @@ class Plan:
         return {key for arm in self.arms for key in (arm.train, arm.mask, arm.compare, arm.evaluate) if key}
 
     def __repr__(self) -> str:
+        if any(step.kind == "prune" for step in self.steps.values()):
+            return f"Plan: {len(self.steps)} steps for {len(self.arms)} arms, of which none trains"
         shared = self.trainings_requested - self.trainings
         return (
             f"Plan: {self.trainings} trainings for {len(self.arms)} arms ({shared} more without sharing), "

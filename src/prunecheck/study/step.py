@@ -13,10 +13,12 @@ from prunecheck.study.numerics import numerics
 SCHEMA = 1
 """raised when the meaning of any artefact changes"""
 
-Kind = Literal["pretrain", "score", "mask", "corrupt", "train", "compare", "evaluate"]
+Kind = Literal["pretrain", "score", "mask", "corrupt", "train", "compare", "evaluate", "prune", "likelihood"]
 KINDS = {
     "pretrain": "pretrainings",
     "train": "trainings",
+    "prune": "prunings",
+    "likelihood": "dense evaluations",
     "score": "scores",
     "mask": "masks",
     "corrupt": "corruptions",

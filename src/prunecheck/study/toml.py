@@ -7,6 +7,7 @@ from typing import Any
 
 import tomli_w
 
+from prunecheck.study.language_study import LanguageStudy
 from prunecheck.study.study import Study
 
 
@@ -15,6 +16,14 @@ def to_toml(study: Study) -> str:
     fields = study.model_dump(mode="json", exclude_none=True)
     recipe = study.recipe.to_dict() | {"recipe": study.training.recipe}
     fields["training"] = {name: value for name, value in recipe.items() if value is not None}
+    fields["methods"] = [_short(choice) for choice in fields["methods"]]
+    fields["checks"] = [_short(choice) for choice in fields["checks"]]
+    return tomli_w.dumps(fields)
+
+
+def language_toml(study: LanguageStudy) -> str:
+    """The same of a study of a language model."""
+    fields = study.model_dump(mode="json", exclude_none=True)
     fields["methods"] = [_short(choice) for choice in fields["methods"]]
     fields["checks"] = [_short(choice) for choice in fields["checks"]]
     return tomli_w.dumps(fields)

@@ -11,6 +11,7 @@ from prunecheck.errors import PluginError, PrunecheckError, StudyError
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, Allocation, Check, Method, load_file
 from prunecheck.pruning.patterns import parse_pattern, validate_pattern
 from prunecheck.pruning.plugins import MASK_EPOCHS
+from prunecheck.pruning.post_training_plugins import PostTrainingCheck, PostTrainingMethod
 from prunecheck.pruning.presets import preset_named
 from prunecheck.pruning.schedule import Schedule
 from prunecheck.pruning.streamable import validate_streamed
@@ -19,16 +20,18 @@ from prunecheck.statistics.rows import DENSE
 from prunecheck.study.arms import NO_PATTERN, control_arms, resolve_method, resolved_checks, resolved_methods
 from prunecheck.study.backend import resolve_backend
 from prunecheck.study.data_set import validate_data
+from prunecheck.study.language_study import LanguageStudy
 from prunecheck.study.messages import shown
 from prunecheck.study.step import canonical
 from prunecheck.study.study import CheckChoice, MethodChoice, Study
 from prunecheck.text import percent, printable, unknown
 from prunecheck.training.recipe import RECIPES, Recipe
 
+AnyPlugin = Method | Allocation | Check | PostTrainingMethod | PostTrainingCheck
 MAX_ROUNDS = 100
 MAX_TICKETS = 500_000
 """pruning rounds of all arms: a plan of this size takes about a minute and 2 GB"""
-_DEVICE = re.compile(r"cpu|mps|cuda(:\d{1,3})?")
+DEVICE = re.compile(r"cpu|mps|cuda(:\d{1,3})?")
 
 
 def resolve(study: Study, *, allow_absent: bool = False) -> None:
@@ -36,26 +39,21 @@ def resolve(study: Study, *, allow_absent: bool = False) -> None:
 
     ``allow_absent``: the data may be elsewhere if their numbers are known.
     """
-    for field, text in [("data.root", study.data.root or ""), *(("plugins", name) for name in study.plugins)]:
-        if "\0" in text:
-            raise StudyError(f"{field} = {printable(text)!r} holds a null character, which no path can.")
-    for path in study.plugin_files:
-        try:
-            load_file(path)
-        except SystemExit:  # a script with its own main: it would end this process
-            raise StudyError(f"plug-in {printable(path.name)} calls exit() when it is imported.") from None
+    if "\0" in (study.data.root or ""):
+        raise StudyError(f"data.root = {printable(study.data.root)!r} holds a null character, which no path can.")
+    load_plugins(study)
     if not models.is_external(study.model):
-        _named("model", "model", study.model, [*models.names(), *models.ALIASES])
-    _named("data", "data set", study.data.name, data.names())
+        validate_name("model", "model", study.model, [*models.names(), *models.ALIASES])
+    validate_name("data", "data set", study.data.name, data.names())
     if study.preset is not None:
-        _at("preset = ", preset_named, study.preset)
+        validate_plugin("preset = ", preset_named, study.preset)
         if study.also_prune:
             raise StudyError(
                 f"also_prune = {shown(list(study.also_prune))} and preset = {study.preset!r}: the published codes "
                 "prune convolutions and linear layers only. Leave one of the two out."
             )
     if study.training.recipe is not None:
-        _named("training.recipe", "recipe", study.training.recipe, RECIPES)
+        validate_name("training.recipe", "recipe", study.training.recipe, RECIPES)
     _resolve_training(study.recipe)
     for i, choice in enumerate(study.methods):
         _resolve_method(f"methods[{i}]", choice, study)
@@ -65,31 +63,43 @@ def resolve(study: Study, *, allow_absent: bool = False) -> None:
         _resolve_pattern("", MethodChoice(name="random_ticket"), METHODS.get("random_ticket"), study)
     for i, chosen in enumerate(study.checks):
         _resolve_check(f"checks[{i}]", chosen)
-    _no_duplicates("methods", [resolve_method(study, choice).label for choice in study.methods])
-    _no_duplicates("checks", [check.label for check in resolved_checks(study)])
+    validate_labels("methods", [resolve_method(study, choice).label for choice in study.methods])
+    validate_labels("checks", [check.label for check in resolved_checks(study)])
     _check_size(study)
     pruning = {m.label for m in resolved_methods(study) if m.plugin.name != DENSE}
     pruning |= {method.label for method, _ in control_arms(study)}
     for i, pair in enumerate(study.compare or ()):
         for name in pair:
-            _named(f"compare[{i}]", "method of this study", name, pruning)
-    if not _DEVICE.fullmatch(study.device):
+            validate_name(f"compare[{i}]", "method of this study", name, pruning)
+    if not DEVICE.fullmatch(study.device):
         raise StudyError(f"device = {shown(study.device)} must be 'cpu', 'cuda', 'cuda:1' or so, or 'mps'.")
     if study.precision == "tf32" and not study.device.startswith("cuda"):
         raise StudyError(f"precision = 'tf32' is for NVIDIA GPUs, and device = {shown(study.device)}. Use 'bfloat16'.")
     _resolve_streaming(study)
     resolve_backend(study)
-    _named("task", "task", study.task, ["classification"])
+    validate_name("task", "task", study.task, ["classification"])
     validate_data(study, allow_absent=allow_absent)
 
 
-def _named(place: str, kind: str, word: str, choices: Iterable[str]) -> None:
+def load_plugins(study: Study | LanguageStudy) -> None:
+    """Run the plug-in files of a study. Raises PluginError, StudyError."""
+    for name in study.plugins:
+        if "\0" in name:
+            raise StudyError(f"plugins = {printable(name)!r} holds a null character, which no path can.")
+    for path in study.plugin_files:
+        try:
+            load_file(path)
+        except SystemExit:  # a script with its own main: it would end this process
+            raise StudyError(f"plug-in {printable(path.name)} calls exit() when it is imported.") from None
+
+
+def validate_name(place: str, kind: str, word: str, choices: Iterable[str]) -> None:
     known = list(choices)
     if word not in known:
         raise StudyError(f"{place} = {unknown(kind, word, known)}")
 
 
-def _at(place: str, look_up: Callable[[str], object], name: str) -> None:
+def validate_plugin(place: str, look_up: Callable[[str], object], name: str) -> None:
     try:
         look_up(name)
     except PrunecheckError as error:
@@ -144,9 +154,9 @@ _RANGES = {"scale": "[0.08, 1.0]", "ratio": "[0.75, 1.33]"}
 
 
 def _resolve_method(place: str, choice: MethodChoice, study: Study) -> None:
-    _at(f"{place} = ", METHODS.get, choice.name)
+    validate_plugin(f"{place} = ", METHODS.get, choice.name)
     method = METHODS.get(choice.name)
-    _options(place, method, choice.options)
+    validate_options(place, method, choice.options)
     if method.learns and choice.options.get(MASK_EPOCHS, 1) < 1:
         raise StudyError(f"{place}.options.{MASK_EPOCHS} = {choice.options[MASK_EPOCHS]} must be 1 or more.")
     if choice.label in METHODS.names() and choice.label != method.name:
@@ -163,13 +173,13 @@ def _resolve_method(place: str, choice: MethodChoice, study: Study) -> None:
 def _resolve_allocation(place: str, choice: MethodChoice) -> None:
     if choice.allocate is None:
         return
-    _at(f"{place} = ", ALLOCATIONS.get, choice.allocate.name)
+    validate_plugin(f"{place} = ", ALLOCATIONS.get, choice.allocate.name)
     allocation = ALLOCATIONS.get(choice.allocate.name)
-    _options(place, allocation, choice.allocate.options)
+    validate_options(place, allocation, choice.allocate.options)
     if ("given" in allocation.asks) != (choice.allocate.method is not None):
         raise StudyError(f'{place} = {{name = "counts_of", method = "snip"}}: the two go together.')
     if choice.allocate.method is not None:
-        _at(f"{place}.method = ", METHODS.get, choice.allocate.method)
+        validate_plugin(f"{place}.method = ", METHODS.get, choice.allocate.method)
 
 
 def _resolve_pattern(place: str, choice: MethodChoice, method: Method, study: Study) -> None:
@@ -247,9 +257,9 @@ def _resolve_rewinding(place: str, choice: MethodChoice, method: Method, recipe:
 
 
 def _resolve_check(place: str, choice: CheckChoice) -> None:
-    _at(f"{place} = ", CHECKS.get, choice.name)
+    validate_plugin(f"{place} = ", CHECKS.get, choice.name)
     check = CHECKS.get(choice.name)
-    _options(place, check, choice.options)
+    validate_options(place, check, choice.options)
     if check.at == "updates" and choice.dose is not None:
         raise StudyError(f"{place}.dose: {check.name} corrupts the updates of a mask, of which it has no fraction.")
     another = choice.label in CHECKS.names() and choice.label != check.name
@@ -258,14 +268,14 @@ def _resolve_check(place: str, choice: CheckChoice) -> None:
         raise StudyError(f"{place}.label = {choice.label!r} is reserved. Choose another label.")
 
 
-def _no_duplicates(field: str, labels: list[str]) -> None:
+def validate_labels(field: str, labels: list[str]) -> None:
     """Raises StudyError for equal labels. An alias and its name have the same label."""
     twice = [label for i, label in enumerate(labels) if label in labels[:i]]
     if twice:
         raise StudyError(f"{field}: duplicate value {twice[0]!r}. Give one of them a label.")
 
 
-def _options(place: str, plugin: Method | Allocation | Check, options: Mapping[str, object]) -> None:
+def validate_options(place: str, plugin: AnyPlugin, options: Mapping[str, object]) -> None:
     for option, value in options.items():
         if option not in plugin.options:
             raise StudyError(f"{place}.options: {unknown(f'option of {plugin.name}', option, plugin.options)}")

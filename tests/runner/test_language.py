@@ -1,0 +1,180 @@
+"""A study of a language model from its file to its page."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prunecheck import api
+from prunecheck.errors import DataError, ModelError, StudyError
+from prunecheck.study import load_study, make_plan
+from tests.tiny_lm import texts, write_example, write_jsonl
+
+MODEL = Path(__file__).parents[1] / "tiny_lm.py"
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("language")
+    write_example(folder)
+    return folder
+
+
+def study(folder: Path, **changes: Any) -> dict[str, Any]:
+    data = {
+        "calibration": str(folder / "calibration.jsonl"),
+        "evaluation": str(folder / "evaluation.jsonl"),
+        "sequences": 8,
+        "length": 64,
+        "tokens": 400,
+    } | changes.pop("data", {})
+    return {
+        "task": "language_model",
+        "name": "tiny",
+        "model": f"{MODEL}:TinyLM",
+        "weights": str(folder / "tiny.safetensors"),
+        "methods": ["magnitude", "random", "wanda"],
+        "checks": ["random_tokens"],
+        "sparsities": [0.75],
+        "seeds": 3,
+        "data": data,
+    } | changes
+
+
+@pytest.fixture(scope="module")
+def results(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("results")
+    return api.run(study(example), store=folder / "store", folder=folder / "out", workers=1)
+
+
+def test_magnitude_is_pruned_once_for_all_draws(example: Path) -> None:
+    plan = make_plan(load_study(study(example)))
+    networks = {(arm.method, arm.check): set() for arm in plan.arms}  # type: ignore[var-annotated]
+    for arm in plan.arms:
+        networks[arm.method, arm.check].add(arm.train)
+    assert {place: len(keys) for place, keys in networks.items()} == {
+        ("dense", "clean"): 1,
+        ("magnitude", "clean"): 1,
+        ("magnitude", "rearranged_rows"): 3,
+        ("random", "clean"): 3,
+        ("random", "aa"): 3,
+        ("wanda", "clean"): 3,
+        ("wanda", "random_tokens"): 3,
+        ("wanda", "aa"): 3,
+        ("wanda", "rearranged_rows"): 3,
+    }
+    assert plan.trainings == 0
+
+
+def test_a_new_draw_or_method_repeats_nothing(example: Path) -> None:
+    few = make_plan(load_study(study(example))).steps
+    more = make_plan(load_study(study(example, seeds=5, methods=["magnitude", "random", "wanda", "ria"]))).steps
+    assert few.keys() < more.keys()
+
+
+def test_where_model_and_texts_lie_is_in_no_key(example: Path, tmp_path: Path) -> None:
+    for name in ("tiny.safetensors", "calibration.jsonl", "evaluation.jsonl"):
+        (tmp_path / name).write_bytes((example / name).read_bytes())
+    assert make_plan(load_study(study(example))).steps.keys() == make_plan(load_study(study(tmp_path))).steps.keys()
+
+
+def test_rows_hold_likelihoods_of_a_model_that_pruning_made_worse(results: Any) -> None:
+    nll = {}
+    for row in results.rows:
+        nll.setdefault((row["method"], row["check"]), []).append(row["nll"])
+    mean = {place: sum(values) / len(values) for place, values in nll.items()}
+    assert mean["dense", "clean"] < mean["wanda", "clean"] < mean["random", "clean"]
+    assert mean["wanda", "rearranged_rows"] > mean["wanda", "clean"] + 0.2
+    assert results.verdict.dense_nll == pytest.approx(mean["dense", "clean"])
+    assert {row["kept"] / row["weights"] for row in results.rows if row["method"] == "wanda"} == {0.25}
+
+
+def test_verdicts_and_controls(results: Any) -> None:
+    controls = {(one.role, one.method): one.status for one in results.verdict.controls}
+    assert controls["positive", "wanda"] == "ok"
+    assert controls["aa", "wanda"] == "ok"
+    assert results.verdict.banner is None
+    compared = {(one.first, one.second): one.verdict for one in results.verdict.comparisons}
+    assert compared["random", "magnitude"] == "WORSE"
+
+
+def test_files_speak_of_documents_and_tokens_not_of_training(results: Any) -> None:
+    folder = results.page.parent
+    for name in ("index.html", "report.md", "results.csv", "documents.csv", "verdicts.json"):
+        text = (folder / name).read_text().partition("<script>")[0]
+        text = text.partition("<style>")[0] + text.partition("</style>")[2]
+        for word in ("accuracy", "epoch", "retrain", "image", "ticket"):
+            assert word not in text.lower(), f"{word} in {name}"
+    page = (folder / "index.html").read_text()
+    assert f"{results.verdict.dense_perplexity:.2f}" in page
+    documents = list(csv.DictReader((folder / "documents.csv").read_text().splitlines()))
+    assert len(documents) == 6 * len(results.rows)
+    assert json.loads((folder / "verdicts.json").read_text())["documents"] == 6
+
+
+def test_the_study_file_of_the_report_is_the_study(results: Any, tmp_path: Path) -> None:
+    (tmp_path / "again.toml").write_text(results.data.study_toml)
+    again = load_study(tmp_path / "again.toml")
+    assert make_plan(again).steps.keys() == results.plan.steps.keys()
+
+
+def test_a_second_run_computes_nothing_and_writes_the_same(results: Any, example: Path) -> None:
+    folder = results.page.parent
+    before = (folder / "index.html").read_bytes()
+    again = api.run(study(example), store=folder.parent / "store", folder=folder, workers=1)
+    assert again.ran == []
+    assert (folder / "index.html").read_bytes() == before
+
+
+def test_an_untrained_model_is_gated(example: Path, tmp_path: Path) -> None:
+    fields = study(example, methods=["magnitude"], checks=["rearranged_rows"], controls=[], seeds=1, margin=0.1)
+    del fields["weights"]
+    found = api.run(fields, store=tmp_path / "store", folder=tmp_path / "out", workers=1)
+    assert "token frequencies" in found.verdict.banner
+    assert {check.verdict for check in found.verdict.checks} == {"UNINFORMATIVE"}
+
+
+def test_evaluation_text_that_is_calibration_text_is_refused(example: Path, tmp_path: Path) -> None:
+    calibration, evaluation = texts()
+    write_jsonl(tmp_path / "leaky.jsonl", [*calibration, evaluation[2]])
+    with pytest.raises(DataError, match=r"evaluation.jsonl:3' is also in data.calibration \(leaky.jsonl:"):
+        load_study(study(example, data={"calibration": str(tmp_path / "leaky.jsonl")}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 3}, "epochs is not a field of a study"),
+        ({"methods": ["wamda"]}, "'wanda'"),
+        ({"methods": ["wanda"]}, 'add "magnitude" to methods'),
+        ({"margin": "1 sd"}, "a share of what magnitude pruning loses"),
+        ({"checks": ["other_text"]}, "needs another text"),
+        ({"checks": ["update_withheld"]}, "tests none of the methods"),
+        ({"methods": [{"name": "wanda", "label": "dense"}], "margin": 0.1}, "is reserved"),
+        ({"data": {"documents": 7}}, "holds 6 different documents"),
+    ],
+)
+def test_mistakes_are_refused_by_field(example: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(StudyError) as error:
+        load_study(study(example, **changes))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"data": {"length": 65}}, ModelError, "data.length = 65, but the model reads at most 64"),
+        ({"data": {"sequences": 10**6}}, DataError, "at most"),
+    ],
+)
+def test_what_only_the_model_can_tell_is_refused_before_the_first_step(
+    example: Path, tmp_path: Path, changes: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error) as raised:
+        api.run(study(example, **changes), store=tmp_path / "store", folder=tmp_path / "out", workers=1)
+    assert message in str(raised.value)
+    assert not (tmp_path / "out").exists()
