@@ -319,8 +319,8 @@ def usable_cores() -> int:
 
 
 def usual_workers(study: AnyStudy) -> int:
-    """One worker for each core or, since several processes on a GPU take turns, for each GPU; of language models as many
-    as fit into memory."""
+    """One worker for each core or, since several processes on a GPU take turns, for each GPU; no more than fit into
+    memory with a language model each."""
     from prunecheck.study.gpus import gpus_of
     from prunecheck.study.language_plan import most_in_memory
 

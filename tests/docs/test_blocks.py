@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from tests.docs.blocks import DOCS, PAGES, blocks, commands, name_of, program, run_page
-from tests.docs.walk import WALKS
+from tests.docs.walk import SLOW_WALKS, WALKS
 
-WALKED = {DOCS / page for page in WALKS}
+WALKED = {DOCS / page for page in (*WALKS, *SLOW_WALKS)}
 """run by test_walks.py, together with their commands"""
 RUN = [page for page in PAGES if page not in WALKED and program(page.read_text(encoding="utf-8")).strip()]
 

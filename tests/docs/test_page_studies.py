@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tomllib
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from prunecheck.errors import StudyError
 from prunecheck.runner.preflight import preflight
-from prunecheck.study import Study, load_study
+from prunecheck.study import AnyStudy, load_study
 from tests.docs.blocks import PAGES, ROOT, Block, blocks, name_of
 
 WHICH = "docs/which-method.md"
@@ -31,12 +32,22 @@ def shown(*kinds: str) -> list[Any]:
     return [pytest.param(page, block, id=f"{name_of(page)}:{block.line}") for page, block in found]
 
 
-def load(text: str, folder: Path, page: str) -> Study:
+def load(text: str, folder: Path, page: str) -> AnyStudy:
     """*text* as a study, completed where it is a part, beside the plug-in files that *page* shows."""
     for block in blocks(page):
         if block.kind == "python" and block.file:
             (folder / block.file).write_text(block.text, encoding="utf-8")
-    return load_study({**BASE, **tomllib.loads(text)})
+    fields = tomllib.loads(text)
+    if fields.get("task") == "language_model":
+        for file, words in (
+            ("calibration.jsonl", "one two"),
+            ("evaluation.jsonl", "three four"),
+        ):  # the page writes them
+            lines = [json.dumps({"text": word}) for word in words.split()]
+            (folder / file).write_text("\n".join(lines), encoding="utf-8")
+        (folder / "tiny_lm.safetensors").write_bytes(b"")
+        return load_study(fields)
+    return load_study({**BASE, **fields})
 
 
 @pytest.mark.parametrize(("page", "block"), shown("toml"))

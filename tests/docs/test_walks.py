@@ -8,7 +8,7 @@ import pytest
 
 from prunecheck.cli import main
 from tests.docs.blocks import DOCS, ROOT, blocks
-from tests.docs.walk import WALKS, compare, walk
+from tests.docs.walk import SLOW_WALKS, WALKS, compare, walk
 
 
 class Cli:
@@ -37,6 +37,12 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("page", WALKS)
 def test_page_can_be_executed_from_top_to_bottom(page: str, cli: Cli, tmp_path: Path) -> None:
     walk((DOCS / page).read_text(encoding="utf-8"), tmp_path, cli, WALKS[page])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", SLOW_WALKS)
+def test_page_that_trains_its_own_model_can_be_executed(page: str, cli: Cli, tmp_path: Path) -> None:
+    walk((DOCS / page).read_text(encoding="utf-8"), tmp_path, cli, SLOW_WALKS[page])
 
 
 @pytest.mark.long

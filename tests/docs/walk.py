@@ -27,6 +27,8 @@ WALKS: dict[str, tuple[str, ...]] = {
     "why/random-tickets.md": (),
 }
 """Pages that are executed from top to bottom, with the changes that make their studies small enough for a test."""
+SLOW_WALKS: dict[str, tuple[str, ...]] = {"how-to/language-models.md": ("seeds=3", "data.tokens=300")}
+"""Pages that train a model of their own."""
 
 TIME = re.compile(r"\d[\d,.]*( (?:s|min|h|days))( \d+ (?:s|min))?")
 NUMBER = re.compile(r"[+-]?\d[\d,.]*")

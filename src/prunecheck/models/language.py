@@ -57,7 +57,9 @@ class ModelChoice:
         place = self.place if self.name.startswith(HF) else self.weights_file
         if place is None:
             return 0
-        files = [place] if place.is_file() else [one for one in place.iterdir() if one.suffix in (".safetensors", ".bin")]
+        files = (
+            [place] if place.is_file() else [one for one in place.iterdir() if one.suffix in (".safetensors", ".bin")]
+        )
         # quantised weights are decoded to the precision of the study
         return sum(one.stat().st_size * (8 if one.suffix == ".gguf" else 1) for one in files)
 
