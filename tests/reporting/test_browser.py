@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,6 +91,7 @@ def test_the_verdicts_on_the_page_are_those_of_the_file(
 ) -> None:
     path = request.getfixturevalue(which)
     told = json.loads((path.parent / "verdicts.json").read_text(encoding="utf-8"))
+    told.pop("report")
     with opened(browser, path) as (page, _):
         assert json.loads(page.locator("#verdicts").text_content()) == told
         columns = [
@@ -127,6 +129,32 @@ def test_first_screen_says_what_was_trained_and_answers_for_every_method(
         assert page.locator(".answers .sentence:visible").count() == len(sample.ACCURACY)
         assert page.locator(".answers .accuracy .word:visible").count() == len(sample.ACCURACY)
         assert page.locator(".instrument").inner_text().startswith("Controls. 2 of 3 controls ok; identity weak")
+
+
+QUESTIONS = {
+    "on what network and data, for how long": (".trained", r"on \w+ \(.* training images, .* pixels\), \d+ epochs?"),
+    "what is the answer": (".answers .sentence", r"\w+ .*\."),
+    "against what": (".answers .accuracy", r"random ticket [\d.]+%, dense [\d.]+%"),
+    "was it the data, the positions or the values": (".answers thead th[data-tip]", r"with .+"),
+    "how sure": ("#answer", r"\[[+−][\d.]+, [+−][\d.]+\].* in at most 5%"),
+    "who chose the margin": ("#answer", r"The margin of [\d.]+ points is "),
+    "what with another margin": ("#margins", r"(?i)(does not depend|inconclusive|depends)"),
+    "could it have seen a loss": (".instrument", r"Controls\. \d of \d controls? ok"),
+    "which seeds": ("#evidence", r"seed"),
+    "did the networks train, did a mask collapse": ("#accuracy", r"dense"),
+    "can I compute it again": ("#provenance", r"prunecheck .*torch"),
+}
+"""what a reviewer asks -> where on the page it is answered, and how the answer begins"""
+
+
+def test_questions_of_a_reviewer_are_answered_in_their_places(browser: Browser) -> None:
+    example = Path(__file__).parents[2] / "docs" / "example" / "index.html"
+    with opened(browser, example, viewport={"width": 1280, "height": 900}) as (page, wrong):
+        for question, (place, answer) in QUESTIONS.items():
+            found = " ".join(page.locator(place).first.text_content().split())
+            assert re.search(answer, found), f"{question}: {found[:500]}"
+        assert page.locator("#health").count() == 1
+        assert wrong == []
 
 
 def test_what_a_check_destroys_is_shown_on_hovering_and_printed(browser: Browser, tmp_path: Path) -> None:
