@@ -31,6 +31,7 @@ SECTIONS: dict[str, Callable[..., str]] = {
     "drops": results.drops,
     "leads": results.leads,
     "accuracies": results.accuracies,
+    "overlaps": results.overlaps,
     "provenance": results.provenance,
     **{kind: catalogue.writer(kind) for kind in catalogue.KINDS},
 }

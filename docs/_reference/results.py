@@ -85,6 +85,24 @@ def accuracies(name: str) -> str:
     return table(["method", "check", *[percent(float(one)) for one in sparsities]], body)
 
 
+def overlaps(name: str, *sparsities: str) -> str:
+    """How far every check moves the masks of each method, at *sparsities* (all where none is named): overlap of the two
+    masks, the overlap of random masks with the same counts, and the correlation of the layer counts."""
+    rows = [row for row in _rows(name) if not sparsities or row["sparsity"] in sparsities]
+    head = ["network", "method", "check", "sparsity", "overlap", "by chance", "layer counts"]
+    body = [
+        [
+            code(row["model"]),
+            code(row["method"]),
+            code(row["check"]),
+            percent(float(row["sparsity"])),
+            *[f"{float(row[column]):.3f}" if row[column] else "" for column in ("iou", "chance_iou", "counts")],
+        ]
+        for row in rows
+    ]
+    return table(head, body)
+
+
 def provenance(name: str) -> str:
     """The command that repeats the study *name*, its files, and the SHA-256 of each."""
     folder = DATA / name
@@ -125,7 +143,7 @@ def _rows(name: str) -> list[dict[str, str]]:
 def _content(path: Path) -> str:
     if path.suffix != ".csv":
         return "the study"
-    return f"{len(_rows(path.parent.name)):,} rows, one for every trained network"
+    return f"{len(_rows(path.parent.name)):,} rows"
 
 
 def _answer(word: str, effect: str = "") -> str:
