@@ -14,7 +14,6 @@ import sys
 from typing import Any
 
 import torch
-import torch._dynamo  # optimisers import it at their first step; it takes seconds
 
 import prunecheck.runner.study_run
 import prunecheck.steps  # noqa: F401
