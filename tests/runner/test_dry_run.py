@@ -84,6 +84,26 @@ def test_network_that_takes_no_double_precision_is_refused_for_synflow_alone(tmp
         trial(tmp_path, "narrow", "synflow")
 
 
+BACKWARD = """
+    import torch
+
+    from prunecheck import method
+
+    @method
+    def slip(weights, loss):
+        slopes = torch.autograd.grad(loss(weights), list(weights.values()))
+        return {name: (weight * slope).abs() for (name, weight), slope in zip(weights.items(), slopes)}
+"""
+
+
+def test_method_that_differentiates_in_the_wrong_way_is_told_the_right_one(tmp_path: Path) -> None:
+    plugins = [tiny.plugin(tmp_path, BACKWARD)]
+    with pytest.raises(
+        PluginError, match=r"line \d+\): RuntimeError.*record no gradients: use torch.func.grad\(loss\)"
+    ):
+        preflight(tiny.study(methods=["slip"], plugins=plugins))
+
+
 LEARNING = """
     from prunecheck import method
 

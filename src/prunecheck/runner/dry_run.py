@@ -194,6 +194,9 @@ def _image_shape(study: Study) -> tuple[int, int, int, int]:
     return shape.num_classes, shape.channels, side, side
 
 
+NO_GRAPH = ". The weights a method is given record no gradients: use torch.func.grad(loss)(weights)."
+
+
 @contextmanager
 def _located(field: str, *plugins: Method | Allocation | Check) -> Iterator[None]:
     """Errors within name the field, and the line of the plug-in that raised them."""
@@ -205,7 +208,9 @@ def _located(field: str, *plugins: Method | Allocation | Check) -> Iterator[None
         if is_own(error):
             raise type(error)(f"{field}: {error}") from None
         where = next(filter(None, (_line_in(error, plugin.function) for plugin in plugins)), "")
-        raise PluginError(f"{field} failed when it was tried{where}: {printable_error(error)}") from error
+        reason = printable_error(error)
+        remedy = NO_GRAPH if "require grad" in reason and any("loss" in plugin.asks for plugin in plugins) else ""
+        raise PluginError(f"{field} failed when it was tried{where}: {reason}{remedy}") from error
 
 
 def _line_in(error: BaseException, function: Callable[..., Any]) -> str:
