@@ -128,3 +128,18 @@ def test_arms_refuses_wrong_arguments(ticket: Path, tmp_path: Path, capsys: pyte
     assert "--seeds 0;1: write whole numbers separated by commas" in capsys.readouterr().err
     assert main([*command, "--checks", "reinit"]) == 2
     assert "corrupts the weights the ticket starts from" in capsys.readouterr().err
+
+
+def test_audit_of_two_checkpoints_compares_their_masks(
+    ticket: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.safetensors"
+    assert main(["ticket", "resnet8", "--sparsity", "95%", "--seed", "1", "--out", str(other)]) == 0
+    capsys.readouterr()
+    assert main(["audit", str(ticket), str(other)]) == 0
+    assert "by chance" in capsys.readouterr().out
+    assert main(["audit", str(ticket), str(ticket), "--json"]) == 0
+    assert "The two masks are identical" in json.loads(capsys.readouterr().out)["alarms"][0]
+    assert main(["audit", str(ticket), str(other), *MODEL[:2]]) == 2
+    assert main(["audit", str(ticket)]) == 2
+    assert "give --model" in capsys.readouterr().err

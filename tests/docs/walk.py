@@ -21,6 +21,7 @@ WALKS: dict[str, tuple[str, ...]] = {
     "how-to/large-data.md": ("seeds=1", "training.epochs=2"),
     "how-to/judge-a-table.md": (),
     "how-to/judge-evaluations.md": (),
+    "how-to/compare-masks.md": (),
     "how-to/laptop-to-cluster.md": ("seeds=1",),
     "how-to/paper.md": ("seeds=1",),
     "use-a-mask.md": (),

@@ -24,16 +24,36 @@ if TYPE_CHECKING:
 Checks = Annotated[str, Parameter(completer=completers.checks)]
 
 
-def audit(checkpoint: Path, *, model: Model, images: Images = CIFAR, json: Json = False) -> None:
+def audit(
+    checkpoint: Path,
+    other: Path | None = None,
+    *,
+    model: Model | None = None,
+    images: Images = CIFAR,
+    json: Json = False,
+) -> None:
     """Audit a mask before training: layer counts, collapse, connectivity, and how far a rearrangement can change it.
+
+    With a second checkpoint: compare the two masks layer by layer, without loading the models: overlap against chance,
+    identical masks, sparsity, dead rows and columns, N:M patterns.
 
     Example: prunecheck audit pruned.safetensors --model resnet32
 
     Parameters
     ----------
     checkpoint
-        Masks, or the weights of a pruned network: .safetensors, .npz, or .pt with tensors only.
+        Masks, or the weights of a pruned network: .safetensors, .npz, or .pt with tensors only. To be compared: a
+        .safetensors file, or a folder with one or with shards and their index.
+    other
+        The checkpoint to compare with, of the same model; needs no --model.
     """
+    if other is not None:
+        _print_overlaps(checkpoint, other, model, json=json)
+        return
+    if model is None:
+        raise StudyError(
+            "audit: give --model, which knows the order of the layers, or a second checkpoint to compare with."
+        )
     with _warnings_as_notes():
         found = api.audit(checkpoint, _built(model, images), inputs=images.shape)
     if json:
@@ -41,6 +61,21 @@ def audit(checkpoint: Path, *, model: Model, images: Images = CIFAR, json: Json 
         return
     from prunecheck.interop.audit import HEADS
 
+    print_columns([HEADS, *found.layer_table()], frozenset(range(1, 6)))
+    print()
+    print_columns(found.summary())
+
+
+def _print_overlaps(first: Path, second: Path, model: str | None, *, json: bool) -> None:
+    from prunecheck.interop import compare_masks
+    from prunecheck.interop.overlap import HEADS
+
+    if model is not None:
+        raise StudyError("audit: two checkpoints are compared by the names of their tensors; leave --model out.")
+    found = compare_masks(first, second)
+    if json:
+        print_json({"schema_version": 1, **found.to_dict()})
+        return
     print_columns([HEADS, *found.layer_table()], frozenset(range(1, 6)))
     print()
     print_columns(found.summary())
