@@ -9,7 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from docs._reference import catalogue, commands, exit_codes, files, plug_ins, python_names, results, study_file
+from docs._reference import (
+    catalogue,
+    commands,
+    exit_codes,
+    files,
+    plug_ins,
+    post_training,
+    python_names,
+    results,
+    study_file,
+)
 from docs._reference.markdown import DOCS, Undocumented
 
 __all__ = ["SECTIONS", "Undocumented", "filled", "write"]
@@ -24,6 +34,9 @@ SECTIONS: dict[str, Callable[..., str]] = {
     "study-file": study_file.markdown,
     "language-study-file": study_file.language_model,
     "plug-ins": plug_ins.markdown,
+    "post-training-methods": post_training.methods,
+    "post-training-checks": post_training.checks,
+    "post-training-offers": post_training.offers,
     "python": python_names.markdown,
     "results-columns": files.results_columns,
     "environment": files.environment,

@@ -33,6 +33,7 @@ from prunecheck.errors import PrunecheckError, StudyError
 if TYPE_CHECKING:
     __version__: str
     from prunecheck.pruning import allocation, check, method
+    from prunecheck.pruning.post_training import post_training_check, post_training_method
     from prunecheck.runner.results import Results
     from prunecheck.study import Study, load_study
 
@@ -53,6 +54,8 @@ __all__ = [
     "method",
     "permuted",
     "plan",
+    "post_training_check",
+    "post_training_method",
     "random_ticket",
     "read_masks",
     "report",
@@ -66,6 +69,7 @@ _public = lazily(
     __name__,
     {
         "prunecheck.pruning": ["allocation", "check", "method"],
+        "prunecheck.pruning.post_training": ["post_training_check", "post_training_method"],
         "prunecheck.runner.results": ["Results"],
         "prunecheck.study": ["Study", "load_study"],
     },
