@@ -72,6 +72,25 @@ def test_the_script_is_valid_shell(ray: bool, tmp_path: Path) -> None:
     assert "export A='b c'" in text
 
 
+def test_a_ray_cluster_on_slurm_has_a_token_of_its_own_and_finds_ray(tmp_path: Path) -> None:
+    """The launcher of Ray calls `ray` by its name, and a cluster without a token runs whatever it is sent."""
+    lines = script(Job("s", ["true"], tmp_path, 2, ray=True)).splitlines()
+    start = next(n for n, line in enumerate(lines) if "symmetric-run" in line)
+    before = "\n".join(lines[:start])
+    done = subprocess.run(
+        ["sh", "-c", f'{before}\necho "$PATH"; echo "$RAY_AUTH_MODE"; cat "$RAY_AUTH_TOKEN_PATH"'],
+        env={"PATH": os.environ["PATH"], "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "x"},
+        capture_output=True,
+        text=True,
+    )
+    path, mode, token = done.stdout.splitlines()
+    assert path.split(":")[0] == str(Path(sys.executable).parent)
+    assert mode == "token"
+    assert re.fullmatch("[0-9a-f]{64}", token)
+    assert (tmp_path / "slurm-7.token").stat().st_mode & 0o777 == 0o600
+    assert 'rm -f "$RAY_AUTH_TOKEN_PATH"' in lines[start:]
+
+
 def test_dry_run_prints_the_script_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,7 +76,7 @@ def script(job: Job) -> str:
 def _ray_lines(job: Job, launch: list[str], command: list[str]) -> list[str]:
     """Ray's own launcher starts Ray in every task, runs the command on the first node, and hides its exit status, which
     therefore goes through a file."""
-    ray = shlex.quote(str(Path(sys.executable).with_name("ray")))
+    programs = shlex.quote(str(Path(sys.executable).parent))
     inner = f'RAY_ADDRESS=$RAY_HEAD {shlex.join(command)}; echo $? > "$RUN_STATUS"'
     options = f"--min-nodes {job.jobs} --num-cpus {job.cpus} --include-dashboard false"
     return [
@@ -84,8 +84,13 @@ def _ray_lines(job: Job, launch: list[str], command: list[str]) -> list[str]:
         "export RAY_HEAD=$head:$((20000 + SLURM_JOB_ID % 20000))",
         f"export RUN_STATUS={shlex.quote(str(job.log))}/slurm-$SLURM_JOB_ID.status",
         "export RAY_USAGE_STATS_ENABLED=0",
+        "# Without a token, any user who reaches its port can run programs on the cluster.",
+        f"export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH={shlex.quote(str(job.log))}/slurm-$SLURM_JOB_ID.token",
+        '(umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d " \\n" > "$RAY_AUTH_TOKEN_PATH")',
         'rm -f "$RUN_STATUS"',
-        f'{shlex.join(launch)} {ray} symmetric-run --address "$RAY_HEAD" {options} -- sh -c {shlex.quote(inner)}',
+        f"export PATH={programs}:$PATH",  # the launcher calls `ray` by its name
+        f'{shlex.join(launch)} ray symmetric-run --address "$RAY_HEAD" {options} -- sh -c {shlex.quote(inner)}',
+        'rm -f "$RAY_AUTH_TOKEN_PATH"',
         'code=$(cat "$RUN_STATUS" 2>/dev/null || echo 1)',
     ]
 
