@@ -139,7 +139,7 @@ def test_workers_share_the_gpus_evenly(tmp_path: Path, monkeypatch: pytest.Monke
     for _ in range(4):
         (gpu,) = workers._config_of_next().gpus
         seen.append(gpu)
-        workers._all.append(type("Started", (), {"gpu": gpu})())  # type: ignore[arg-type]
+        workers._all.append(type("Started", (), {"gpus": (gpu,)})())  # type: ignore[arg-type]
     assert seen == [0, 2, 0, 2]
 
 
@@ -148,3 +148,15 @@ def test_a_process_is_given_several_trainings_only_where_it_has_a_gpu(tmp_path: 
     assert executors.most_together(plain) == 1
     assert executors.most_together(WorkerConfig(tmp_path, None, (), gpus=(0,))) == executors.GIVEN_TOGETHER
     assert executors.most_together(WorkerConfig(tmp_path, None, (), gpus=(0,), tickets_per_gpu=3)) == 3
+
+
+def test_processes_of_one_training_have_a_gpu_each(tmp_path: Path) -> None:
+    from prunecheck.runner import processes
+
+    config = WorkerConfig(tmp_path, None, (), gpus=(0, 1, 2, 3), processes=2)
+    assert executors.most_together(config) == 1
+    workers = processes.Workers(config, 2)
+    for expected in ((0, 1), (2, 3)):
+        gpus = workers._config_of_next().gpus
+        assert gpus == expected
+        workers._all.append(type("Started", (), {"gpus": gpus})())  # type: ignore[arg-type]

@@ -77,12 +77,13 @@ def forecast(study: AnyStudy, store_root: Path | None) -> Forecast:
     spans = []
     for one in (plan, most):
         todo = needed(one.steps, one.targets, store)
-        spans.append((one, todo, estimate.total(todo.values()) / workers))
+        at_once = max(1, workers // study.processes_per_training)
+        spans.append((one, todo, estimate.total(todo.values()) / at_once))
     todo, seconds = spans[0][1], spans[0][2]
     sure = "from earlier timings" if estimate.is_measured(todo.values()) else _guess(study)
     rows = [
         ("study", study.name),
-        ("trains", f"{study.model} on {study.data.name}, {study.recipe.epochs} epochs"),
+        ("trains", f"{study.model} on {study.data.name}, {study.recipe.epochs} epochs{_processes(study)}"),
         ("methods", ", ".join(m.label or m.name for m in study.methods)),
         ("checks", ", ".join(c.label or c.name for c in study.checks)),
         ("sparsities", ", ".join(percent(s) for s in study.sparsities)),
@@ -142,6 +143,10 @@ def _guess(study: AnyStudy) -> str:
     if study.device.startswith("cuda"):
         return "a rough guess from rates of an NVIDIA H200: no such training was timed on this card"
     return "a rough guess: no such training was timed on this machine"
+
+
+def _processes(study: Study) -> str:
+    return f", each on {study.processes_per_training} processes" if study.processes_per_training > 1 else ""
 
 
 def _processors(study: AnyStudy, workers: int) -> str:

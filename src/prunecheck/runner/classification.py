@@ -52,8 +52,12 @@ def notes(study: Study, of_verdict: Iterable[str]) -> list[str]:
 
 
 def worker_fields(study: Study) -> dict[str, Any]:
-    own = {"tickets_per_gpu": study.tickets_per_gpu, "loader_threads": study.loader_threads}
-    return {"data_root": located(study).root, **own}
+    return {
+        "data_root": located(study).root,
+        "tickets_per_gpu": study.tickets_per_gpu,
+        "loader_threads": study.loader_threads,
+        "processes": study.processes_per_training,
+    }
 
 
 def plugins(study: Study) -> Iterator[Plugin]:

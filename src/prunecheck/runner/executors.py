@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 from prunecheck.runner import signals
-from prunecheck.runner.worker import Answer, WorkerConfig, do, do_together, initialise
+from prunecheck.runner.worker import Answer, WorkerConfig, do, do_together, initialise, release
 from prunecheck.study.step import Step
 
 GIVEN_TOGETHER = 8
@@ -30,8 +30,9 @@ class Resources:
 
 
 def resources_of(step: Step) -> Resources:
-    """One core, since every step runs on one thread, and a whole GPU where the step computes on one."""
-    return Resources(gpus=1.0 if str(step.params.get("device", "cpu")).startswith("cuda") else 0.0)
+    """A core for each process, since each runs on one thread, and a whole GPU where the step computes on one."""
+    processes = float(step.params.get("processes", 1))
+    return Resources(processes, processes if str(step.params.get("device", "cpu")).startswith("cuda") else 0.0)
 
 
 class StepExecutor(Protocol):
@@ -87,7 +88,7 @@ class TakesGroups(Protocol):
 
 def most_together(config: WorkerConfig) -> int:
     """How many trainings of one kind a process is given at a time."""
-    return (config.tickets_per_gpu or GIVEN_TOGETHER) if config.gpus else 1
+    return (config.tickets_per_gpu or GIVEN_TOGETHER) if config.gpus and config.processes == 1 else 1
 
 
 class LastingExecutor(StepExecutor, Protocol):
@@ -120,6 +121,7 @@ class InThisProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
+        release()
         self._settings.close()
 
     @property

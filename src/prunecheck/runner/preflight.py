@@ -27,9 +27,10 @@ from prunecheck.runner.dry_run import dry_run_plugins
 from prunecheck.runner.report_data import study_images
 from prunecheck.store import Store
 from prunecheck.study.arms import ResolvedMethod, control_arms, resolved_methods
+from prunecheck.study.gpus import gpus_of
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
-from prunecheck.text import byte_size, percent, printable, printable_error, printable_path
+from prunecheck.text import byte_size, counted, percent, printable, printable_error, printable_path
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -42,6 +43,12 @@ def preflight(study: Study) -> int:
 
     if study.device.startswith("cuda") and not torch.cuda.is_available():
         raise StudyError("device = 'cuda', but torch sees no GPU here. Use device = 'cpu'.")
+    gpus = len(gpus_of(study.device))
+    if 0 < gpus < study.processes_per_training:
+        raise StudyError(
+            f"processes_per_training = {study.processes_per_training} takes a GPU for each process, and device = "
+            f"{study.device!r} is {counted(gpus, 'GPU')} here."
+        )
     if study.recipe.nesterov and study.recipe.momentum == 0:
         raise StudyError("training.nesterov = true needs a momentum above 0. Give training.momentum, such as 0.9.")
     if study.preset is not None:
@@ -54,6 +61,12 @@ def preflight(study: Study) -> int:
             _feasible(method, layers, sparsity, study)
     images = study_images(study)
     _enough_samples(study, images)
+    if study.processes_per_training > 1:
+        from prunecheck.training.parallel import validate_sizes  # torch
+
+        batches = study.recipe.batches(len(images.train_targets))
+        sizes = [rows.stop - rows.start for rows in batches]
+        validate_sizes(sizes, study.processes_per_training, study.sync_batch_norm is not False)
     dry_run_plugins(study, model, images)
     return size
 

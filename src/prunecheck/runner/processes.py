@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import ProcessError
 from multiprocessing.connection import wait
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunecheck.errors import StepError, StoreError
 from prunecheck.runner import signals
+from prunecheck.runner.child_process import LOST, as_child, death_in_words
 from prunecheck.runner.executors import Resources, most_together
 from prunecheck.runner.worker import Answer, WorkerConfig, serve
 from prunecheck.study.step import Step
@@ -42,12 +43,8 @@ STARTS = 3
 """how often in a row a worker may die while it is starting"""
 
 
-LOST = 255
-"""exit status of a process whose fork server was killed: it may still be at work"""
-
-
 class Worker:
-    """One process. ``steps``: those it has not answered yet, in order; ``gpu``: the CUDA device it uses; ``ready``:
+    """One process. ``steps``: those it has not answered yet, in order; ``gpus``: the CUDA devices it uses; ``ready``:
     whether it has reported that it can run steps."""
 
     def __init__(self, config: WorkerConfig) -> None:
@@ -55,7 +52,7 @@ class Worker:
         self.connection, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=serve, args=(config, theirs))  # type: ignore[attr-defined]
         self._theirs = theirs
-        self.gpu = config.gpus[0] if config.gpus else None
+        self.gpus = config.gpus
         self.steps: list[Step] = []
         self.ready = False
 
@@ -135,17 +132,18 @@ class Workers:
         (idle or self._start()).give(steps)
 
     def _config_of_next(self) -> WorkerConfig:
-        """Of a worker that is to start: on the GPU that the fewest others use."""
+        """Of a worker that is to start: on the GPUs that the fewest others use."""
         if not self._config.gpus:
             return self._config
-        used = Counter(worker.gpu for worker in self._all)
-        return replace(self._config, gpus=(min(self._config.gpus, key=lambda gpu: used[gpu]),))
+        used = Counter(gpu for worker in self._all for gpu in worker.gpus)
+        free = sorted(self._config.gpus, key=lambda gpu: used[gpu])
+        return replace(self._config, gpus=tuple(free[: self._config.processes]))
 
     def _start(self) -> Worker:
         for _ in range(STARTS):
             worker = None
             try:
-                with _as_child():
+                with as_child():
                     worker = Worker(self._config_of_next())
                     self._all.append(worker)  # before it starts: Ctrl-C in between must not leave a process behind
                     worker.start()
@@ -197,16 +195,6 @@ class Workers:
         return StepError(f"worker processes cannot start{f' with {files}' if files else ''}: {reason}")
 
 
-def death_in_words(code: int | None) -> str:
-    """How a process ended whose exit status is *code*, negative for a signal. Where memory is exhausted, the kernel
-    sends SIGKILL."""
-    if code is None or code == LOST or code == -signal.SIGKILL:
-        return "killed, or out of memory"
-    if code < 0:
-        return f"crashed: {signal.Signals(-code).name}"
-    return f"it exited with status {code}"
-
-
 def end(
     processes: Collection[BaseProcess], seconds: float = GRACE_SECONDS, number: int | None = signal.SIGTERM
 ) -> None:
@@ -247,28 +235,3 @@ def _context() -> BaseContext:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
-
-
-@contextmanager
-def _as_child() -> Iterator[None]:
-    """A process started within the block has one thread, whatever library asks, and does not run the caller's script
-    again (a script that calls ``prunecheck.run`` needs no ``if __name__ == "__main__"``)."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    # Libraries read these while they are loaded, which in a fork server is before any code of the worker runs.
-    os.environ.update(dict.fromkeys(names, "1"))
-    # multiprocessing tells the child what to import as __main__ by these two names
-    main = sys.modules["__main__"].__dict__
-    hidden: dict[str, object] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
-    # multiprocessing reads this attribute without testing whether it exists.
-    main["__spec__"] = None
-    try:
-        yield
-    finally:
-        main.pop("__spec__")
-        main.update(hidden)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

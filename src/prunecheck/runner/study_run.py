@@ -143,13 +143,19 @@ class Trainer(Executor):
         self._results = StepResults(store)
         self._plan = Plan()
         self._tick: Watcher = unwatched
-        self._workers = workers
+        # each of them has the other processes of its trainings beside it
+        self._workers = max(1, workers // self._config.processes)
         self._locks_checked = False
         unimportable = unimportable_plugin(study)
         if unimportable is not None and engine is not None:
             raise StudyError(
                 f"{unimportable.name!r} is defined in {unimportable.origin}, which workers on other machines cannot "
                 "import. Move it into a file and name that in plugins."
+            )
+        if self._config.processes > 1 and engine is not None:
+            raise StudyError(
+                f"processes_per_training = {self._config.processes} takes processes of one machine, which an "
+                "engine such as Ray does not start. Run without --engine, or with 1."
             )
         self._executor = None if engine is None else engine(self._config, progress.note)
         if unimportable is not None and workers > 1:

@@ -4,18 +4,21 @@ bit. Its answers are plain text: an exception need not survive pickling, and is 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal
 
 from prunecheck.errors import Interrupted, StoreError, is_own
 from prunecheck.pruning import load_file
+from prunecheck.runner.ranks import QUIET, Ranks, write_reason
 from prunecheck.runner.signals import end_process, sigterm_interrupts
 from prunecheck.store import Claim, Damaged, Store, Timings
 from prunecheck.study.language_study import LanguageFiles
@@ -33,6 +36,7 @@ class WorkerConfig:
     ``gpus``: the CUDA devices of a study on GPUs, one for each worker by turns. ``tickets_per_gpu``: how many trainings
     at a time; None to find out. ``loader_threads``: how many decode streamed images; None for the number of cores.
     ``language``: where a language model and its texts are.
+    ``processes``: of one training; each has a GPU of its own, process 0 the first.
     """
 
     store: Path
@@ -43,6 +47,7 @@ class WorkerConfig:
     tickets_per_gpu: int | None = None
     loader_threads: int | None = None
     language: LanguageFiles | None = None
+    processes: int = 1
 
 
 Ended = Literal["done", "failed", "damaged", "memory", "died", "lost", "busy", "store", "interrupted"]
@@ -68,11 +73,15 @@ LONGEST_REASON = 4000
 """characters: an answer must fit into the buffer of a pipe, so that it is sent in one piece or not at all"""
 
 _context: Any = None
+_config: WorkerConfig | None = None
+_ranks: Ranks | None = None
+"""the other processes of this one's trainings; they stay for the next one"""
 
 
 def initialise(config: WorkerConfig) -> None:
     """Prepare this process for steps: plug-ins, store, one thread. Raises what loading a plug-in raises."""
-    global _context
+    global _context, _config
+    release()
     from prunecheck.steps import Context  # torch: only a process that runs steps needs it
 
     for plugin in config.plugins:
@@ -85,9 +94,18 @@ def initialise(config: WorkerConfig) -> None:
         language=config.language,
         loader_threads=config.loader_threads,
     )
+    _config = config
     _fix_numerics()
     if config.gpus:
         _use_gpu(config.gpus[0])
+
+
+def release() -> None:
+    """End the other processes of this one's trainings."""
+    global _ranks
+    if _ranks is not None:
+        _ranks.close()
+        _ranks = None
 
 
 def _use_gpu(number: int) -> None:
@@ -174,8 +192,6 @@ def _claimed(store: Store, key: str) -> Claim:
 def perform(step: Step) -> float:
     """Perform *step* unless its artefact exists and return the seconds it took. SIGTERM raises Interrupted; _Busy is
     raised if another process is at it."""
-    from prunecheck.steps import perform as perform_step
-
     assert _context is not None, "initialise() comes first"
     store: Store = _context.store
     if store.has(step.key):
@@ -186,10 +202,81 @@ def perform(step: Step) -> float:
             return 0.0
         _fix_numerics()
         begun = time.monotonic()
-        perform_step(step, _context)
+        _perform_with_others(step)
     seconds = time.monotonic() - begun
     Timings(store).record(step.cost_class, seconds / max(step.cost_units, 1.0), step.key)
     return seconds
+
+
+def _perform_with_others(step: Step) -> None:
+    """Perform *step*, a training of several processes together with them."""
+    global _ranks
+    from prunecheck.steps import perform as perform_step
+
+    size = step.params.get("processes", 1)
+    if size == 1:
+        perform_step(step, _context)
+        return
+    if _ranks is not None and _ranks.size != size:
+        release()
+    assert _config is not None
+    if _ranks is None:
+        _ranks = Ranks(serve_rank, _config, size, _backend(_config))
+    try:
+        _context.group = _ranks.group
+        _ranks.perform(step, lambda: perform_step(step, _context))
+    except BaseException:
+        _ranks = None  # it has ended its processes
+        raise
+    finally:
+        _context.group = None
+
+
+def _backend(config: WorkerConfig) -> str:
+    """What the processes of a training exchange tensors by; on one machine, without its network."""
+    for name in ("lo", "lo0"):
+        if Path("/sys/class/net", name).exists() or (sys.platform == "darwin" and name == "lo0"):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
+    return "nccl" if config.gpus else "gloo"
+
+
+def serve_rank(config: WorkerConfig, rank: int, size: int, meeting: str, connection: Connection) -> None:
+    """The life of process *rank* of trainings that several processes do together: one training after the other until
+    process 0, its parent, closes the connection or is gone. It writes nothing."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # process 0 decides
+    os.dup2(2, 1)
+    Thread(target=_end_with_parent, daemon=True).start()
+    status = 0
+    try:
+        initialise(replace(config, gpus=config.gpus[rank : rank + 1]))
+        write_reason(connection, "")
+        from prunecheck.steps import compute
+        from prunecheck.training.parallel import join
+
+        _context.group = join(meeting, rank, size, _backend(config))
+        while True:
+            step = Step(**json.loads(connection.recv_bytes()))
+            _fix_numerics()
+            compute(step, _context)
+            write_reason(connection, "")
+    except (EOFError, OSError):
+        pass  # the parent is gone, or has no more steps
+    except BaseException as error:
+        status = QUIET
+        # that another process ended is not the reason
+        if type(error).__name__ != "ProcessLost":
+            with suppress(OSError):
+                write_reason(connection, answer_of(error).reason)
+    finally:
+        end_process(status)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(QUIET)
 
 
 def answer_of(error: BaseException) -> Answer:

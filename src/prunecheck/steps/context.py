@@ -32,6 +32,7 @@ from prunecheck.store import Store
 from prunecheck.study.language_study import LanguageFiles
 from prunecheck.text import printable
 from prunecheck.training.feed import AnyFeed, Feed
+from prunecheck.training.parallel import Group
 from prunecheck.training.recipe import Recipe
 from prunecheck.training.stream_feed import StreamFeed
 from prunecheck.training.together import Together
@@ -56,6 +57,8 @@ class Context:
     """trains on the GPU of this process; made when the first training asks for one"""
     loader_threads: int | None = None
     """threads that decode streamed images, which change no byte; None for ``default_loader_threads``"""
+    group: Group | None = None
+    """the processes that do the trainings of this one together with it"""
     _pool: ThreadPoolExecutor | None = None
     _pixels: dict[str, Any] = field(default_factory=dict)
     _feeds: dict[str, tuple[AnyFeed, AnyFeed]] = field(default_factory=dict)

@@ -43,11 +43,15 @@ POST_TRAINING: dict[str, Registry[Any]] = {"method": POST_TRAINING_METHODS, "che
 def perform(step: Step, context: Context) -> None:
     """Compute *step* and commit its artefact; its inputs must be in the store. Raises PluginError if this process has
     loaded other plug-in code than the step's key was made from."""
+    context.store.commit(step.key, compute(step, context))
+
+
+def compute(step: Step, context: Context) -> dict[str, bytes]:
+    """The files of the artefact of *step*, which are not committed."""
     validate_code(step)
     with process_state_kept():  # what a network's own code sets while it is trained, for one
         set_gpu_arithmetic(step.params)
-        files = STEPS[step.kind](step, context)
-    context.store.commit(step.key, files)
+        return STEPS[step.kind](step, context)
 
 
 def perform_together(steps: Sequence[Step], context: Context) -> None:

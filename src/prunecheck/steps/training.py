@@ -30,6 +30,7 @@ from prunecheck.training import loop
 from prunecheck.training.choose_network import ChosenNetwork, choose_network
 from prunecheck.training.dynamic import UNLIKE_FIXED, ChangingMasks, UpdateRule
 from prunecheck.training.loop import Epoch, Training, TrainingState
+from prunecheck.training.parallel import ProcessLost, synchronise_normalisation
 from prunecheck.training.recipe import Recipe, recipe_from
 
 CHECKPOINT_SECONDS = 20.0
@@ -108,6 +109,9 @@ def prepare(step: Step, context: Context) -> Prepared:
         # trainings between two rounds must not see the batches of the round before again
         phase = f"round {params['round']}" if "round" in params else "ticket"
         span = Span(recipe, phase, params["first"], recipe.epochs)
+    group = context.group if params.get("processes", 1) > 1 else None
+    if group is not None and params["sync_batch_norm"]:
+        synchronise_normalisation(model)
     train_feed, test_feed = context.feeds(params, recipe.pad)
     example, _ = train_feed.select(np.arange(min(2, train_feed.samples)))
     changing = None
@@ -119,7 +123,7 @@ def prepare(step: Step, context: Context) -> Prepared:
     state = loop.start(chosen.network, recipe)
     # Rewinding to the very start: no end of an epoch will come at which this state could be copied.
     rewind = tree.clone(model.state_dict()) if span.rewind_after == span.first else None
-    saver = _Saver(context.store, step.key, span, rewind, changing)
+    saver = _Saver(context.store, step.key, span, rewind, changing, writes=group is None or group.writes)
     saver.resume(state)
     training = Training(
         state,
@@ -136,6 +140,8 @@ def prepare(step: Step, context: Context) -> Prepared:
         precision=params.get("precision", "float32"),
         changing=changing,
         after_epoch=saver.after_epoch,
+        group=group,
+        sync_batch_norm=params.get("sync_batch_norm", True),
     )
     return Prepared(step, span, model, chosen, training, saver)
 
@@ -165,7 +171,7 @@ def together(prepared: Sequence[Prepared], context: Context) -> Iterator[Prepare
     try:
         for training in ended:
             yield of[id(training)]
-    except (KeyboardInterrupt, Interrupted):
+    except (KeyboardInterrupt, Interrupted, ProcessLost):
         for one in prepared:
             one.saver.write()  # only the unfinished epoch is lost
         raise
@@ -196,13 +202,14 @@ def _finite(epoch: Epoch) -> dict[str, object]:
 @dataclass
 class _Saver:
     """Writes checkpoints of one training and keeps its rewind state. ``unsaved``: the checkpoint of the last epoch, as
-    long as it is not on the disk."""
+    long as it is not on the disk. ``writes``: False in all but one of the processes of a training."""
 
     store: Store
     key: str
     span: Span
     rewind: tree.Tree | None
     changing: ChangingMasks | None = None
+    writes: bool = True
     unsaved: tree.Tree | None = None
     written: float = field(default_factory=time.monotonic)
 
@@ -231,7 +238,7 @@ class _Saver:
                 self.write()
 
     def write(self) -> None:
-        if self.unsaved is not None:
+        if self.unsaved is not None and self.writes:
             self.store.save_partial(self.key, tree.to_bytes(self.unsaved))
             self.unsaved, self.written = None, time.monotonic()
 

@@ -45,4 +45,6 @@ def _hindrance(study: Study) -> str | None:
         return f"it is for the CPU, and device = {study.device!r}"
     if study.precision != "float32":
         return f"it computes in float32, and precision = {study.precision!r}"
+    if study.processes_per_training > 1:
+        return f"it trains in one process, and processes_per_training = {study.processes_per_training}"
     return sparse.unavailable()

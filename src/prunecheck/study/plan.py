@@ -161,10 +161,16 @@ class _Planner:
             # Which of several equal cards computes a step changes no byte, but the model does.
             device = {"device": "cuda", "gpu": gpu_name(study.device)}
             self.cost = f"{self.model}@{self.side}/cuda {device['gpu']} {study.precision}"
+        if study.processes_per_training > 1:
+            self.cost += f" x {study.processes_per_training}"
         self.base = {**self.network, "data": described, "task": study.task, **device}
         # Defaults are left out of the parameters, here and above, so that the keys of earlier results stay valid.
         is_default = study.precision == "float32" and not study.device.startswith("cuda")
         self.precision = {} if is_default else {"precision": study.precision}
+        self.trained: dict[str, Any] = dict(self.precision)
+        if study.processes_per_training > 1:
+            whole = study.sync_batch_norm is not False
+            self.trained |= {"processes": study.processes_per_training, "sync_batch_norm": whole}
         self.backend_at = cache(lambda sparsity: backend_of(study, self.side, sparsity))
         self.scoring = study.scoring.model_dump(exclude_none=True)
         self.also = {"also_prune": sorted(study.also_prune)} if study.also_prune else {}
@@ -253,7 +259,13 @@ class _Planner:
         return self.once((seed, corruption, last, recipe), lambda: self._pretrain(seed, corruption, last, recipe))
 
     def _pretrain(self, seed: int, corruption: ResolvedCheck | None, last: int, recipe: Recipe) -> str:
-        params = {**self.base, **self.precision, "recipe": described(recipe), "seed": seed, "until": last}
+        params = {
+            **self.base,
+            **self.trained,
+            "recipe": described(recipe),
+            "seed": seed,
+            "until": last,
+        }
         title = f"pretrain · seed {seed}"
         if corruption is not None:
             params |= corrupted_training(corruption)
@@ -457,7 +469,13 @@ class _Planner:
         """
         recipe = case.method.recipe
         first = case.method.rewind_epoch if case.method.plugin.retrain == "rest" else 0
-        params = {**self.base, **self.precision, "recipe": described(recipe), "seed": case.seed, "first": first}
+        params = {
+            **self.base,
+            **self.trained,
+            "recipe": described(recipe),
+            "seed": case.seed,
+            "first": first,
+        }
         params["file"] = begin[1]
         cost_class = f"train/{self.cost}"
         backend = self.backend_at(sparsity)

@@ -77,9 +77,10 @@ def kind_of_training(step: Step) -> str:
 
 def can_train_together(one: Step, other: Step) -> bool:
     """Whether both are trainings of one kind on a GPU."""
-    return all("gpu" in step.params and step.kind in ("pretrain", "train") for step in (one, other)) and all(
-        one.params.get(name) == other.params.get(name) for name in _KIND_OF_TRAINING
-    )
+    return all(
+        "gpu" in step.params and "processes" not in step.params and step.kind in ("pretrain", "train")
+        for step in (one, other)
+    ) and all(one.params.get(name) == other.params.get(name) for name in _KIND_OF_TRAINING)
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -220,6 +220,11 @@ class Study(Part):
     shortened float32 of a GPU; left out, ``float32``, on a GPU ``bfloat16``"""
     tickets_per_gpu: int | None = Field(None, ge=1, le=64)
     """how many trainings a GPU does at a time, which changes no result; left out, by a short probe"""
+    processes_per_training: int = Field(1, ge=1, le=64)
+    """how many processes of one machine, on GPUs each with one, do every training together, each a part of every batch;
+    part of the key, since sums are taken in another order"""
+    sync_batch_norm: bool | None = None
+    """with several processes: batch normalisation over whole batches, not over each process's part; by default true"""
     loader_threads: int | None = Field(None, ge=1, le=256)
     """how many threads of a process decode streamed images, which changes no result; left out, one a core"""
     folder: SkipJsonSchema[Path] = Field(default=Path(), exclude=True)

@@ -75,6 +75,11 @@ def resolve(study: Study, *, allow_absent: bool = False) -> None:
         raise StudyError(f"device = {shown(study.device)} must be 'cpu', 'cuda', 'cuda:1' or so, or 'mps'.")
     if study.precision == "tf32" and not study.device.startswith("cuda"):
         raise StudyError(f"precision = 'tf32' is for NVIDIA GPUs, and device = {shown(study.device)}. Use 'bfloat16'.")
+    if study.sync_batch_norm is not None and study.processes_per_training == 1:
+        raise StudyError(
+            f"sync_batch_norm = {shown(study.sync_batch_norm)} is for trainings of several processes. Give "
+            "processes_per_training, or leave it out."
+        )
     _resolve_streaming(study)
     resolve_backend(study)
     validate_name("task", "task", study.task, ["classification"])

@@ -8,6 +8,7 @@ channels-last without a copy. Images that stay on the disk are in ``stream_feed`
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -109,9 +110,11 @@ class AnyFeed(ABC):
         for rows in recipe.batches(self.samples):
             yield self.drawn(draws, rows)
 
-    def plain(self, size: int = 500) -> Iterator[tuple[Tensor, Tensor]]:
-        """All samples in order, centred, without augmentation."""
-        for start in range(0, self.samples, size):
+    def plain(self, size: int = 500, part: tuple[int, int] = (0, 1)) -> Iterator[tuple[Tensor, Tensor]]:
+        """All samples in order, centred, without augmentation. ``part``: (k, n) for every n-th batch from the k-th."""
+        first, every = part
+        size = min(size, math.ceil(self.samples / every))
+        for start in range(first * size, self.samples, every * size):
             yield self.select(np.arange(start, min(start + size, self.samples)))
 
 

@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.pruning.sgd import SGD
 from prunecheck.pruning.task import Task
+from prunecheck.tensors import fingerprint
 from prunecheck.training.dynamic import ChangingMasks
 from prunecheck.training.evaluate import evaluate
 from prunecheck.training.feed import AnyFeed
+from prunecheck.training.parallel import Group
 from prunecheck.training.recipe import Recipe
 from prunecheck.training.step import HeldMasks, TrainingStep
 
@@ -69,7 +71,8 @@ class Training:
     random stream of order and augmentation; without ``shuffle`` the order is that of the data. ``precision``:
     ``bfloat16`` for products in bfloat16 (torch.autocast); weights, momentum and loss stay float32. ``after_epoch`` is
     called after every epoch but that of a divergence. ``finite``: False once a loss or a weight was not finite, which
-    ends the training. ``eager_reason``: why a GPU could not record its steps.
+    ends the training. ``eager_reason``: why a GPU could not record its steps. ``group``: the processes that train this
+    network together; ``sync_batch_norm``: whether its batch normalisation is over whole batches.
     """
 
     state: TrainingState
@@ -86,6 +89,8 @@ class Training:
     precision: str = "float32"
     changing: ChangingMasks | None = None
     after_epoch: Callable[[TrainingState], None] = lambda _: None
+    group: Group | None = None
+    sync_batch_norm: bool = True
     finite: bool = field(default=True, init=False)
     eager_reason: str = field(default="", init=False)
     step: TrainingStep = field(init=False)
@@ -96,7 +101,17 @@ class Training:
         # The weights a ticket starts from are dense: pruned positions still hold their values.
         held.apply()
         optimiser, how = self.state.optimiser, (self.task, self.recipe, self.precision)
-        self.step = TrainingStep(model, optimiser, held, self.train_feed, *how, self.changing)
+        self.step = TrainingStep(model, optimiser, held, self.train_feed, *how, self.changing, self.group)
+        if self.group is not None:
+            self.group.validate_sizes(self.recipe.batches(self.train_feed.samples), self.sync_batch_norm)
+            self._validate_same(self.group)
+
+    def _validate_same(self, group: Group) -> None:
+        """Raises StepError where the processes of this training hold different weights or masks."""
+        device = self.train_feed.targets.device
+        masks = self.masks if self.changing is None else self.changing.masks
+        group.validate_same(fingerprint(masks), "masks", device)
+        group.validate_same(fingerprint(dict(self.state.model.named_parameters())), "weights", device)
 
     @property
     def epoch(self) -> int:
@@ -118,7 +133,9 @@ class Training:
     def layer_stream(self) -> AbstractContextManager[None]:
         """Where dropout draws from within an epoch: a stream per epoch, so that a resumed training draws the same
         without any saved state."""
-        return torch_stream(self.seed, self.phase, "layers", self.epoch)
+        # other samples, other draws
+        process = () if self.group is None or self.group.rank == 0 else (self.group.rank,)
+        return torch_stream(self.seed, self.phase, "layers", self.epoch, *process)
 
     def learning_rates(self) -> list[float]:
         """That of every step of the epoch."""
@@ -128,12 +145,17 @@ class Training:
     def end_epoch(self) -> None:
         """Record the epoch whose last step is done, and find out whether the training diverged in it."""
         model, samples = self.state.model, self.train_feed.samples
+        if self.group is not None:
+            for total in (self.step.loss_sum, self.step.correct):
+                self.group.sum(total)
+            self.group.equalise_buffers(model)
+            self._validate_same(self.group)
         train_loss, train_accuracy = float(self.step.loss_sum) / samples, int(self.step.correct) / samples
         # the weights too: an error in the last step of an epoch is in no loss of that epoch
         self.finite = math.isfinite(train_loss) and all_finite(model)
         if not self.finite:
             self.step.masks.apply()  # 0 times an infinite gradient is NaN, and pruned weights are 0 in every artefact
-        test_accuracy = evaluate(model, self.test_feed, self.task, self.precision)
+        test_accuracy = evaluate(model, self.test_feed, self.task, self.precision, self.group)
         self.state.history.append(Epoch(self.epoch, train_loss, train_accuracy, test_accuracy))
         # No checkpoint of a diverged training: it ends here, and its results are final.
         if self.finite:

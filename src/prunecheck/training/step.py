@@ -15,6 +15,7 @@ from prunecheck.pruning.task import Task
 from prunecheck.training.dynamic import ChangingMasks
 from prunecheck.training.evaluate import computing_in
 from prunecheck.training.feed import AnyFeed, Draws, Rows
+from prunecheck.training.parallel import Group
 from prunecheck.training.recipe import Recipe
 
 
@@ -23,6 +24,7 @@ class TrainingStep:
 
     ``draws``: order and augmentation of the epoch, set before its first step. ``loss_sum``: sum of the losses of the
     epoch's samples so far, float32 []; ``correct``: sum of the task's metric over them, int64 []; both on the device.
+    ``group``: the processes that do this step together; ``loss_sum`` and ``correct`` are then this one's share.
     ``changing``: what changes the masks on the way. Such a step decides what it does, so it cannot be recorded.
     """
 
@@ -38,7 +40,9 @@ class TrainingStep:
         recipe: Recipe,
         precision: str,
         changing: ChangingMasks | None = None,
+        group: Group | None = None,
     ) -> None:
+        self._group = group
         self.changing = changing
         self.model, self.optimiser, self.masks, self.feed = model, optimiser, masks, feed
         self._loss, self._metric = task.training_loss(recipe.label_smoothing), task.metric
@@ -50,6 +54,10 @@ class TrainingStep:
 
     def __call__(self, rows: Rows) -> None:
         """Train on the batch at *rows* of the epoch, with the learning rate that the optimiser holds."""
+        whole = 0
+        if self._group is not None:
+            assert isinstance(rows, slice)
+            whole, rows = rows.stop - rows.start, self._group.part(rows)
         inputs, targets = self.feed.drawn(self.draws, rows)
         self.optimiser.zero_grad(set_to_none=True)
         with computing_in(self._precision, inputs):
@@ -57,7 +65,12 @@ class TrainingStep:
         # Under autocast the outputs may be bfloat16, too coarse for a loss.
         outputs = outputs.float()
         loss = self._loss(outputs, targets)
-        loss.backward()  # type: ignore[no-untyped-call]
+        if self._group is None:
+            loss.backward()  # type: ignore[no-untyped-call]
+        else:
+            # a loss is the mean of its part, and parts differ in size
+            (loss * (len(targets) / whole)).backward()  # type: ignore[no-untyped-call]
+            self._group.sum_gradients(list(self.model.parameters()))
         if self.changing is not None and self.changing.update(self.model, self.optimiser):
             # An update of the mask takes the place of an optimiser step (see ChangingMasks).
             self.masks = HeldMasks(self.model, self.changing.masks)

@@ -37,6 +37,9 @@ class Together:
         for training in trainings:
             if training.ended:
                 yield training
+            elif training.group is not None:
+                training.eager_reason = "several processes train it"
+                yield from train_all([training])
             elif isinstance(training.train_feed, StreamFeed):
                 training.eager_reason = "its images are read from the disk"
                 yield from train_all([training])
