@@ -29,6 +29,22 @@ def test_every_token_is_predicted_once_by_as_many_as_fit() -> None:
                 assert read[-1] == predicted[-1] - 1
 
 
+@pytest.mark.parametrize(
+    ("n", "length", "expected"),
+    [
+        (7, 3, [([0, 1, 2], [1, 2, 3]), ([3, 4, 5], [4, 5, 6]), ([4, 5, 6], [7])]),
+        (6, 3, [([0, 1, 2], [1, 2, 3]), ([3, 4, 5], [4, 5, 6])]),
+        (2, 5, [([0, 1], [1, 2])]),
+        (9, 4, [([0, 1, 2, 3], [1, 2, 3, 4]), ([4, 5, 6, 7], [5, 6, 7, 8]), ([5, 6, 7, 8], [9])]),
+    ],
+)
+def test_windows_are_those_of_lm_evaluation_harness(
+    n: int, length: int, expected: list[tuple[list[int], list[int]]]
+) -> None:
+    """As lm_eval 0.4.13 gave: get_rolling_token_windows(context_len=1) and make_disjoint_window."""
+    assert list(windows(list(range(1, n + 1)), 0, length)) == expected
+
+
 def test_a_module_of_a_file_reads_bytes_and_names_its_blocks() -> None:
     model = open_language_model(choice())
     assert model.encode("aß") == [97, 195, 159]
