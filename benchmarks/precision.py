@@ -1,4 +1,5 @@
-"""Dense training in bfloat16 and sparse training in float32, each against dense training in float32, on one core.
+"""Dense training in bfloat16 and sparse training in both precisions, each against dense training in float32, on one
+core.
 
 CPU seconds, so that other programs disturb less; every round is one turn of every arm on the same network.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import product
 from typing import TYPE_CHECKING
 
 from benchmarks import pairs
@@ -49,13 +51,14 @@ def report(quick: bool, say: Callable[[str], None]) -> str:
             ]
     finally:
         torch.set_num_threads(threads)
-    return f"{processor()}\n\n{ratio_table(rows)}\n\nImages per CPU second of one thread; sparse: float32."
+    return f"{processor()}\n\n{ratio_table(rows)}\n\nImages per CPU second of one thread."
 
 
 def works_of(regime: Regime) -> dict[str, Callable[[], None]]:
     """One epoch of every arm, each on a network of its own."""
     import torch
 
+    from prunecheck.study import numerics
     from prunecheck.training import sparse
 
     def fresh() -> nn.Module:
@@ -65,15 +68,14 @@ def works_of(regime: Regime) -> dict[str, Callable[[], None]]:
         DENSE: epochs(regime, masks_of(fresh(), SMART, 0.9), fresh()),
         BFLOAT16: epochs(regime, masks_of(fresh(), SMART, 0.9), fresh(), "bfloat16"),
     }
-    for mask, sparsity in MASKS:
+    example, able = torch.zeros(2, 3, regime.side, regime.side), numerics.bfloat16_instructions()
+    for (mask, sparsity), precision in product(MASKS, ("float32", "bfloat16")):
         net = fresh()
         try:
-            kept_only = sparse.sparse_network(
-                net, masks_of(net, mask, sparsity), torch.zeros(2, 3, regime.side, regime.side)
-            )
+            kept_only = sparse.sparse_network(net, masks_of(net, mask, sparsity), example, precision, able)
         except sparse.Dense:
             continue  # not estimated to be faster: auto trains it densely
-        works[f"sparse, {title(mask, sparsity)}"] = epochs(regime, None, kept_only)
+        works[f"sparse, {precision}, {title(mask, sparsity)}"] = epochs(regime, None, kept_only, precision)
     return works
 
 

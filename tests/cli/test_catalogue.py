@@ -12,7 +12,7 @@ from prunecheck.cli.catalogue import Kind
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, method
 from prunecheck.pruning.presets import PRESETS
 from prunecheck.resources import study_names
-from prunecheck.study import Study, numerics
+from prunecheck.study import Study, gpus, numerics
 from prunecheck.study.faster import bfloat16_here
 from prunecheck.training.recipe import RECIPES
 from tests.cli.command import Cli, python
@@ -151,6 +151,17 @@ def test_doctor_names_missing_packages_and_what_needs_them(cli: Cli, monkeypatch
     assert document["pyarrow"] == "not installed (no parquet data sets)"
     assert document["torch"] == "missing"
     assert document["browser"].startswith("none found")
+
+
+def test_doctor_describes_gpus_and_says_which_precision_is_fast(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = (gpus.Card("NVIDIA H200", 150 << 30, (9, 0)), gpus.Card("Tesla T4", 0, (7, 5)), gpus.Card("Old"))
+    monkeypatch.setattr(gpus, "gpu_cards", lambda: cards)
+    monkeypatch.setattr(catalogue, "_version", lambda _: "2.15.0+cpu")
+    document = json.loads(cli("doctor", "--json").out)
+    assert document["cuda:0"].startswith('NVIDIA H200, 161 GB, compute capability 9.0, precision = "bfloat16"')
+    assert 'no units for bfloat16: precision = "float32" is faster' in document["cuda:1"]
+    assert document["cuda:2"] == "Old, torch is installed without CUDA and cannot use it"
+    assert "cuda:3" not in document
 
 
 def test_doctor_imports_torch_only_on_request(cli: Cli, tmp_path: Path) -> None:

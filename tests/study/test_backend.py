@@ -62,10 +62,17 @@ def test_dense_keys_do_not_depend_on_numba() -> None:
     )
 
 
-@pytest.mark.parametrize("changes", [{"device": "cuda"}, {"precision": "bfloat16"}])
-def test_backend_sparse_is_refused_with_the_reason(changes: dict[str, Any]) -> None:
-    with pytest.raises(StudyError, match='backend = "sparse" is unavailable: '):
-        load_study({**BASE, "backend": "sparse", **changes})
+def test_backend_sparse_is_refused_on_a_gpu_with_the_reason() -> None:
+    with pytest.raises(StudyError, match='backend = "sparse" is unavailable: it is for the CPU'):
+        load_study({**BASE, "backend": "sparse", "device": "cuda"})
+
+
+@pytest.mark.skipif(not HAVE, reason="numba is not installed")
+@pytest.mark.parametrize("backend", ["auto", "sparse"])
+def test_bfloat16_takes_the_sparse_backend_as_float32_does(backend: str) -> None:
+    data = {"name": "mnist5k", "size": 16}
+    found = [backends(plan(**LARGE, data=data, backend=backend, precision=p)) for p in ("float32", "bfloat16")]
+    assert found[0] == found[1] == {f"{backend}/{sparse.version()}"}
 
 
 @pytest.mark.usefixtures("without_numba")

@@ -16,6 +16,48 @@ def cards(patch: pytest.MonkeyPatch, *names: str) -> None:
     patch.setattr(gpus, "gpu_names", lambda: names)
 
 
+class Driver:
+    """A CUDA driver with one card for each (name, bytes, capability); ``mute``: it tells no more than names."""
+
+    def __init__(self, *cards: tuple[str, int, tuple[int, int]], mute: bool = False) -> None:
+        self.cards, self.mute = cards, mute
+
+    def cuInit(self, flags: int) -> int:
+        return flags
+
+    def cuDeviceGetCount(self, count: Any) -> int:
+        count._obj.value = len(self.cards)
+        return 0
+
+    def cuDeviceGet(self, device: Any, number: int) -> int:
+        device._obj.value = number
+        return 0
+
+    def cuDeviceGetName(self, name: Any, size: int, device: Any) -> int:
+        name.value = self.cards[device.value][0].encode()[:size]
+        return 0
+
+    def cuDeviceTotalMem_v2(self, memory: Any, device: Any) -> int:
+        memory._obj.value = self.cards[device.value][1]
+        return int(self.mute)
+
+    def cuDeviceGetAttribute(self, number: Any, kind: int, device: Any) -> int:
+        number._obj.value = self.cards[device.value][2][{75: 0, 76: 1}[kind]]
+        return int(self.mute)
+
+
+@pytest.mark.parametrize("mute", [False, True])
+def test_cards_are_read_from_the_driver(mute: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = Driver(("NVIDIA H200", 150 << 30, (9, 0)), ("Tesla T4", 16 << 30, (7, 5)), mute=mute)
+    monkeypatch.setattr(gpus.ctypes, "CDLL", lambda _: driver)
+    found = gpus.gpu_cards.__wrapped__()
+    assert [card.name for card in found] == ["NVIDIA H200", "Tesla T4"]
+    assert [(card.memory, card.capability) for card in found] == (
+        [(0, (0, 0))] * 2 if mute else [(150 << 30, (9, 0)), (16 << 30, (7, 5))]
+    )
+    assert [card.has_bfloat16 for card in found] == [not mute, False]
+
+
 def keys(**changes: Any) -> set[str]:
     return set(make_plan(tiny.study(**({"device": "cuda"} | changes))).steps)
 
@@ -68,7 +110,7 @@ def test_variable_names_the_card_only_where_there_is_none(monkeypatch: pytest.Mo
 
 
 def test_driver_is_asked_without_torch() -> None:
-    gpus.gpu_names.cache_clear()
+    gpus.gpu_cards.cache_clear()
     assert all(isinstance(name, str) for name in gpus.gpu_names())
 
 

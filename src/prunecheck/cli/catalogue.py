@@ -189,7 +189,7 @@ def diff(first: Preset, second: Preset, *, json: Json = False) -> None:
 
 
 def doctor(*, torch: Flag = False, store: StorePath = None, json: Json = False) -> None:
-    """Show versions, cores, the store and its disk, and which optional packages are installed.
+    """Show versions, cores, GPUs, the store and its disk, and which optional packages are installed.
 
     Example: prunecheck doctor --torch
 
@@ -237,10 +237,30 @@ def _machine(store: Path | None) -> dict[str, str]:
         "cores": str(api.usable_cores()),
         "processor": f"{numerics.processor_name()} ({numerics.instruction_set()})",
         "bfloat16": bfloat16_here(),
+        **_cards(),
         "store": str(found.root),
         "store holds": f"{held.artefacts} artefacts, {byte_size(held.artefact_bytes)}",
         "free on its disk": byte_size(found.free_bytes()),
     }
+
+
+def _cards() -> dict[str, str]:
+    """One entry for each GPU, as the driver describes it, and what would be faster on it."""
+    from prunecheck.study import gpus
+
+    found = {}
+    for i, card in enumerate(gpus.gpu_cards()):
+        parts = [card.name]
+        if card.memory:
+            parts.append(byte_size(card.memory))
+        if card.capability > (0, 0):
+            parts.append("compute capability {}.{}".format(*card.capability))
+            usual = 'precision = "bfloat16" (the default) is usually the fastest'
+            parts.append(usual if card.has_bfloat16 else 'no units for bfloat16: precision = "float32" is faster')
+        if (_version("torch") or "").endswith("+cpu"):
+            parts.append("torch is installed without CUDA and cannot use it")
+        found[f"cuda:{i}"] = ", ".join(parts)
+    return found
 
 
 def _devices() -> dict[str, str]:

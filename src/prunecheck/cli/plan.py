@@ -66,7 +66,7 @@ def forecast(study: AnyStudy, store_root: Path | None) -> Forecast:
     from prunecheck.runner.estimate import Estimate
     from prunecheck.runner.report_data import learning_in_words
     from prunecheck.study import largest_seeds, make_plan
-    from prunecheck.study.faster import faster_choices
+    from prunecheck.study.faster import faster_choices, unrepeatable
     from prunecheck.study.gpus import gpu_name, gpus_of
 
     plan = most = make_plan(study, allow_absent=True)
@@ -110,6 +110,10 @@ def forecast(study: AnyStudy, store_root: Path | None) -> Forecast:
         rows.append(
             ("missing", f"device = {study.device!r}, but this machine has no such GPU: it cannot run the study")
         )
+    differing = unrepeatable(study)
+    if differing:
+        what = f"{', '.join(differing)} on a GPU: two calls may give different masks"
+        rows.append(("not repeatable", what))
     if most is not plan:
         rows.append(
             ("at most", f"{most.trainings} trainings, about {duration(spans[1][2])}, if every verdict stays open")
@@ -134,6 +138,7 @@ def forecast(study: AnyStudy, store_root: Path | None) -> Forecast:
         "gpu": gpu_name(study.device) if gpus_of(study.device) else "",
         "data_is_there": not plan.absent,
         "faster": advice,
+        "not_repeatable": differing,
         "stays_dense": dense,
     }
     return Forecast(document, rows)

@@ -24,7 +24,9 @@ from prunecheck.pruning import CHECKS, METHODS
 from prunecheck.pruning.layers import layers_of
 from prunecheck.pruning.task import task_named
 from prunecheck.steps.context import Context, Params, as_json
+from prunecheck.steps.epoch_times import EpochTimes
 from prunecheck.store import Store
+from prunecheck.study import numerics
 from prunecheck.study.step import Step, kind_of_training
 from prunecheck.training import loop
 from prunecheck.training.choose_network import ChosenNetwork, choose_network
@@ -119,7 +121,9 @@ def prepare(step: Step, context: Context) -> Prepared:
         steps = recipe.epochs * recipe.steps_per_epoch(train_feed.samples)
         changing = ChangingMasks(_update_rule(params, model), masks, steps, params["device"])
     dense_because = UNLIKE_FIXED if changing is not None else ""
-    chosen = choose_network(model, masks, example, params.get("backend"), dense_because)
+    precision = params.get("precision", "float32")
+    able = numerics.bfloat16_instructions()
+    chosen = choose_network(model, masks, example, params.get("backend"), dense_because, precision, able)
     state = loop.start(chosen.network, recipe)
     # Rewinding to the very start: no end of an epoch will come at which this state could be copied.
     rewind = tree.clone(model.state_dict()) if span.rewind_after == span.first else None
@@ -137,7 +141,7 @@ def prepare(step: Step, context: Context) -> Prepared:
         first=span.first,
         last=span.last,
         shuffle=params.get("shuffle", True),
-        precision=params.get("precision", "float32"),
+        precision=precision,
         changing=changing,
         after_epoch=saver.after_epoch,
         group=group,
@@ -165,7 +169,10 @@ def together(prepared: Sequence[Prepared], context: Context) -> Iterator[Prepare
     """Train in place, on a GPU all of them at a time; yields each training as it ends. Those that are interrupted write
     their checkpoints."""
     of = {id(one.training): one for one in prepared}
-    trainings = [one.training for one in prepared]
+    trainings, times = [one.training for one in prepared], EpochTimes(context.store)
+    for one in prepared:
+        epochs = one.span.last - one.span.first
+        one.training.after_epoch = times.watching(one.step, epochs, one.training.after_epoch)
     on_gpu = context.together(prepared[0].step.params)
     ended = loop.train_all(trainings) if on_gpu is None else on_gpu.train(trainings, kind_of_training(prepared[0].step))
     try:

@@ -43,8 +43,6 @@ def resolve_backend(study: Study) -> None:
 def _hindrance(study: Study) -> str | None:
     if study.device != "cpu":
         return f"it is for the CPU, and device = {study.device!r}"
-    if study.precision != "float32":
-        return f"it computes in float32, and precision = {study.precision!r}"
     if study.processes_per_training > 1:
         return f"it trains in one process, and processes_per_training = {study.processes_per_training}"
     return sparse.unavailable()

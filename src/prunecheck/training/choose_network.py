@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,16 @@ class ChosenNetwork:
 
 
 def choose_network(
-    model: nn.Module, masks: Mapping[str, Tensor], example: Tensor, backend: str | None, dense_because: str = ""
+    model: nn.Module,
+    masks: Mapping[str, Tensor],
+    example: Tensor,
+    backend: str | None,
+    dense_because: str = "",
+    precision: str = "float32",
+    instructions: Collection[str] = (),
 ) -> ChosenNetwork:
     """*model* as the backend named in a step's key trains it. ``example``: two images [2, C, H, W]. ``dense_because``:
-    why this training needs the dense network, whatever the backend.
+    why this training needs the dense network, whatever the backend. ``instructions``: the processor's for bfloat16.
 
     Where the sparse backend cannot represent the network, or is estimated to be no faster, the dense network is trained
     and ``record`` has the reason.
@@ -39,7 +45,7 @@ def choose_network(
     from prunecheck.training.sparse import Dense, sparse_network
 
     try:
-        sparse = sparse_network(model, masks, example)
+        sparse = sparse_network(model, masks, example, precision, instructions)
     except Dense as instead:
         return ChosenNetwork(model, masks, {"backend": "dense", "backend_reason": instead.reason})
     layers = [how for _, how, _ in sparse.describe()]

@@ -5,7 +5,7 @@ Optional: needs numba (``pip install "prunecheck[sparse]"``). Importing this pac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as _version_of
 from importlib.util import find_spec
@@ -39,7 +39,13 @@ def version() -> str:
         return f"{BACKEND_VERSION}/no numba"
 
 
-def sparse_network(model: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> SparseNetwork:
+def sparse_network(
+    model: nn.Module,
+    masks: Mapping[str, Tensor],
+    example: Tensor,
+    precision: str = "float32",
+    instructions: Collection[str] = (),
+) -> SparseNetwork:
     """A copy of *model* that computes only what *masks* keep; see
     :func:`prunecheck.training.sparse.network.sparse_network`.
 
@@ -52,7 +58,7 @@ def sparse_network(model: nn.Module, masks: Mapping[str, Tensor], example: Tenso
         from prunecheck.training.sparse.network import sparse_network as made
     except ImportError as error:  # numba is installed and does not fit this Python or numpy
         raise Dense(f"numba cannot be loaded ({error})") from error
-    return made(model, masks, example)
+    return made(model, masks, example, precision, instructions)
 
 
 def warm() -> None:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from prunecheck.training.sparse.conv import SparseConv, sparse_conv
-from prunecheck.training.sparse.decide import Layer
+from prunecheck.training.sparse.decide import Layer, Rates
 from prunecheck.training.sparse.fold import Window
 from prunecheck.training.sparse.native import Constant, Native, Parameter, Ref, Weight
 from prunecheck.training.sparse.operations import Conv, Join, MaxPool, Mean, Norm, Normalise, Pack, Unpack
@@ -290,8 +290,8 @@ def window_of(module: nn.Module) -> Window | None:
     return Window(_pair(module.kernel_size), _pair(module.stride), _pair(padding), _pair(module.dilation))
 
 
-def layer_of(name: str, output: torch.Size, weight: Tensor, is_mask: bool) -> Layer:
+def layer_of(name: str, output: torch.Size, weight: Tensor, is_mask: bool, rates: Rates) -> Layer:
     """The input of the rule on a module whose output has that shape. *weight*: its weight or its mask."""
     pixels = output[2] * output[3] if len(output) == 4 else 1
     kept = int(weight.sum()) if is_mask else weight.numel()
-    return Layer(name, weight.shape[0], weight[0].numel(), pixels, kept)
+    return Layer(name, weight.shape[0], weight[0].numel(), pixels, kept, rates)

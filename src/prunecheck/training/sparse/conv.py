@@ -5,6 +5,7 @@ A stride is folded away first; a linear layer is a convolution of 1x1 images.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,15 +52,16 @@ class SparseConv:
     down: Any
     right: Any
     # Offsets depend on the shape of the map, the number of images included: computed once for every shape.
-    _passes: dict[tuple[str, Shape], list[Pass]] = field(default_factory=dict, compare=False)
+    _passes: dict[tuple[str, Shape, bool], list[Pass]] = field(default_factory=dict, compare=False)
 
     def forward(self, x: Map, y: Map, value: Any, base: Any, pool: Pool) -> Map:
         """Write the convolution of *x* with the weights *value* (float32 [survivors]) and biases *base* (float32
         [channels_out] or empty) into *y*; what the backward pass needs of *x*."""
         read = fold(x, self.window, y.shape, pool) if self.window.folds else x
         s = y.shape
-        for i, part in enumerate(self._forward_passes(read.shape)):
-            kernels.gather(
+        gather, passes = _gather_of(y), self._forward_passes(read)
+        for i, part in enumerate(passes):
+            gather(
                 y.array, s.at, s.plane, s.row, s.height, s.length, read.array, read.shape.row, part.first, part.offset,
                 # Biases once; later passes add to what the first has written.
                 value[part.order], base if i == 0 else NONE, i > 0,
@@ -71,7 +73,7 @@ class SparseConv:
         s = g.shape
         slope = np.empty(len(self.out))
         base = np.zeros(self.channels_out) if with_base else NONE64
-        for i, part in enumerate(self._forward_passes(read.shape)):
+        for i, part in enumerate(self._forward_passes(read)):
             found = np.zeros(len(part.order))
             kernels.dots(
                 found, g.array, s.at, s.plane, s.row, s.height, s.length, read.array, read.shape.row, part.first,
@@ -84,8 +86,9 @@ class SparseConv:
         """Write the gradient of the input into *into*, or add it. *g* has at least ``window.gradient_border`` zeros."""
         target = pool.take(self.window.folded(into.shape, g.shape)) if self.window.folds else into
         s = target.shape
-        for i, part in enumerate(self._backward_passes(g.shape)):
-            kernels.gather(
+        gather, passes = _gather_of(target), self._backward_passes(g)
+        for i, part in enumerate(passes):
+            gather(
                 target.array, s.at, s.plane, s.row, s.height, s.length, g.array, g.shape.row, part.first, part.offset,
                 # A folded target is a buffer of its own: unfold() adds it to the gradient.
                 value[part.order], NONE, i > 0 or (add and not self.window.folds),
@@ -94,32 +97,36 @@ class SparseConv:
             unfold(target, self.window, into, add)
             pool.give(target)
 
-    def _forward_passes(self, x: Shape) -> list[Pass]:
+    def _forward_passes(self, read: Map) -> list[Pass]:
         """A weight's input row begins, for output row 0, at its tap less the padding."""
-        if ("x", x) not in self._passes:
+        x, key = read.shape, ("x", read.shape, read.is_narrow)
+        if key not in self._passes:
             # Folding has already added the padding.
             ph, pw = (0, 0) if self.window.folds else self.window.padding
             offset = x.at + self.into * x.plane + (self.down - ph) * x.row + (self.right - pw) * x.images
-            self._passes["x", x] = self._split(self.out, self.channels_out, self.into, offset, x)
-        return self._passes["x", x]
+            self._passes[key] = self._split(self.out, self.channels_out, self.into, offset, read)
+        return self._passes[key]
 
-    def _backward_passes(self, g: Shape) -> list[Pass]:
+    def _backward_passes(self, read: Map) -> list[Pass]:
         """The same from the output's gradient to the input's: a tap less the padding the other way."""
-        if ("g", g) not in self._passes:
+        g, key = read.shape, ("g", read.shape, read.is_narrow)
+        if key not in self._passes:
             ph, pw = (0, 0) if self.window.folds else self.window.padding
             offset = g.at + self.out * g.plane + (ph - self.down) * g.row + (pw - self.right) * g.images
             channels = self.channels_in * len(self.window.classes) if self.window.folds else self.channels_in
-            self._passes["g", g] = self._split(self.into, channels, self.out, offset, g)
-        return self._passes["g", g]
+            self._passes[key] = self._split(self.into, channels, self.out, offset, read)
+        return self._passes[key]
 
-    def _split(self, target: Any, channels: int, source: Any, offset: Any, read: Shape) -> list[Pass]:
+    def _split(self, target: Any, channels: int, source: Any, offset: Any, map_: Map) -> list[Pass]:
         """Passes over the map once for every group of *source* channels whose rows in use fit into the cache together.
 
         Every pass loads and stores the whole target, so that channels with few weights are not split.
         """
-        rows = 1 + self.window.reach[0]
+        rows, read = 1 + self.window.reach[0], map_.shape
         window = 4 * rows * min(read.row, kernels.BLOCK) * read.channels
         parts = max(1, min(-(-window // CACHE), len(target) // (channels * LEAST)))
+        if map_.is_narrow:  # between passes, sums would be rounded
+            parts = 1
         group = source * parts // read.channels
         found = []
         for part in range(parts):
@@ -129,6 +136,11 @@ class SparseConv:
             first = np.searchsorted(target[order], np.arange(channels + 1))
             found.append(Pass(first.astype(np.int64), order, offset[order]))
         return found
+
+
+def _gather_of(out: Map) -> Callable[..., None]:
+    gather: Callable[..., None] = kernels.gather_narrow if out.is_narrow else kernels.gather
+    return gather
 
 
 def sparse_conv(mask: Any, window: Window, groups: int) -> SparseConv:

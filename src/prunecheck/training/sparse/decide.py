@@ -6,12 +6,25 @@ Bits must not depend on how busy a machine was. The figures are rates measured o
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-DENSE_RATE = 75.0
-"""operations a nanosecond of a dense convolution, forward and backward together"""
-SPARSE_RATE = 40.0
-"""operations a nanosecond for kept weights"""
+
+@dataclass(frozen=True)
+class Rates:
+    """Operations a nanosecond, forward and backward together: of a dense convolution and for kept weights."""
+
+    dense: float
+    sparse: float
+
+
+FLOAT32 = Rates(75.0, 40.0)
+BFLOAT16_SPARSE = 1.3
+"""how many times as fast kept weights are computed where activations are stored in bfloat16"""
+BFLOAT16_DENSE = {"amx_bf16": 3.0, "avx512_bf16": 1.9}
+"""instruction -> the same of dense convolutions; measured on an Intel Xeon and an AMD Zen 4, see docs/performance.md"""
+BFLOAT16_DENSE_OTHER, BFLOAT16_EMULATED = 1.5, 0.125
+"""the same with other instructions for bfloat16 (not measured), and without any (measured on AVX2)"""
 OVERHEAD = 0.85
 """a sparse network must be estimated to take at most this share of the dense one's time"""
 
@@ -25,15 +38,16 @@ class Layer:
     taps: int
     pixels: int
     kept: int
+    rates: Rates = FLOAT32
 
     @property
     def dense_ns(self) -> float:
         """Per image, forward and backward."""
-        return 6 * self.outputs * self.taps * self.pixels / DENSE_RATE
+        return 6 * self.outputs * self.taps * self.pixels / self.rates.dense
 
     @property
     def sparse_ns(self) -> float:
-        return 6 * self.kept * self.pixels / SPARSE_RATE
+        return 6 * self.kept * self.pixels / self.rates.sparse
 
     @property
     def is_sparse(self) -> bool:
@@ -47,6 +61,16 @@ class Layer:
             f"{self.kept} of {weights} weights, about {self.sparse_ns / 1000:.1f} µs an image sparse and "
             f"{self.dense_ns / 1000:.1f} dense"
         )
+
+
+def rates_of(precision: str, instructions: Collection[str]) -> Rates:
+    """On a processor with these *instructions* for products in bfloat16, all of which are part of a step's key."""
+    if precision != "bfloat16":
+        return FLOAT32
+    dense = next((BFLOAT16_DENSE[name] for name in BFLOAT16_DENSE if name in instructions), None)
+    if dense is None:
+        dense = BFLOAT16_DENSE_OTHER if instructions else BFLOAT16_EMULATED
+    return Rates(FLOAT32.dense * dense, FLOAT32.sparse * BFLOAT16_SPARSE)
 
 
 def worth_it(layers: list[Layer]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from prunecheck.training.sparse.jit import compiled, inlined
+from prunecheck.training.sparse.jit import compiled, inlined, narrow, wide
 from prunecheck.training.sparse.maps import Map, Pool, Shape
 
 Pair = tuple[int, int]
@@ -153,11 +153,11 @@ def _copy(a: Any, out: Any) -> None:
 @inlined
 def _add(a: Any, out: Any) -> None:
     for j in range(a.size):
-        out[j] += a[j]
+        out[j] = narrow(wide(out[j]) + wide(a[j]), out)
 
 
-def warm() -> None:
+def warm(stored: Any) -> None:
     """Compile the loops of this file, or load them from disk."""
-    a, pairs, sides = np.zeros(1, np.float32), np.zeros((1, 2), np.int64), np.array([1, 1, 0, 0])
+    a, pairs, sides = np.zeros(1, stored), np.zeros((1, 2), np.int64), np.array([1, 1, 0, 0])
     _fold(a, 0, 1, 1, 1, 1, 1, 1, a.copy(), 1, 1, pairs, sides)
     _unfold(a, 0, 1, 1, 1, 1, 1, 1, a.copy(), 1, 1, pairs[:, :1], sides, True)

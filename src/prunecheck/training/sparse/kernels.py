@@ -1,4 +1,4 @@
-"""The two loops of a sparse convolution, over flat float32 buffers in which images are innermost.
+"""The two loops of a sparse convolution, over flat buffers, float32 or bfloat16, in which images are innermost.
 
 A kept weight is one offset into the input: the output row it adds to and the input row it reads are both
 contiguous, ``width x images`` numbers long, for every kernel, padding, dilation and group. So a row of the
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from prunecheck.training.sparse.jit import compiled, inlined
+from prunecheck.training.sparse.jit import compiled, inlined, narrow, wide
 
 BLOCK = 2048
 """numbers of one row handled at a time: 8 KiB, a quarter of a first-level cache"""
@@ -41,29 +41,56 @@ def gather(
             for c in range(first.size - 1):
                 start = at + c * plane + h * row + begin
                 o = out[start : start + n]
-                # The first weights of a row overwrite it: reused buffers then need no pass that zeroes them.
-                k, end, filled = first[c], first[c + 1], add
-                if base.size > 0:
-                    o[:] = base[c]
-                    filled = True
-                while k + 8 <= end:
-                    _add8(o, x, here, offset, value, k, filled)
-                    k, filled = k + 8, True
-                if k + 4 <= end:
-                    _add4(o, x, here, offset, value, k, filled)
-                    k, filled = k + 4, True
-                if k + 3 == end:
-                    _add3(o, x, here, offset, value, k, filled)
-                    k, filled = k + 3, True
-                if k + 2 == end:
-                    _add2(o, x, here, offset, value, k, filled)
-                    k, filled = k + 2, True
-                if k < end:
-                    _add1(o, x, here, offset, value, k, filled)
-                    filled = True
-                # A channel without kept weights has an output too, and the buffer holds old numbers.
-                if not filled:
-                    o[:] = 0
+                _gather_row(o, x, here, offset, value, first[c], first[c + 1], base[c : c + 1], add)
+
+
+@compiled
+def gather_narrow(
+    out: Any, at: int, plane: int, row: int, rows: int, length: int, x: Any, x_row: int, first: Any, offset: Any,
+    value: Any, base: Any, add: bool,
+) -> None:  # fmt: skip
+    """The same into bfloat16: sums are float32 and rounded once."""
+    sums = np.empty(BLOCK, np.float32)
+    for begin in range(0, length, BLOCK):
+        n = min(BLOCK, length - begin)
+        for h in range(rows):
+            here = begin + h * x_row
+            for c in range(first.size - 1):
+                start = at + c * plane + h * row + begin
+                o, s = out[start : start + n], sums[:n]
+                if add:
+                    _widen(o, s)
+                _gather_row(s, x, here, offset, value, first[c], first[c + 1], base[c : c + 1], add)
+                _narrow(s, o)
+
+
+@inlined
+def _gather_row(
+    o: Any, x: Any, here: int, offset: Any, value: Any, k: int, end: int, base: Any, filled: bool
+) -> None:  # fmt: skip
+    """One row of one channel."""
+    # The first weights of a row overwrite it: reused buffers then need no pass that zeroes them.
+    if base.size > 0:
+        o[:] = base[0]
+        filled = True
+    while k + 8 <= end:
+        _add8(o, x, here, offset, value, k, filled)
+        k, filled = k + 8, True
+    if k + 4 <= end:
+        _add4(o, x, here, offset, value, k, filled)
+        k, filled = k + 4, True
+    if k + 3 == end:
+        _add3(o, x, here, offset, value, k, filled)
+        k, filled = k + 3, True
+    if k + 2 == end:
+        _add2(o, x, here, offset, value, k, filled)
+        k, filled = k + 2, True
+    if k < end:
+        _add1(o, x, here, offset, value, k, filled)
+        filled = True
+    # A channel without kept weights has an output too, and the buffer holds old numbers.
+    if not filled:
+        o[:] = 0
 
 
 @compiled
@@ -110,13 +137,13 @@ def _add8(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bo
     x6, x7 = x[here + offset[k + 6] :][:n], x[here + offset[k + 7] :][:n]
     if filled:
         for j in range(n):
-            o[j] += (w0 * x0[j] + w1 * x1[j] + w2 * x2[j] + w3 * x3[j]) + (
-                w4 * x4[j] + w5 * x5[j] + w6 * x6[j] + w7 * x7[j]
+            o[j] += (w0 * wide(x0[j]) + w1 * wide(x1[j]) + w2 * wide(x2[j]) + w3 * wide(x3[j])) + (
+                w4 * wide(x4[j]) + w5 * wide(x5[j]) + w6 * wide(x6[j]) + w7 * wide(x7[j])
             )
     else:
         for j in range(n):
-            o[j] = (w0 * x0[j] + w1 * x1[j] + w2 * x2[j] + w3 * x3[j]) + (
-                w4 * x4[j] + w5 * x5[j] + w6 * x6[j] + w7 * x7[j]
+            o[j] = (w0 * wide(x0[j]) + w1 * wide(x1[j]) + w2 * wide(x2[j]) + w3 * wide(x3[j])) + (
+                w4 * wide(x4[j]) + w5 * wide(x5[j]) + w6 * wide(x6[j]) + w7 * wide(x7[j])
             )
 
 
@@ -128,10 +155,10 @@ def _add4(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bo
     x2, x3 = x[here + offset[k + 2] :][:n], x[here + offset[k + 3] :][:n]
     if filled:
         for j in range(n):
-            o[j] += w0 * x0[j] + w1 * x1[j] + w2 * x2[j] + w3 * x3[j]
+            o[j] += w0 * wide(x0[j]) + w1 * wide(x1[j]) + w2 * wide(x2[j]) + w3 * wide(x3[j])
     else:
         for j in range(n):
-            o[j] = w0 * x0[j] + w1 * x1[j] + w2 * x2[j] + w3 * x3[j]
+            o[j] = w0 * wide(x0[j]) + w1 * wide(x1[j]) + w2 * wide(x2[j]) + w3 * wide(x3[j])
 
 
 @inlined
@@ -141,10 +168,10 @@ def _add3(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bo
     x0, x1, x2 = x[here + offset[k] :][:n], x[here + offset[k + 1] :][:n], x[here + offset[k + 2] :][:n]
     if filled:
         for j in range(n):
-            o[j] += w0 * x0[j] + w1 * x1[j] + w2 * x2[j]
+            o[j] += w0 * wide(x0[j]) + w1 * wide(x1[j]) + w2 * wide(x2[j])
     else:
         for j in range(n):
-            o[j] = w0 * x0[j] + w1 * x1[j] + w2 * x2[j]
+            o[j] = w0 * wide(x0[j]) + w1 * wide(x1[j]) + w2 * wide(x2[j])
 
 
 @inlined
@@ -154,10 +181,10 @@ def _add2(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bo
     x0, x1 = x[here + offset[k] :][:n], x[here + offset[k + 1] :][:n]
     if filled:
         for j in range(n):
-            o[j] += w0 * x0[j] + w1 * x1[j]
+            o[j] += w0 * wide(x0[j]) + w1 * wide(x1[j])
     else:
         for j in range(n):
-            o[j] = w0 * x0[j] + w1 * x1[j]
+            o[j] = w0 * wide(x0[j]) + w1 * wide(x1[j])
 
 
 @inlined
@@ -166,10 +193,10 @@ def _add1(o: Any, x: Any, here: int, offset: Any, value: Any, k: int, filled: bo
     w0, x0 = value[k], x[here + offset[k] :][:n]
     if filled:
         for j in range(n):
-            o[j] += w0 * x0[j]
+            o[j] += w0 * wide(x0[j])
     else:
         for j in range(n):
-            o[j] = w0 * x0[j]
+            o[j] = w0 * wide(x0[j])
 
 
 @inlined
@@ -183,15 +210,15 @@ def _dot8(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
     # blocks and rows are float64, in *slope*.
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = np.float32(0)
     for j in range(n):
-        t = o[j]
-        s0 += t * x0[j]
-        s1 += t * x1[j]
-        s2 += t * x2[j]
-        s3 += t * x3[j]
-        s4 += t * x4[j]
-        s5 += t * x5[j]
-        s6 += t * x6[j]
-        s7 += t * x7[j]
+        t = wide(o[j])
+        s0 += t * wide(x0[j])
+        s1 += t * wide(x1[j])
+        s2 += t * wide(x2[j])
+        s3 += t * wide(x3[j])
+        s4 += t * wide(x4[j])
+        s5 += t * wide(x5[j])
+        s6 += t * wide(x6[j])
+        s7 += t * wide(x7[j])
     slope[k] += s0
     slope[k + 1] += s1
     slope[k + 2] += s2
@@ -209,11 +236,11 @@ def _dot4(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
     x2, x3 = x[here + offset[k + 2] :][:n], x[here + offset[k + 3] :][:n]
     s0 = s1 = s2 = s3 = np.float32(0)
     for j in range(n):
-        t = o[j]
-        s0 += t * x0[j]
-        s1 += t * x1[j]
-        s2 += t * x2[j]
-        s3 += t * x3[j]
+        t = wide(o[j])
+        s0 += t * wide(x0[j])
+        s1 += t * wide(x1[j])
+        s2 += t * wide(x2[j])
+        s3 += t * wide(x3[j])
     slope[k] += s0
     slope[k + 1] += s1
     slope[k + 2] += s2
@@ -226,9 +253,9 @@ def _dot2(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
     x0, x1 = x[here + offset[k] :][:n], x[here + offset[k + 1] :][:n]
     s0 = s1 = np.float32(0)
     for j in range(n):
-        t = o[j]
-        s0 += t * x0[j]
-        s1 += t * x1[j]
+        t = wide(o[j])
+        s0 += t * wide(x0[j])
+        s1 += t * wide(x1[j])
     slope[k] += s0
     slope[k + 1] += s1
 
@@ -239,7 +266,7 @@ def _dot1(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
     x0 = x[here + offset[k] :][:n]
     s0 = np.float32(0)
     for j in range(n):
-        s0 += o[j] * x0[j]
+        s0 += wide(o[j]) * wide(x0[j])
     slope[k] += s0
 
 
@@ -247,5 +274,17 @@ def _dot1(o: Any, x: Any, here: int, offset: Any, slope: Any, k: int) -> None:
 def _total(o: Any) -> Any:
     s = np.float32(0)
     for j in range(o.size):
-        s += o[j]
+        s += wide(o[j])
     return s
+
+
+@inlined
+def _widen(a: Any, out: Any) -> None:
+    for j in range(a.size):
+        out[j] = wide(a[j])
+
+
+@inlined
+def _narrow(a: Any, out: Any) -> None:
+    for j in range(a.size):
+        out[j] = narrow(a[j], out)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,14 +47,22 @@ class Shape:
 
 @dataclass(frozen=True)
 class Map:
-    """One activation or gradient. ``flat``: float32, contiguous, ``shape.channels * shape.plane`` long."""
+    """One activation or gradient. ``flat``: float32 or bfloat16, contiguous, ``shape.channels * shape.plane``
+    long."""
 
     shape: Shape
     flat: Tensor
 
     @property
+    def is_narrow(self) -> bool:
+        """Whether it is held in bfloat16."""
+        return self.flat.dtype == torch.bfloat16
+
+    @property
     def array(self) -> Any:
-        """The numbers as a numpy array, sharing memory."""
+        """The numbers as a numpy array, sharing memory; bfloat16, which numpy does not know, as uint16."""
+        if self.is_narrow:
+            return self.flat.view(torch.int16).numpy().view(np.uint16)
         return self.flat.numpy()
 
     def nchw(self) -> Tensor:
@@ -69,12 +78,13 @@ class Pool:
     Borders are never written. A buffer that is not returned is garbage-collected.
     """
 
+    dtype: torch.dtype = torch.float32
     idle: dict[Shape, list[Tensor]] = field(default_factory=dict)
 
     def take(self, shape: Shape) -> Map:
         """A map with zeros in its border and undefined values inside."""
         idle = self.idle.get(shape)
-        return Map(shape, idle.pop() if idle else torch.zeros(shape.channels * shape.plane))
+        return Map(shape, idle.pop() if idle else torch.zeros(shape.channels * shape.plane, dtype=self.dtype))
 
     def give(self, map_: Map) -> None:
         self.idle.setdefault(map_.shape, []).append(map_.flat)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +45,11 @@ class SparseNetwork(nn.Module):
         self.train(shell.training)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        # What is not computed sparsely meets maps in bfloat16.
+        with torch.autocast("cpu", torch.bfloat16) if self._pool.dtype is torch.bfloat16 else nullcontext():
+            return self._forward(inputs)
+
+    def _forward(self, inputs: Tensor) -> Tensor:
         parameters = tuple(self._numbers)
         if self.training or torch.is_grad_enabled():
             return run(self._program, self._pool, inputs, parameters)
@@ -79,9 +85,16 @@ class SparseNetwork(nn.Module):
         return result
 
 
-def sparse_network(model: nn.Module, masks: Mapping[str, Tensor], example: Tensor) -> SparseNetwork:
+def sparse_network(
+    model: nn.Module,
+    masks: Mapping[str, Tensor],
+    example: Tensor,
+    precision: str = "float32",
+    instructions: Collection[str] = (),
+) -> SparseNetwork:
     """The sparse copy of *model*, which is not changed. *masks*: ``{parameter name: bool}``, True = keep; *example*: a
-    batch of inputs. Raises Dense where the ordinary dense path is the right one."""
+    batch of inputs. *precision*: ``bfloat16`` stores activations and their gradients in bfloat16, and sums in float32;
+    *instructions*: the processor's for bfloat16. Raises Dense where the ordinary dense path is the right one."""
     try:
         shell = copy.deepcopy(model)
     except Exception as error:
@@ -89,7 +102,7 @@ def sparse_network(model: nn.Module, masks: Mapping[str, Tensor], example: Tenso
     # Two images are enough for tracing and for the comparison below.
     example = example[:2].detach()
     found = traced(shell, example)
-    sparse, described = _chosen(shell, masks, found)
+    sparse, described = _chosen(shell, masks, found, decide.rates_of(precision, instructions))
     weights = {
         name: Weight(i, parameter.shape, _positions(masks.get(name)))
         for i, (name, parameter) in enumerate(shell.named_parameters())
@@ -102,12 +115,14 @@ def sparse_network(model: nn.Module, masks: Mapping[str, Tensor], example: Tenso
     # Compared in evaluation mode, in which batch norm does not mix the images and dropout is off.
     made.eval()
     made._by_image = _compare(made, shell, masks, example)
+    if precision == "bfloat16":  # compared in float32, in which rounding does not hide an error
+        made._pool = Pool(torch.bfloat16)
     made.train(model.training)
     return made
 
 
 def _chosen(
-    shell: nn.Module, masks: Mapping[str, Tensor], found: Traced
+    shell: nn.Module, masks: Mapping[str, Tensor], found: Traced, rates: decide.Rates
 ) -> tuple[dict[str, SparseConv], list[tuple[str, str, str]]]:
     """The sparse layers by module name, and every decision. Raises Dense where too little is gained."""
     sparse: dict[str, SparseConv] = {}
@@ -124,9 +139,8 @@ def _chosen(
         rank = 2 if isinstance(module, nn.Linear) else 4
         mask = masks.get(f"{name}.weight")
         fits = rank == len(found.shapes[node])
-        layer = layer_of(
-            name, found.shapes[node], shell.get_parameter(f"{name}.weight") if mask is None else mask, mask is not None
-        )
+        counted = shell.get_parameter(f"{name}.weight") if mask is None else mask
+        layer = layer_of(name, found.shapes[node], counted, mask is not None, rates)
         made = sparse_layer(module, mask) if fits and mask is not None and layer.is_sparse else None
         # The rule needs the work that is really done: a layer without a sparse form is computed in full.
         layers.append(layer if made else replace(layer, kept=layer.outputs * layer.taps))

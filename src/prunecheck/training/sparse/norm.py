@@ -1,8 +1,8 @@
 """Batch norm, residual sum and ReLU together, channel by channel: a channel stays in the cache for both passes.
 
-All functions work on flat float32 buffers of one common shape: channel ``c``, row ``h`` begins at
-``at + c * plane + h * row`` and is ``length`` numbers long. Sums are taken in float32 along a row and in float64
-over rows. NaN goes through every comparison as torch lets it.
+All functions work on flat buffers of one common shape, float32 or bfloat16 (held in uint16): channel ``c``, row ``h``
+begins at ``at + c * plane + h * row`` and is ``length`` numbers long. Sums are taken in float32 along a row and in
+float64 over rows. NaN goes through every comparison as torch lets it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from prunecheck.training.sparse.jit import compiled, inlined
+from prunecheck.training.sparse.jit import compiled, inlined, narrow, stored, wide
 
 
 @inlined
@@ -59,11 +59,12 @@ def normalise_back(
     g: Any, z: Any, y: Any, d: Any, at: int, plane: int, row: int, rows: int, length: int, gain: Any, offset: Any,
     mean: Any, inverse: Any, gain_slope: Any, offset_slope: Any, relu: bool, of_batch: bool,
 ) -> None:  # fmt: skip
-    """The gradient of *z* into *d* (which may be *g*), given the gradient *g* of the output. Slopes are float64.
+    """The gradient of *z* into *d*, given the gradient *g* of the output. Slopes are float64.
 
-    *g* becomes the gradient of the sum before the ReLU, which is the residual's. *y* is the output; an empty *y* means
-    that nothing was added, so that the ReLU is known from *z*. *inverse*: 1 / standard deviation. *of_batch*: the
-    statistics were the batch's own, so that they have gradients too.
+    An empty *d*: into *g*, since a loop over two arrays that are one is not vectorised. Else *g* becomes the gradient
+    of the sum before the ReLU, which is the residual's. *y* is the output; an empty *y* means that nothing was added,
+    so that the ReLU is known from *z*. *inverse*: 1 / standard deviation. *of_batch*: the statistics were those of the
+    batch, so that they have gradients too.
     """
     count = rows * length
     for c in range(mean.size):
@@ -94,8 +95,11 @@ def normalise_back(
         factor, base = np.float32(by_z), np.float32(rest)
         for h in range(rows):
             here = start + h * row
-            slope, a, out = g[here:][:length], z[here:][:length], d[here:][:length]
-            _combine(slope, a, out, scale, factor, base)
+            slope, a = g[here:][:length], z[here:][:length]
+            if d.size > 0:
+                _combine(slope, a, d[here:][:length], scale, factor, base)
+            else:
+                _combine_in_place(slope, a, scale, factor, base)
 
 
 @compiled
@@ -127,7 +131,7 @@ def mask(g: Any, y: Any, at: int, plane: int, row: int, channels: int, rows: int
 def _sums(a: Any, centre: Any) -> Any:
     s = t = np.float32(0)
     for j in range(a.size):
-        x = a[j] - centre
+        x = wide(a[j]) - centre
         s += x
         t += x * x
     return s, t
@@ -137,8 +141,8 @@ def _sums(a: Any, centre: Any) -> Any:
 def _products(g: Any, z: Any, centre: Any) -> Any:
     s = t = np.float32(0)
     for j in range(g.size):
-        s += g[j]
-        t += g[j] * (z[j] - centre)
+        s += wide(g[j])
+        t += wide(g[j]) * (wide(z[j]) - centre)
     return s, t
 
 
@@ -147,10 +151,10 @@ def _bent_products(g: Any, z: Any, centre: Any, scale: Any, shift: Any) -> Any:
     s = t = np.float32(0)
     for j in range(g.size):
         # Not "g[j] if ... > 0": the gradient passes where the value is NaN, as in torch.
-        x = np.float32(0) if scale * z[j] + shift <= 0 else g[j]
-        g[j] = x
+        x = np.float32(0) if scale * wide(z[j]) + shift <= 0 else wide(g[j])
+        g[j] = stored(x, g)
         s += x
-        t += x * (z[j] - centre)
+        t += x * (wide(z[j]) - centre)
     return s, t
 
 
@@ -159,10 +163,10 @@ def _masked_products(g: Any, y: Any, z: Any, centre: Any) -> Any:
     s = t = np.float32(0)
     for j in range(g.size):
         # As above: NaN lets the gradient pass.
-        x = np.float32(0) if y[j] <= 0 else g[j]
-        g[j] = x
+        x = np.float32(0) if wide(y[j]) <= 0 else wide(g[j])
+        g[j] = stored(x, g)
         s += x
-        t += x * (z[j] - centre)
+        t += x * (wide(z[j]) - centre)
     return s, t
 
 
@@ -170,26 +174,32 @@ def _masked_products(g: Any, y: Any, z: Any, centre: Any) -> Any:
 def _affine(a: Any, out: Any, scale: Any, shift: Any, relu: bool) -> None:
     if relu:
         for j in range(a.size):
-            x = scale * a[j] + shift
+            x = scale * wide(a[j]) + shift
             # Not max(x, 0): NaN stays NaN, as in torch's ReLU.
-            out[j] = np.float32(0) if x < 0 else x
+            out[j] = narrow(np.float32(0) if x < 0 else x, out)
     else:
         for j in range(a.size):
-            out[j] = scale * a[j] + shift
+            out[j] = narrow(scale * wide(a[j]) + shift, out)
 
 
 @inlined
 def _affine_sum(a: Any, b: Any, out: Any, scale: Any, shift: Any, relu: bool) -> None:
     if relu:
         for j in range(a.size):
-            x = scale * a[j] + shift + b[j]
-            out[j] = np.float32(0) if x < 0 else x
+            x = scale * wide(a[j]) + shift + wide(b[j])
+            out[j] = narrow(np.float32(0) if x < 0 else x, out)
     else:
         for j in range(a.size):
-            out[j] = scale * a[j] + shift + b[j]
+            out[j] = narrow(scale * wide(a[j]) + shift + wide(b[j]), out)
 
 
 @inlined
 def _combine(g: Any, z: Any, d: Any, by_g: Any, by_z: Any, shift: Any) -> None:
     for j in range(g.size):
-        d[j] = by_g * g[j] + by_z * z[j] + shift
+        d[j] = narrow(by_g * wide(g[j]) + by_z * wide(z[j]) + shift, d)
+
+
+@inlined
+def _combine_in_place(g: Any, z: Any, by_g: Any, by_z: Any, shift: Any) -> None:
+    for j in range(g.size):
+        g[j] = narrow(by_g * wide(g[j]) + by_z * wide(z[j]) + shift, g)

@@ -38,8 +38,8 @@ class Pack:
     def backward(self, state: State) -> None:
         gradient: Map = state.gradients.pop(self.output)
         if self.source in state.wanted:
-            shape = state.values[self.source].shape
-            state.add_gradient(self.source, _channels_last(gradient.nchw()).reshape(shape))
+            source = state.values[self.source]
+            state.add_gradient(self.source, _channels_last(gradient.nchw()).reshape(source.shape).to(source.dtype))
         state.pool.give(gradient)
 
 
@@ -67,7 +67,7 @@ class Unpack:
 
 def _channels_last(image: Tensor) -> Tensor:
     # A new tensor: a view would change as soon as the pool gives the buffer to another value.
-    return torch.empty(image.shape, memory_format=torch.channels_last).copy_(image)
+    return torch.empty(image.shape, dtype=image.dtype, memory_format=torch.channels_last).copy_(image)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Normalise:
         z = state.map(self.source)
         s = z.shape
         y = state.new(self.output, s)
-        other = NONE if self.other is None else state.map(self.other).array
+        other = z.array[:0] if self.other is None else state.map(self.other).array
         gain, offset = self._affine(state, s.channels)
         if of_batch := self._of_batch():
             # torch refuses this too: a single number has no variance.
@@ -158,15 +158,15 @@ class Normalise:
         s = z.shape
         y = state.values.pop(self.output)
         # ReLU's gradient is known from the input, unless something was added to it: then the output is needed.
-        summed = NONE if self.other is None else y.array
+        summed = z.array[:0] if self.other is None else y.array
         passes_on = self.other is not None and self.other in state.wanted
         # both outlive this operation, the output does not: its buffer is in the cache and free
         d = y if passes_on else g
         gain, offset = self._affine(state, s.channels)
         slopes = np.empty(s.channels), np.empty(s.channels)
         norm.normalise_back(
-            g.array, z.array, summed, d.array, s.at, s.plane, s.row, s.height, s.length, gain, offset, mean, inverse,
-            *slopes, self.relu, self._of_batch(),
+            g.array, z.array, summed, d.array if passes_on else z.array[:0], s.at, s.plane, s.row, s.height, s.length,
+            gain, offset, mean, inverse, *slopes, self.relu, self._of_batch(),
         )  # fmt: skip
         for parameter, slope in zip((self.gain, self.offset), slopes, strict=True):
             if parameter is not None:
@@ -228,7 +228,7 @@ class Join:
         z = state.map(self.source)
         s = z.shape
         y = state.new(self.output, s)
-        other = NONE if self.other is None else state.map(self.other).array
+        other = z.array[:0] if self.other is None else state.map(self.other).array
         norm.join(z.array, y.array, other, s.at, s.plane, s.row, s.channels, s.height, s.length, self.relu)
 
     def backward(self, state: State) -> None:
@@ -315,15 +315,18 @@ class Mean:
 
 def warm() -> None:
     """Compile every loop, or load it from disk."""
-    a, none, double = np.zeros(64, np.float32), np.zeros(0, np.float32), np.ones(1)
-    first, offset, sides = np.array([0, 1]), np.zeros(1, np.int64), np.array([1, 1, 1, 1, 0, 0])
-    kernels.gather(a, 0, 1, 1, 1, 1, a, 1, first, offset, a, none, False)
-    kernels.dots(double, a, 0, 1, 1, 1, 1, a, 1, first, offset, double)
-    norm.normalise(a, a, none, 0, 1, 1, 1, 1, double, double, 0.1, double, double, True, True)
-    norm.normalise_back(a, a, a, a, 0, 1, 1, 1, 1, double, double, double, double, double, double, True, True)
-    norm.join(a, a, none, 0, 1, 1, 1, 1, 1, True)
-    norm.mask(a, a, 0, 1, 1, 1, 1, 1)
-    pool.max_pool(a, 0, 1, 1, 1, 1, a, 0, 1, 1, 1, 1, sides, 1, 1)
-    pool.max_pool_back(a, a, 0, 1, 1, 1, 1, a, a, 0, 1, 1, 1, 1, sides, 1, 1)
-    pool.mean(a, 0, 1, 1, 1, 1, a[None, :1])
-    fold.warm()
+    for stored in (np.float32, np.uint16):
+        a, none, numbers = np.zeros(64, stored), np.zeros(0, stored), np.zeros(64, np.float32)
+        double, first, offset = np.ones(1), np.array([0, 1]), np.zeros(1, np.int64)
+        sides = np.array([1, 1, 1, 1, 0, 0])
+        gather = kernels.gather if stored is np.float32 else kernels.gather_narrow
+        gather(a, 0, 1, 1, 1, 1, a, 1, first, offset, numbers, NONE, False)
+        kernels.dots(double, a, 0, 1, 1, 1, 1, a, 1, first, offset, double)
+        norm.normalise(a, a, none, 0, 1, 1, 1, 1, double, double, 0.1, double, double, True, True)
+        norm.normalise_back(a, a, a, a, 0, 1, 1, 1, 1, double, double, double, double, double, double, True, True)
+        norm.join(a, a, none, 0, 1, 1, 1, 1, 1, True)
+        norm.mask(a, a, 0, 1, 1, 1, 1, 1)
+        pool.max_pool(a, 0, 1, 1, 1, 1, a, 0, 1, 1, 1, 1, sides, 1, 1)
+        pool.max_pool_back(a, a, 0, 1, 1, 1, 1, a, a, 0, 1, 1, 1, 1, sides, 1, 1)
+        pool.mean(a, 0, 1, 1, 1, 1, numbers[None, :1])
+        fold.warm(stored)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from prunecheck.training.sparse.jit import compiled, inlined
+from prunecheck.training.sparse.jit import compiled, inlined, narrow, wide
 
 
 @compiled
@@ -20,7 +20,7 @@ def max_pool(
         for h in range(rows):
             for w in range(columns):
                 out = y[y_at + c * y_plane + h * y_row + w * images :][:images]
-                out[:] = -np.inf
+                _lowest(out)
                 for a in range(max(0, ph - h * sh), min(kh, height + ph - h * sh)):
                     for b in range(max(0, pw - w * sw), min(kw, width + pw - w * sw)):
                         start = x_at + c * x_plane + (h * sh + a - ph) * x_row + (w * sw + b - pw) * images
@@ -60,21 +60,30 @@ def mean(x: Any, at: int, plane: int, row: int, height: int, width: int, means: 
 @inlined
 def _add(a: Any, out: Any) -> None:
     for j in range(a.size):
-        out[j] += a[j]
+        out[j] += wide(a[j])
+
+
+@inlined
+def _lowest(out: Any) -> None:
+    for j in range(out.size):
+        out[j] = narrow(np.float32(-np.inf), out)
 
 
 @inlined
 def _larger(x: Any, out: Any) -> None:
     for j in range(x.size):
         # A NaN that has been found stays, and a NaN that comes replaces what is there.
-        out[j] = out[j] if x[j] <= out[j] or out[j] != out[j] else x[j]
+        found, new = wide(out[j]), wide(x[j])
+        out[j] = out[j] if new <= found or found != found else x[j]
 
 
 @inlined
 def _route(g: Any, y: Any, x: Any, d: Any) -> None:
     for j in range(d.size):
         # x == y never holds for NaN, which is the maximum of a window that has one, as in torch.
-        chosen = x[j] == y[j] or x[j] != x[j]
-        d[j] += g[j] if chosen else np.float32(0)
+        at, none = wide(x[j]), np.float32(0)
+        chosen = at == wide(y[j]) or at != at
+        slope = wide(g[j])
+        d[j] = narrow(wide(d[j]) + (slope if chosen else none), d)
         # Used up: a later pixel of the same window that is equal gets nothing, as in torch.
-        g[j] = np.float32(0) if chosen else g[j]
+        g[j] = narrow(none if chosen else slope, g)
