@@ -1,4 +1,5 @@
-"""Training on one GPU: images a second with steps called one by one and recorded, equal bits, and a whole trial.
+"""Training on one GPU: images a second of the official loop, of steps called one by one, compiled by torch.compile and
+recorded; equal bits; and a whole trial.
 
 The tables are also written to ``gpu-benchmark.md`` in the working directory. At most six minutes on one card.
 """
@@ -18,8 +19,12 @@ from benchmarks.table import markdown
 from benchmarks.turns import Regime, made_up, network
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from prunecheck.training.loop import Training
     from prunecheck.training.recorded import Gpu
+
+Prepare = Callable[["nn.Module"], None]
 
 OUT = Path("gpu-benchmark.md")
 NETWORKS = (
@@ -28,6 +33,7 @@ NETWORKS = (
     Regime("resnet20_w16", 32, 128, 20, 0),
 )
 QUICK = (Regime("convnet_w32", 16, 16, 2, 0),)
+OFFICIAL_LOADERS = 4
 SPARSITY = 0.98
 TRIAL_SECONDS = 240.0
 TRIAL_EPOCHS, TRIAL_IMAGES = 8, 50_000
@@ -78,29 +84,47 @@ def report(quick: bool, say: Callable[[str], None]) -> str:
 
 
 def rates(
-    networks: tuple[Regime, ...], gpu: Gpu, device: str, counts: tuple[int, ...], say: Callable[[str], None]
+    networks: tuple[Regime, ...],
+    gpu: Gpu,
+    device: str,
+    counts: tuple[int, ...],
+    say: Callable[[str], None],
+    compile_: Prepare = lambda model: model.compile(),
 ) -> str:
-    """Images a second of all tickets together."""
-    head = ["network", "one by one, bfloat16", "1 recorded, TF32", *(f"{k} recorded, bfloat16" for k in counts)]
+    """Images a second of all tickets together. *compile_* prepares a network for the column of torch.compile."""
+    head = ["network", "official loop", "one by one, bfloat16", "torch.compile, bfloat16", "1 recorded, TF32"]
+    head += [f"{k} recorded, bfloat16" for k in counts]
     rows = []
     for regime in networks:
         say(f"gpu: {regime.title}")
-        cells = [one_by_one_rate(regime, device), recorded_rate(regime, gpu, device, 1, "tf32")]
+        cells = [official_rate(regime, device), one_by_one_rate(regime, device)]
+        cells += [one_by_one_rate(regime, device, compile_), recorded_rate(regime, gpu, device, 1, "tf32")]
         cells += [recorded_rate(regime, gpu, device, k, "bfloat16") for k in counts]
         rows.append([regime.title, *(f"{cell:,.0f}" for cell in cells)])
     return markdown(head, rows)
 
 
-def one_by_one_rate(regime: Regime, device: str) -> float:
+def official_rate(regime: Regime, device: str) -> float:
+    """A port of the official loop, in float32 as it is written there, with images prepared by loading processes."""
+    from benchmarks.official_loop import PilImages, begin
+
+    model = network(regime).to(device)
+    training = begin(model, PilImages(*made_up(regime, 2000)), regime.batch, OFFICIAL_LOADERS, device)
+    training.run(3)
+    begun = time.perf_counter()
+    training.run(regime.steps)  # reads its loss in every step, so that the GPU is done at the end
+    return regime.batch * regime.steps / (time.perf_counter() - begun)
+
+
+def one_by_one_rate(regime: Regime, device: str, prepare: Prepare = lambda _: None) -> float:
     from prunecheck.training.loop import train_all
     from prunecheck.training.recorded import one_by_one
 
-    begun, seconds = time.perf_counter(), 0.0
-    for seed in range(2):  # the first loads kernels
-        begun = time.perf_counter()
-        list(train_all([ticket(regime, seed, device)], one_by_one))
-        seconds = time.perf_counter() - begun
-    return regime.batch * regime.steps / seconds
+    training, ends = ticket(regime, 0, device, epochs=2), []
+    training.after_epoch = lambda _: ends.append(time.perf_counter())
+    prepare(training.state.model)
+    list(train_all([training], one_by_one))  # the first epoch loads or compiles kernels
+    return regime.batch * regime.steps / (ends[1] - ends[0])
 
 
 def recorded_rate(regime: Regime, gpu: Gpu, device: str, count: int, precision: str) -> float:
@@ -137,8 +161,8 @@ def equal_bits(regime: Regime, gpu: Gpu, device: str, counts: tuple[int, ...]) -
     return markdown(["tickets together", "with the bits of steps called one by one"], rows)
 
 
-def ticket(regime: Regime, seed: int, device: str, precision: str = "bfloat16") -> Training:
-    """One epoch of a random ticket on made-up images."""
+def ticket(regime: Regime, seed: int, device: str, precision: str = "bfloat16", epochs: int = 1) -> Training:
+    """Epochs of a random ticket on made-up images."""
     import torch
 
     from prunecheck import random_ticket
@@ -155,8 +179,8 @@ def ticket(regime: Regime, seed: int, device: str, precision: str = "bfloat16") 
     model = network(regime)
     masks = random_ticket(model, SPARSITY, seed=seed)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    recipe = Recipe(epochs=1, batch_size=regime.batch, lr=0.0625)
-    how = {"seed": seed, "phase": "benchmark", "first": 0, "last": 1, "precision": precision}
+    recipe = Recipe(epochs=epochs, batch_size=regime.batch, lr=0.0625)
+    how = {"seed": seed, "phase": "benchmark", "first": 0, "last": epochs, "precision": precision}
     return Training(start(model, recipe), feed, judged, recipe, task_named("classification"), masks, **how)  # type: ignore[arg-type]
 
 

@@ -57,19 +57,23 @@ class OfficialTraining:
     model: nn.Module
     optimiser: torch.optim.SGD
     batches: Iterator[tuple[Tensor, Tensor]]
+    device: str = "cpu"
 
     def run(self, steps: int) -> None:
         self.model.train()
         for _ in range(steps):
-            step(self.model, self.optimiser, *next(self.batches))
+            inputs, targets = next(self.batches)
+            step(self.model, self.optimiser, inputs.to(self.device), targets.to(self.device))
 
 
-def begin(model: nn.Module, images: Dataset[tuple[Tensor, int]], batch: int, workers: int) -> OfficialTraining:
-    """*workers*: loading processes (the original asks for 4). They live as long as the training, and their batches
-    never run out: the original starts new ones every epoch."""
+def begin(
+    model: nn.Module, images: Dataset[tuple[Tensor, int]], batch: int, workers: int, device: str = "cpu"
+) -> OfficialTraining:
+    """*model*: on *device*. *workers*: loading processes (the original asks for 4). They live as long as the training,
+    and their batches never run out: the original starts new ones every epoch."""
     sampler = RandomSampler(images, replacement=True, num_samples=ENDLESS)  # type: ignore[arg-type]
     loader = DataLoader(images, batch_size=batch, sampler=sampler, num_workers=workers)
-    return OfficialTraining(model, sgd(model, lr=0.01), iter(loader))
+    return OfficialTraining(model, sgd(model, lr=0.01), iter(loader), device)
 
 
 def sgd(model: nn.Module, lr: float = 0.1) -> torch.optim.SGD:

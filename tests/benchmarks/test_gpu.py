@@ -15,11 +15,21 @@ from tests.training.fake_gpu import FakeGpu
 WANTED = "with the bits of steps called one by one"
 
 
-def test_rates_have_a_row_for_each_network_and_a_column_for_each_number_of_tickets() -> None:
-    head, _, row = gpu.rates(gpu.QUICK, FakeGpu(), "cpu", (1, 2), lambda _: None).splitlines()
+def test_rates_have_a_row_for_each_network_and_a_column_for_each_way_to_train(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled: list[torch.nn.Module] = []
+
+    def compile_(model: torch.nn.Module) -> None:
+        compiled.append(model)
+        model.compile(backend="eager")  # needs no compiler
+
+    monkeypatch.setattr(gpu, "OFFICIAL_LOADERS", 0)
+    head, _, row = gpu.rates(gpu.QUICK, FakeGpu(), "cpu", (1, 2), lambda _: None, compile_).splitlines()
     assert "2 recorded, bfloat16" in head
+    assert len(compiled) == 1
     cells = [cell.strip().replace(",", "") for cell in row.strip("|").split("|")]
-    assert len(cells) == 5
+    assert len(cells) == 7
     assert all(float(cell) > 0 for cell in cells[1:])
 
 
