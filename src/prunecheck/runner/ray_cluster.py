@@ -325,12 +325,15 @@ def check_nodes(config: WorkerConfig) -> None:
             if node["Alive"] and node["Resources"].get("CPU", 0) >= 1:
                 place = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": _on(node["NodeID"])}
                 answer = ray.remote(node_report).options(**place).remote(str(probe), token, files, surroundings())
-                asked[node["NodeManagerAddress"]] = answer
+                asked[node["NodeManagerAddress"]] = node["NodeID"], answer
         reports = {}
-        for host, answer in asked.items():
+        for host, (number, answer) in asked.items():
             try:
                 reports[host] = ray.get(answer, timeout=PROBE_SECONDS)
             except Exception as error:
+                # Ray lists a node for some seconds after its loss
+                if all(node["NodeID"] != number for node in ray.nodes() if node["Alive"]):
+                    continue
                 raise StudyError(f"Ray node {host} cannot run prunecheck: {printable_error(error)}") from None
     for host, report in reports.items():
         if not report["sees store"]:
