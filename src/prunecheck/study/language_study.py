@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from prunecheck.models.language import ModelChoice
-from prunecheck.study.study import MANY, CheckChoice, Name, Part, Sparsity
+from prunecheck.study.study import MANY, CheckChoice, Name, Part, Sparsity, StudyFields
 
 TASK = "language_model"
 Granularity = Literal["row", "layer", "global"]
@@ -75,9 +75,10 @@ class PostTrainingChoice(Part):
         return {"name": value} if isinstance(value, str) else value
 
 
-class LanguageStudy(Part):
+class LanguageStudy(StudyFields):
     """All fields of a study with ``task = "language_model"``. Build it from a file with ``load_study``."""
 
+    _PAIR = '[["wanda", "magnitude"]]'
     task: Literal["language_model"]
     name: Name = "study"
     question: str = ""
@@ -105,33 +106,10 @@ class LanguageStudy(Part):
     folder: SkipJsonSchema[Path] = Field(default=Path(), exclude=True)
     file: SkipJsonSchema[str] = Field(default="", exclude=True)
 
-    @field_validator("sparsities", "plugins", "controls", "seeds", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
-
-    @field_validator("methods", "checks", mode="before")
-    @classmethod
-    def _named(cls, value: object) -> object:
-        """A bare name is short for a table with that name."""
-        if not isinstance(value, (list, tuple)):
-            return value
-        return tuple({"name": choice} if isinstance(choice, str) else choice for choice in value)
-
     @field_validator("ratios", mode="before")
     @classmethod
     def _ratios(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
-
-    @field_validator("compare", mode="before")
-    @classmethod
-    def _pairs(cls, value: object) -> object:
-        if not isinstance(value, (list, tuple)):
-            return value
-        for pair in value:
-            if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and pair[0] != pair[1]):
-                raise ValueError('compare holds pairs of two different methods, such as [["wanda", "magnitude"]].')
-        return tuple(tuple(pair) for pair in value)
 
     @field_validator("margin", mode="before")
     @classmethod
@@ -142,31 +120,6 @@ class LanguageStudy(Part):
                 'against the dense model ("10% of loss of magnitude").'
             )
         return value
-
-    @field_validator("seeds")
-    @classmethod
-    def _sensible_seeds(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
-        if isinstance(value, int) and not 1 <= value <= 1000:
-            raise ValueError("seeds must lie between 1 and 1000, or be a list of seeds.")
-        if isinstance(value, tuple):
-            if not value:
-                raise ValueError("seeds is empty: give at least one.")
-            if not all(0 <= seed < 2**63 for seed in value):
-                raise ValueError("seeds must be whole numbers from 0 to 2^63 - 1.")
-        return value
-
-    @model_validator(mode="after")
-    def _no_duplicates(self) -> LanguageStudy:
-        for field, values in (
-            ("sparsities", list(self.sparsities)),
-            ("seeds", list(self.draws)),
-            ("controls", list(self.controls)),
-            ("compare", list(self.compare or ())),
-        ):
-            twice = [v for i, v in enumerate(values) if v in values[:i]]
-            if twice:
-                raise ValueError(f"{field}: duplicate value {twice[0]!r}.")
-        return self
 
     @property
     def draws(self) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -182,9 +182,64 @@ Metric = Literal["accuracy", "p_correct", "brier"]
 AlsoPrune = Literal["attention", "recurrent"]
 
 
-class Study(Part):
+class StudyFields(Part):
+    """What the studies of all tasks validate alike: short forms of fields, seeds, and that no value stands twice."""
+
+    _SEEDS: ClassVar[str] = "or be a list of seeds"
+    _PAIR: ClassVar[str]
+    """a pair of methods, as an example in a message"""
+
+    @field_validator("sparsities", "plugins", "controls", "seeds", "also_prune", mode="before", check_fields=False)
+    @classmethod
+    def _as_tuple(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("methods", "checks", mode="before", check_fields=False)
+    @classmethod
+    def _named(cls, value: object) -> object:
+        """A bare name is short for a table with that name."""
+        if not isinstance(value, (list, tuple)):
+            return value
+        return tuple({"name": choice} if isinstance(choice, str) else choice for choice in value)
+
+    @field_validator("compare", mode="before", check_fields=False)
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        if not isinstance(value, (list, tuple)):
+            return value
+        for pair in value:
+            if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and pair[0] != pair[1]):
+                raise ValueError(f"compare holds pairs of two different methods, such as {cls._PAIR}.")
+        return tuple(tuple(pair) for pair in value)
+
+    @field_validator("seeds", check_fields=False)
+    @classmethod
+    def _sensible_seeds(cls, value: int | tuple[int, ...] | str) -> int | tuple[int, ...] | str:
+        if isinstance(value, int) and not 1 <= value <= 1000:
+            raise ValueError(f"seeds must lie between 1 and 1000, {cls._SEEDS}.")
+        if isinstance(value, tuple):
+            if not value:
+                raise ValueError("seeds is empty: give at least one.")
+            if not all(0 <= seed < 2**63 for seed in value):
+                raise ValueError("seeds must be whole numbers from 0 to 2^63 - 1.")
+        return value
+
+    @model_validator(mode="after")
+    def _no_duplicates(self) -> Self:
+        for field in ("sparsities", "seeds", "controls", "also_prune", "compare"):
+            values = getattr(self, field, None)
+            listed = values if isinstance(values, tuple) else ()
+            twice = [v for i, v in enumerate(listed) if v in listed[:i]]
+            if twice:
+                raise ValueError(f"{field}: duplicate value {twice[0]!r}.")
+        return self
+
+
+class Study(StudyFields):
     """All fields of a study, validated one by one. Build it from a file with ``load_study``."""
 
+    _SEEDS = 'be a list of seeds, or "auto"'
+    _PAIR = '[["snip", "random_ticket"]]'
     name: Name = "study"
     question: str = ""
     model: str
@@ -232,29 +287,6 @@ class Study(Part):
     file: SkipJsonSchema[str] = Field(default="", exclude=True)
     """name of the study file in ``folder``; empty for a study from Python"""
 
-    @field_validator("sparsities", "plugins", "controls", "seeds", "also_prune", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
-
-    @field_validator("methods", "checks", mode="before")
-    @classmethod
-    def _named(cls, value: object) -> object:
-        """A bare name is short for a table with that name."""
-        if not isinstance(value, (list, tuple)):
-            return value
-        return tuple({"name": choice} if isinstance(choice, str) else choice for choice in value)
-
-    @field_validator("compare", mode="before")
-    @classmethod
-    def _pairs(cls, value: object) -> object:
-        if not isinstance(value, (list, tuple)):
-            return value
-        for pair in value:
-            if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and pair[0] != pair[1]):
-                raise ValueError('compare holds pairs of two different methods, such as [["snip", "random_ticket"]].')
-        return tuple(tuple(pair) for pair in value)
-
     @field_validator("margin", mode="before")
     @classmethod
     def _margin(cls, value: object) -> object:
@@ -271,38 +303,12 @@ class Study(Part):
     def _data(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
 
-    @field_validator("seeds")
-    @classmethod
-    def _sensible_seeds(cls, value: int | tuple[int, ...] | str) -> int | tuple[int, ...] | str:
-        if isinstance(value, int) and not 1 <= value <= 1000:
-            raise ValueError('seeds must lie between 1 and 1000, be a list of seeds, or "auto".')
-        if isinstance(value, tuple):
-            if not value:
-                raise ValueError("seeds is empty: give at least one.")
-            if not all(0 <= seed < 2**63 for seed in value):
-                raise ValueError("seeds must be whole numbers from 0 to 2^63 - 1.")
-        return value
-
     @model_validator(mode="before")
     @classmethod
     def _usual_precision(cls, fields: object) -> object:
         """What is fastest on a GPU and on most CPUs, where the study names none."""
         on_gpu = isinstance(fields, dict) and str(fields.get("device", "")).startswith("cuda")
         return {"precision": "bfloat16", **fields} if on_gpu else fields  # type: ignore[dict-item]
-
-    @model_validator(mode="after")
-    def _no_duplicates(self) -> Study:
-        for field, values in (
-            ("sparsities", list(self.sparsities)),
-            ("seeds", list(self.seeds) if isinstance(self.seeds, tuple) else []),
-            ("controls", list(self.controls)),
-            ("also_prune", list(self.also_prune)),
-            ("compare", list(self.compare or ())),
-        ):
-            twice = [v for i, v in enumerate(values) if v in values[:i]]
-            if twice:
-                raise ValueError(f"{field}: duplicate value {twice[0]!r}.")
-        return self
 
     @model_validator(mode="after")
     def _enough_dense_runs(self) -> Study:
