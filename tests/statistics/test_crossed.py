@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks import documents_and_draws
 from prunecheck.errors import StudyError
 from prunecheck.statistics.crossed import documents_by_draws, equivalent_dof, lower_tail, p_beyond, quantile
 from prunecheck.statistics.variance import Array, Noise, noise
-
-
-def _benchmark() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "documents_and_draws.py"
-    spec = importlib.util.spec_from_file_location("documents_and_draws", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def table(documents: int, draws: int, parts: tuple[float, float, float], seed: int = 0) -> Array:
@@ -108,11 +93,10 @@ def test_tables_that_cannot_be_judged_are_errors(d: Array) -> None:
 
 
 def test_simulated_designs_keep_the_level_where_one_source_of_noise_alone_does_not() -> None:
-    bench = _benchmark()
     rng = np.random.default_rng(0)
     worst: dict[str, float] = {}
-    for design in list(bench.designs())[::7]:
-        for name, rate in bench.rates(design, 0.05, 1000, rng).items():
+    for design in list(documents_and_draws.designs())[::7]:
+        for name, rate in documents_and_draws.rates(design, 0.05, 1000, rng).items():
             worst[name] = max(rate, worst.get(name, 0.0))
     assert worst["Cochran and Cox"] < 0.056
     assert worst["documents alone"] > 0.3

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+from benchmarks import operating_characteristics as oc
 
-def _benchmark() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "operating_characteristics.py"
-    spec = importlib.util.spec_from_file_location("operating_characteristics", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-oc = _benchmark()
 STUDIES = 400
 MOST = 0.06 + 3 * (0.06 * 0.94 / STUDIES) ** 0.5
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +10,11 @@ from pathlib import Path
 from prunecheck.reporting.data import MaskOverlap, Row
 from prunecheck.reporting.export import results_csv
 from prunecheck.reporting.markdown import md, md_table
-from prunecheck.reporting.page import environment, page_parts
+from prunecheck.reporting.page import environment, page_parts, write_files
 from prunecheck.reporting.views import Table, capped
 from prunecheck.statistics.language import LanguageVerdict
 from prunecheck.statistics.outcome import SYMBOLS, Cell
 from prunecheck.statistics.rows import DENSE
-from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import counted, percent, printable, signed
 
 MEANINGS = {
@@ -63,19 +61,8 @@ def write_language(data: LanguageReport, folder: Path) -> Path:
 
     Raises StoreError where the disk refuses; a file that was there before is then still whole.
     """
-    verdicts = json.dumps(data.verdict.to_dict(), sort_keys=True, indent=2, allow_nan=False) + "\n"
-    contents = {
-        "results.csv": results_csv(data.rows),
-        "documents.csv": results_csv(data.documents),
-        "verdicts.json": verdicts,
-        "report.md": language_markdown(data),
-        "index.html": language_page(data),
-    }
-    with plainly(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    for file, text in contents.items():
-        write_file(folder / file, text.encode("utf-8"))
-    return folder / "index.html"
+    tables = {"results.csv": results_csv(data.rows), "documents.csv": results_csv(data.documents)}
+    return write_files(folder, tables, data.verdict.to_dict(), language_markdown(data), language_page(data))
 
 
 def language_page(data: LanguageReport) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prunecheck.reporting import charts, figures, margins, sections, views
 from prunecheck.reporting.accuracy_lanes import accuracy_lanes
@@ -38,13 +39,17 @@ def write(data: ReportData, folder: Path) -> Path:
 
     Raises StoreError where the disk refuses; a file that was there before is then still whole.
     """
-    verdicts = json.dumps(verdicts_document(data), sort_keys=True, indent=2, allow_nan=False) + "\n"
-    contents = {
-        "results.csv": results_csv(data.rows),
-        "verdicts.json": verdicts,
-        "report.md": markdown(data),
-        "index.html": page(data),
-    }
+    tables = {"results.csv": results_csv(data.rows)}
+    return write_files(folder, tables, verdicts_document(data), markdown(data), page(data))
+
+
+def write_files(
+    folder: Path, tables: Mapping[str, str], verdicts: Mapping[str, Any], report: str, document: str
+) -> Path:
+    """Write *tables* (file name -> CSV), verdicts.json, report.md and index.html; the path of the last. Raises
+    StoreError."""
+    judged = json.dumps(verdicts, sort_keys=True, indent=2, allow_nan=False) + "\n"
+    contents = {**tables, "verdicts.json": judged, "report.md": report, "index.html": document}
     with plainly(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for file, text in contents.items():

@@ -19,12 +19,9 @@ from prunecheck.statistics.layout import CellIndex, Layout, all_differences, all
 from prunecheck.statistics.outcome import Answer, Control
 from prunecheck.statistics.roles import partial, role
 from prunecheck.statistics.rows import Unit, amount, number, size, unit
-from prunecheck.statistics.settings import MIN_SEEDS
+from prunecheck.statistics.settings import AA_ALPHA, MIN_SEEDS
 from prunecheck.statistics.variance import Array, noise
 from prunecheck.text import percent
-
-AA_ALPHA = 0.01
-"""Two-sided error rate of the test that arms equal by construction do not differ, for each of them."""
 
 Reading = tuple[Literal["ok", "failed", "weak", "missing"], str]
 """The status of a control, and the sentence that explains it."""

@@ -34,14 +34,12 @@ from prunecheck.statistics.procedure import holm
 from prunecheck.statistics.roles import RANDOM_TICKET, role
 from prunecheck.statistics.rows import CLEAN, DENSE
 from prunecheck.statistics.sentences import CHANCE_UNKNOWN
-from prunecheck.statistics.settings import Settings
+from prunecheck.statistics.settings import AA_ALPHA, Settings
 from prunecheck.statistics.summaries import Summary
 from prunecheck.statistics.welch import Difference, difference, floor_sd
 from prunecheck.text import listing, percent, printable, signed
 
 MARK = "(summary, unpaired)"
-AA_ALPHA = 0.01
-"""Two-sided error rate of the test that arms which are equal by construction are equal."""
 NOTE = (
     f"{MARK}: judged from means and spreads by Welch's test, because the table has no single runs. Pairs of runs would "
     "show a difference with fewer seeds, and rare bad runs cannot be seen in a mean."

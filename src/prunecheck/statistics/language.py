@@ -31,12 +31,10 @@ from prunecheck.statistics.outcome import (
 )
 from prunecheck.statistics.procedure import holm
 from prunecheck.statistics.rows import CLEAN, Metric
-from prunecheck.statistics.settings import MIN_SEEDS
+from prunecheck.statistics.settings import AA_ALPHA, MIN_SEEDS
 from prunecheck.text import listing, percent, printable, signed
 
 Array = NDArray[np.float64]
-AA_ALPHA = 0.01
-"""Two-sided error rate of the test that arms which are equal by construction are equal."""
 FEW_DRAWS = f"A verdict needs at least {MIN_SEEDS} calibration draws."
 Place = tuple[str, str, float]
 """method, check, sparsity"""

@@ -12,6 +12,8 @@ from prunecheck.text import unknown
 
 MIN_SEEDS = 3
 """Two pairs give one degree of freedom for the noise: too few to test anything."""
+AA_ALPHA = 0.01
+"""Two-sided error rate of the test that arms which are equal by construction are equal, for each of them."""
 
 
 @dataclass(frozen=True)

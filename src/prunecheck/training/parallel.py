@@ -119,22 +119,23 @@ def _answering() -> Iterator[None]:
         raise ProcessLost(f"another process of this training does not answer: {error}") from error
 
 
+def _total(tensor: Tensor) -> Tensor:
+    total = tensor.clone()
+    with _answering():
+        distributed.all_reduce(total)
+    return total
+
+
 class _Sum(torch.autograd.Function):
     """The sum over all processes; each has the gradients of all as its own."""
 
     @staticmethod
     def forward(_: Any, tensor: Tensor) -> Tensor:
-        total = tensor.clone()
-        with _answering():
-            distributed.all_reduce(total)
-        return total
+        return _total(tensor)
 
     @staticmethod
     def backward(_: Any, gradient: Tensor) -> Tensor:
-        total = gradient.clone()
-        with _answering():
-            distributed.all_reduce(total)
-        return total
+        return _total(gradient)
 
 
 class WholeBatchNorm(_BatchNorm):
