@@ -33,6 +33,8 @@ SECTIONS: dict[str, Callable[..., str]] = {
     "exit-codes": exit_codes.markdown,
     "study-file": study_file.markdown,
     "language-study-file": study_file.language_model,
+    "choices": catalogue.choices,
+    "promises": catalogue.promises,
     "plug-ins": plug_ins.markdown,
     "post-training-methods": post_training.methods,
     "post-training-checks": post_training.checks,

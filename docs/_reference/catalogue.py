@@ -13,6 +13,7 @@ from prunecheck.cli import catalogue as cli_catalogue
 from prunecheck.data import DATASETS
 from prunecheck.models import ALIASES
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
+from prunecheck.pruning.plugins import POINTS
 from prunecheck.pruning.presets import PRESETS
 from prunecheck.training.recipe import RECIPES, Recipe
 
@@ -46,6 +47,27 @@ def markdown(kind: str) -> str:
         shown = f"[`{name}`](../{PAGES[kind]}#{anchor(name)})" if kind in PAGES else code(name)
         rows.append((shown, summary, *more.values()))
     return table(("", "", *_more(kind, entries[0][0])), rows)
+
+
+def choices() -> str:
+    """The choices that each method makes beside its score, as a study file names them."""
+    rows = [
+        (f"[`{m.name}`](#{anchor(m.name)})", *map(code, (m.allocate, m.when, m.rewind, m.retrain, m.rounds)))
+        for m in METHODS
+        if m.name != "dense"
+    ]
+    return table(("method", *map(code, ("allocate", "when", "rewind", "retrain", "rounds"))), rows)
+
+
+def promises() -> str:
+    """What each check destroys and keeps, by intervention point."""
+    rows = [
+        (point, f"[`{c.name}`](#{anchor(c.name)})", c.destroys, c.keeps, c.preserves if c.changes else "equal bits")
+        for point in POINTS
+        for c in CHECKS
+        if c.at == point
+    ]
+    return table(("intervention point", "check", "destroys", "keeps", "verified"), rows)
 
 
 def anchor(heading: str) -> str:

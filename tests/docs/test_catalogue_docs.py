@@ -44,46 +44,18 @@ def written(value: Any) -> str:
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
-def test_section_contains_aliases_options_defaults_and_source(kind: str, name: str) -> None:
+def test_section_contains_options_defaults_and_source(kind: str, name: str) -> None:
     file, plugins = PAGES[kind]
     section, plugin = sections(page(file))[name], plugins[name]
     if kind == "presets":
         assert plugin.source.split(" (")[0] in section
         return
-    for alias in plugin.aliases:
-        assert f"`{alias}`" in section
     for option, default in plugin.options.items():
         said = f"`{option} = {written(default)}`" if default is not None else f"`{option}`"
         assert said in section, f"{name}: {said}"
     for author in re.split(r"[;,] ", plugin.paper.removesuffix(", official LT_prune.py")):
         assert author in section
         assert not author or f"- {author}:" in page("methods.md") or kind == "allocations"
-
-
-@pytest.mark.parametrize("name", CHECKS.names())
-def test_table_of_checks_agrees_with_intervention_point_and_promise(name: str) -> None:
-    row = next(line for line in page("checks.md").splitlines() if line.startswith(f"| `{name}` |"))
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    check = CHECKS.get(name)
-    assert cells[1] == check.at
-    assert cells[4] == (check.preserves if check.changes else "equal to the bit")
-
-
-@pytest.mark.parametrize("name", [m.name for m in METHODS if m.name != "dense"])
-def test_table_of_methods_agrees_with_registered_methods(name: str) -> None:
-    row = next(
-        line for line in page("methods.md").splitlines() if line.startswith("| `") and f"`{name}`" in line.split("|")[1]
-    )
-    _, allocate, when, start, retrain, rounds = [cell.strip() for cell in row.strip("|").split("|")][1:]
-    method = METHODS.get(name)
-    starts = {"init": "initial", "epoch": "epoch k", "nothing": "trained"}
-    assert (allocate, when, start, retrain, rounds) == (
-        f"`{method.allocate}`",
-        method.when,
-        starts[method.rewind],
-        method.retrain,
-        str(method.rounds),
-    )
 
 
 def test_table_of_decays_is_complete() -> None:

@@ -1,4 +1,4 @@
-"""The commands of the pages exist, the README's study loads and the table of methods agrees with the code."""
+"""The commands of the pages exist, the README's study loads, and links lead to files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from docs._reference import filled
 
 from prunecheck.cli.main import main
-from prunecheck.pruning import METHODS
 from prunecheck.study import load_study
 from tests.docs.blocks import PAGES, ROOT, blocks, commands, name_of
 
@@ -55,21 +54,6 @@ def test_readme_study_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("prunecheck.data.check", lambda _spec: None)
     loaded = load_study(tmp_path / "study.toml")
     assert [method.name for method in loaded.methods] == tomllib.loads(study)["methods"]
-
-
-def test_table_of_methods_agrees_with_registered_methods() -> None:
-    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
-    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| `") and line.count("|") == 8]
-    starts = {"initial": "init", "epoch k": "epoch", "trained": "nothing"}
-    named = [name for names, *_ in rows for name in re.findall(r"`(\w+)`", names)]
-    assert len(named) > 15
-    for names, _, _, when, start, retrain, rounds in rows:
-        for name in re.findall(r"`(\w+)`", names):
-            method = METHODS.get(name)
-            assert method.when == when.strip(), name
-            assert method.rewind == starts[start.strip()], name
-            assert method.retrain == retrain.strip(), name
-            assert method.rounds == int(rounds), name
 
 
 def broken_links(page: Path) -> list[str]:

@@ -92,10 +92,10 @@ def test_generated_parts_equal_the_markers_on_pages() -> None:
     assert "prunecheck cache gc" in filled("# Title\n\n<!-- generated: commands -->\n")
 
 
-GENERATED = sorted([*(DOCS / "reference").glob("*.md"), *(DOCS / "results").glob("*.md")])
+GENERATED = sorted(page for page in DOCS.rglob("*.md") if "<!-- generated: " in page.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("page", GENERATED, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", GENERATED, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_generated_parts_of_pages_are_current(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert filled(text) == text, "write them anew: uv run python -m docs._reference"
