@@ -63,7 +63,8 @@ def broken_links(page: Path) -> list[str]:
 
 
 def test_package_table_lists_the_folders_of_the_source() -> None:
-    (table,) = re.findall(r"## Packages\n(.*?)\n## ", TEXT, re.S)
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"## Packages\n(.*?)\n## ", text, re.S)
     named = {name for row in re.findall(r"^\| (`.*?`) \|", table, re.M) for name in re.findall(r"`(\w+)`", row)}
     assert named == {folder.parent.name for folder in (ROOT / "src" / "prunecheck").glob("*/__init__.py")}
 
