@@ -11,6 +11,10 @@ import pytest
 
 from prunecheck import api
 from prunecheck.errors import DataError, ModelError, StudyError
+from prunecheck.reporting.foreign import data_of_table
+from prunecheck.reporting.language import write_language
+from prunecheck.reporting.publish import publish
+from prunecheck.statistics.recorded import judge_again
 from prunecheck.study import load_study, make_plan
 from tests.tiny_lm import texts, write_example, write_jsonl
 
@@ -128,6 +132,17 @@ def test_a_second_run_computes_nothing_and_writes_the_same(results: Any, example
     again = api.run(study(example), store=folder.parent / "store", folder=folder, workers=1)
     assert again.ran == []
     assert (folder / "index.html").read_bytes() == before
+
+
+def test_the_folder_is_judged_again_from_its_tables(results: Any, tmp_path: Path) -> None:
+    folder, found = results.page.parent, publish(results.page.parent, tmp_path / "data")
+    assert (found.changes, found.rows) == ((), len(results.rows))
+    assert judge_again(tmp_path / "data").changes == ()
+    again = api.verdict(folder / "results.csv")
+    assert {c.check: c.sentence for c in again.checks} == {c.check: c.sentence for c in results.verdict.checks}
+    page = write_language(data_of_table(folder / "results.csv"), tmp_path / "page").read_text()  # type: ignore[arg-type]
+    assert f"{results.verdict.dense_perplexity:.2f}" in page
+    assert "0 prunings" not in page
 
 
 def test_an_untrained_model_is_gated(example: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from prunecheck.statistics.language import DenseModel, LanguageArms, LanguageVerdict, judge_language
 
 DOCUMENTS, DRAWS = 30, 5
-DENSE = DenseModel((3.0,) * DOCUMENTS, (6.0,) * DOCUMENTS, (100,) * DOCUMENTS)
+DENSE = DenseModel((3.0,) * DOCUMENTS, 6.0, (100,) * DOCUMENTS)
 
 
 def judged(**drops: float) -> LanguageVerdict:
@@ -53,7 +53,7 @@ def test_nothing_is_called_unneeded_where_the_positive_control_is_not_hurt() -> 
 
 
 def test_a_dense_model_no_better_than_token_frequencies_withholds_every_verdict() -> None:
-    broken = DenseModel((6.5,) * DOCUMENTS, (6.0,) * DOCUMENTS, (100,) * DOCUMENTS)
+    broken = DenseModel((6.5,) * DOCUMENTS, 6.0, (100,) * DOCUMENTS)
     verdict = judge_language("s", arms({"random_tokens": 0.4}, broken))
     assert verdict.banner is not None
     assert "no better (6.50 nats per token)" in verdict.banner
@@ -98,5 +98,5 @@ def test_json_has_nats_and_no_accuracy() -> None:
 
 
 def test_perplexity_is_over_all_tokens() -> None:
-    dense = DenseModel((1.0, 3.0), (6.0, 6.0), (300, 100))
+    dense = DenseModel((1.0, 3.0), 6.0, (300, 100))
     assert dense.perplexity == pytest.approx(math.exp((300 + 300) / 400))

@@ -47,7 +47,8 @@ def verdict(
 
     The CSV file has the columns method, check, sparsity, seed, accuracy, n_test: one row per trained network; check
     `clean` marks the uncorrupted arm, method `dense` the unpruned network. A table of means has one row per arm, with
-    mean, std and n instead of seed and accuracy. The results.csv of a study is judged as the study was.
+    mean, std and n instead of seed and accuracy. The results.csv of a study is judged as the study was; that of
+    language models has nll, nats per token, instead of accuracy, and a documents.csv beside it.
 
     With --samples: judge evaluations of lm-evaluation-harness, made with --log_samples, paired by document and seed.
 
@@ -96,6 +97,7 @@ def verdict(
     """
     from prunecheck.reporting import write
     from prunecheck.reporting.foreign import data_of_table
+    from prunecheck.reporting.language import LanguageReport, terminal_lines, write_language
     from prunecheck.reporting.terminal import print_verdict
     from prunecheck.statistics import Reading, exit_code
     from prunecheck.statistics import junit as as_junit
@@ -134,12 +136,14 @@ def verdict(
     )
     data = data_of_table(results, judged=answer, reading=reading)
     if out_dir is not None:
-        page = write(data, out_dir)
+        page = write_language(data, out_dir) if isinstance(data, LanguageReport) else write(data, out_dir)
         note(f"report: {page}")
     if junit is not None:
         write_file(junit, as_junit(answer).encode())
     if json:
         print_json(answer.to_dict())
+    elif isinstance(data, LanguageReport):
+        print("\n".join(terminal_lines(data)))
     else:
         print_verdict(answer, console.out(), data)
     return exit_code(answer) if strict else 0
@@ -285,8 +289,13 @@ def paper(
         require_pyarrow()
     if study.suffix.lower() == ".csv":
         from prunecheck.reporting.foreign import data_of_table
+        from prunecheck.reporting.language import LanguageReport
 
         data = data_of_table(study, margin, chance=_chance(chance), classes=classes)
+        if isinstance(data, LanguageReport):
+            raise StudyError(
+                "paper: figures and files for a paper are made of trained networks, not yet of language models."
+            )
     else:
         data = api.report(study, overrides=set, store=store, folder=out).data_of_trainings()
     for path in write_paper(data, to, wanted, parquet=parquet):

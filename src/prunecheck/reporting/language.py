@@ -6,16 +6,19 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prunecheck.reporting.data import MaskOverlap, Row
 from prunecheck.reporting.export import results_csv
 from prunecheck.reporting.markdown import md, md_table
 from prunecheck.reporting.page import environment, page_parts, write_files
 from prunecheck.reporting.views import Table, capped
-from prunecheck.statistics.language import LanguageVerdict
 from prunecheck.statistics.outcome import SYMBOLS, Cell
 from prunecheck.statistics.rows import DENSE
 from prunecheck.text import counted, percent, printable, signed
+
+if TYPE_CHECKING:
+    from prunecheck.statistics.language import LanguageVerdict
 
 MEANINGS = {
     "DEPENDS": "the nats per token that the check costs exceed the margin: the method needs what the check destroys",
@@ -53,7 +56,7 @@ class LanguageReport:
 
     @property
     def cost_sentence(self) -> str:
-        return f"{counted(self.prunings, 'pruning')}, and nothing was trained."
+        return f"{counted(self.prunings, 'pruning')}, and nothing was trained." if self.prunings else ""
 
 
 def write_language(data: LanguageReport, folder: Path) -> Path:
@@ -94,7 +97,7 @@ def language_page(data: LanguageReport) -> str:
 def language_markdown(data: LanguageReport) -> str:
     """The report for a pull request."""
     verdict = data.verdict
-    parts = [f"# {md(printable(data.name))}", md(question(data)), md(f"Pruned: {data.pruned}.")]
+    parts = [f"# {md(printable(data.name))}", md(question(data)), md(f"Pruned: {data.pruned}.") if data.pruned else ""]
     parts.append(" · ".join(f"{term} {md(value)}" for term, value in facts(data)))
     parts.append(f"> {md(data.unfinished)}" if data.unfinished else "")
     parts.append(f"> **No verdict.** {md(verdict.banner)}" if verdict.banner else "")
@@ -125,7 +128,7 @@ def facts(data: LanguageReport) -> list[tuple[str, str]]:
     return [
         ("dense perplexity", f"{verdict.dense_perplexity:.2f}"),
         ("dense", f"{verdict.dense_nll:.3f} {UNIT}"),
-        ("token frequencies", f"{verdict.unigram_nll:.3f} {UNIT}"),
+        *([("token frequencies", f"{verdict.unigram_nll:.3f} {UNIT}")] if math.isfinite(verdict.unigram_nll) else []),
         ("documents", f"{verdict.documents:,}"),
         ("scored tokens", f"{verdict.tokens:,}"),
         ("margin", f"{margins} {UNIT}"),
@@ -168,23 +171,28 @@ def perplexity_table(data: LanguageReport) -> Table:
         nll = [float(row["nll"]) for row in found]
         mean = sum(nll) / len(nll)
         sd = math.sqrt(sum((x - mean) ** 2 for x in nll) / (len(nll) - 1)) if len(nll) > 1 else math.nan
-        ppl = [row["perplexity"] for row in found]
-        middle = None if None in ppl else math.exp(sum(math.log(p) for p in ppl) / len(ppl))
-        first = found[0]
+        ppl: list[float | None] = [row.get("perplexity") for row in found]
+        logs = [math.log(one) for one in ppl if one]
+        middle = math.exp(sum(logs) / len(ppl)) if len(logs) == len(ppl) else None
+        kept, weights = (found[0].get(name) for name in ("kept", "weights"))
         rows.append(
             (
                 method,
                 check,
                 "none" if sparsity is None else percent(sparsity),
-                "over 1e9" if middle is None or middle > 1e9 else f"{middle:,.2f}",
+                _perplexity(middle),
                 f"{mean:.3f}",
                 "" if method == DENSE else signed(mean - data.verdict.dense_nll, 3),
                 f"{sd:.3f}" if math.isfinite(sd) else "n/a",
                 str(len(found)),
-                "" if method == DENSE else percent(1 - first["kept"] / first["weights"]),
+                percent(1 - kept / weights) if weights and kept is not None else "",
             )
         )
     return capped(heads, rows)
+
+
+def _perplexity(value: float | None) -> str:
+    return "over 1e9" if value is None or value > 1e9 else f"{value:,.2f}"
 
 
 def evidence_table(verdict: LanguageVerdict) -> Table:
@@ -227,8 +235,8 @@ def _raw(rows: Sequence[Row]) -> Table:
             "none" if row["sparsity"] is None else percent(row["sparsity"]),
             str(row["seed"]),
             f"{row['nll']:.4f}",
-            "n/a" if row["perplexity"] is None else f"{row['perplexity']:.6g}",
-            str(row["key"]),
+            "n/a" if row.get("perplexity") is None else f"{row['perplexity']:.6g}",
+            str(row.get("key") or ""),
         )
         for row in rows
     ]
@@ -242,7 +250,7 @@ def _rows_of(table: Table) -> list[tuple[str, ...]]:
 def terminal_lines(data: LanguageReport) -> list[str]:
     """The verdicts for a terminal, one line each."""
     verdict = data.verdict
-    lines = [f"{printable(data.name)}: {data.pruned}"]
+    lines = [f"{printable(data.name)}: {data.pruned}".removesuffix(": ")]
     lines.append(", ".join(f"{term} {value}" for term, value in facts(data)))
     if verdict.banner:
         lines.append(f"NO VERDICT. {verdict.banner}")

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from prunecheck.errors import StudyError
+from prunecheck.statistics.language_table import DOCUMENTS
 from prunecheck.statistics.outcome import StudyVerdict
 from prunecheck.statistics.recorded import RESULTS, Change, JudgedAgain, changes, judge_again, verdicts_of
+from prunecheck.statistics.rows import unit
 from prunecheck.store.durable import ensure_folder, write_file
 from prunecheck.text import printable, printable_path
 
@@ -35,7 +37,8 @@ def publish(folder: Path, to: Path, *, study: Path | None = None, license: str |
             f"{printable_path(folder)}: its rows give other verdicts than its verdicts.json: "
             f"{found.changes[0].sentence}. Write it again: prunecheck report STUDY."
         )
-    files = {name: _read(folder / name) for name in COPIED}
+    is_language = found.verdict.metric == "nll"
+    files = {name: _read(folder / name) for name in (*COPIED, *((DOCUMENTS,) if is_language else ()))}
     files["verdicts.csv"] = verdicts_csv(found.verdict).encode()
     if study is not None:
         files["study.toml"] = _read(study)
@@ -50,11 +53,11 @@ def publish(folder: Path, to: Path, *, study: Path | None = None, license: str |
 
 def card(found: JudgedAgain, report: str, with_study: bool, license: str | None) -> str:
     """The data set's ``README.md``: metadata for the Hub between two ``---``, then the report."""
-    verdict = found.verdict
+    verdict, is_language = found.verdict, found.verdict.metric == "nll"
     metadata = {
         "pretty_name": f"{verdict.study}: a placebo-controlled pruning trial",
         **({"license": license} if license else {}),
-        "tags": list(TAGS),
+        "tags": [tag for tag in TAGS if not is_language or tag != "lottery-ticket"],
         "size_categories": [next((name for most, name in SIZES if found.rows < most), "100K<n<1M")],
         "configs": [
             {"config_name": "runs", "data_files": RESULTS, "default": True},
@@ -64,8 +67,10 @@ def card(found: JudgedAgain, report: str, with_study: bool, license: str | None)
     # every JSON value is YAML, and quoted text cannot end the block or become another type
     block = "\n".join(f"{key}: {json.dumps(value)}" for key, value in metadata.items())
     contents = [
-        f"- `{RESULTS}`: one row for each of {found.rows:,} trained networks.",
-        "- `verdicts.csv`: one row for each method and check, drops in points. `verdicts.json`: with all settings.",
+        f"- `{RESULTS}`: one row for each of {found.rows:,} {'models' if is_language else 'trained networks'}.",
+        *([f"- `{DOCUMENTS}`: one row for each document of each model, nats per token."] if is_language else []),
+        f"- `verdicts.csv`: one row for each method and check, drops in {unit(verdict.metric)}. `verdicts.json`: with "
+        "all settings.",
         "- `index.html`: the report as one page, without parts from elsewhere. `report.md`: the same as text.",
         *(["- `study.toml`: the study file, for `prunecheck run`."] if with_study else []),
     ]

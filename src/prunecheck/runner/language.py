@@ -28,7 +28,7 @@ from prunecheck.study.numerics import numerics
 from prunecheck.study.plan import Arm, Plan
 from prunecheck.study.step import canonical
 from prunecheck.study.toml import language_toml
-from prunecheck.text import counted, percent
+from prunecheck.text import counted
 
 MOST_OF_TEXT = 0.5
 """share of the calibration text from which on two draws have much in common"""
@@ -148,8 +148,9 @@ def _judge(study: LanguageStudy, arms: Iterable[Arm], results: StepResults) -> S
     from prunecheck.statistics.language import DenseModel, LanguageArms, judge_language
 
     measured = results.likelihood(dense.train)
+    names = tuple(name for name, *_ in measured["documents"])
     tokens = tuple(scored for _, _, scored, *_ in measured["documents"])
-    unigram = tuple(nats / n for nats, n in zip(measured["unigram"], tokens, strict=True))
+    unigram = sum(nats / n for nats, n in zip(measured["unigram"], tokens, strict=True)) / len(tokens)
     model = DenseModel(_nll(measured), unigram, tokens)
     nll: dict[tuple[str, str, float], dict[int, tuple[float, ...]]] = {}
     for arm in arms:
@@ -158,12 +159,11 @@ def _judge(study: LanguageStudy, arms: Iterable[Arm], results: StepResults) -> S
     margins, rule = _margins(study, nll, model.mean)
     if not margins:
         return None
-    nll = {place: found for place, found in nll.items() if place[2] in margins}
-    there = {method for method, check, _ in nll if check == CLEAN}
+    there = {method for method, check, sparsity in nll if check == CLEAN and sparsity in margins}
     asked = {check.label for check in corruptions(study)}
     controls = frozenset(check.label for check in control_corruptions(study)) - asked
     pairs = [pair for pair in _compared(study) if there.issuperset(pair)]
-    judged = LanguageArms(model, nll, margins, rule, POSITIVE, AA, controls, tuple(pairs))
+    judged = LanguageArms(model, nll, margins, rule, POSITIVE, AA, controls, tuple(pairs), names)
     return judge_language(study.name, judged)
 
 
@@ -191,15 +191,9 @@ def _margins(
     if share is None:
         margin = float(study.margin)
         return dict.fromkeys(study.sparsities, margin), f"{margin:g} nats per token, chosen in the study file."
-    base, found = _magnitude(study), {}
-    for sparsity in study.sparsities:
-        draws = nll.get((base or "", CLEAN, sparsity), {})
-        if draws:
-            every = [value for one in draws.values() for value in one]
-            found[sparsity] = share * max(sum(every) / len(every) - dense, 0.0)
-    steps = ", ".join(f"{margin:.3f} at {percent(sparsity)}" for sparsity, margin in found.items())
-    rule = f"{share:.0%} of what magnitude pruning loses against the dense model: {steps} nats per token."
-    return {sparsity: margin for sparsity, margin in found.items() if margin > 0}, rule
+    from prunecheck.statistics.language import share_of_loss
+
+    return share_of_loss(share, _magnitude(study) or MAGNITUDE, nll, dense)
 
 
 def report_data(

@@ -9,6 +9,7 @@ from pathlib import Path
 from prunecheck.errors import StudyError
 from prunecheck.statistics.judge_summaries import judge_summaries
 from prunecheck.statistics.judging import judge
+from prunecheck.statistics.language_table import is_language_table, judge_language_table, read_language_table
 from prunecheck.statistics.margin import note_on_change
 from prunecheck.statistics.margin_terms import (
     SeedSds,
@@ -50,8 +51,12 @@ def verdict(
     itself.
 
     The ``results.csv`` of a study beside its ``verdicts.json`` is judged as the study was; what is given here comes
-    first. Raises StudyError where the rows are no results, or where there is neither a margin nor a dense run.
+    first. That of a study of language models needs its ``documents.csv`` beside it, and knows *margin* and *against*
+    only. Raises StudyError where the rows are no results, or where there is neither a margin nor a dense run.
     """
+    if is_language_table(source):
+        _refuse_options(chance, classes, looks, metric, reading)
+        return judge_language_table(read_language_table(Path(source)), margin, against)
     table = read_table(source, reading)
     name, settings, remarks = table.name, Settings(), list(table.remarks)
     if table.rows and isinstance(source, str | Path):
@@ -74,6 +79,18 @@ def verdict(
     else:
         found = judge(table.rows, study=name, settings=settings)
     return replace(found, notes=(*remarks, *found.notes))
+
+
+def _refuse_options(
+    chance: float | None, classes: int | None, looks: Sequence[int], metric: Metric | None, reading: Reading | None
+) -> None:
+    given = {"chance": chance, "classes": classes, "looks": tuple(looks) or None, "metric": metric}
+    given |= {} if reading is None else vars(reading)
+    if names := [name for name, value in given.items() if value is not None]:
+        raise StudyError(
+            f"{names[0]}: this is for tables of accuracies. Language models are judged by the nats per token of every "
+            "document; only a margin and a method to compare with (against) may be given."
+        )
 
 
 def _with_chance(settings: Settings, table: Table, chance: float | None, classes: int | None) -> Settings:

@@ -8,6 +8,8 @@ one sparsity says so after Bonferroni, and does not matter where every sparsity 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,11 +44,11 @@ Place = tuple[str, str, float]
 
 @dataclass(frozen=True)
 class DenseModel:
-    """Nats per token of every document under the dense model and under the token frequencies of the calibration text,
-    and the number of its scored tokens."""
+    """Nats per token of every document under the dense model, and the number of its scored tokens. ``unigram_mean``:
+    mean over the documents under the token frequencies of the calibration text, NaN where that is not known."""
 
     nll: tuple[float, ...]
-    unigram: tuple[float, ...]
+    unigram_mean: float
     tokens: tuple[int, ...]
 
     @property
@@ -59,13 +61,9 @@ class DenseModel:
         return float(np.mean(self.nll))
 
     @property
-    def unigram_mean(self) -> float:
-        return float(np.mean(self.unigram))
-
-    @property
     def why_broken(self) -> str:
         """Why nothing measured of this model means anything; empty for a working one."""
-        if self.mean < self.unigram_mean:
+        if self.mean < self.unigram_mean or math.isnan(self.unigram_mean):
             return ""
         return (
             f"The dense model predicts the evaluation documents no better ({self.mean:.2f} nats per token) than the "
@@ -77,8 +75,10 @@ class DenseModel:
 @dataclass(frozen=True)
 class LanguageArms:
     """``nll``: (method, check, sparsity) -> {seed: nats per token of every document, in the order of ``dense``}.
-    ``margins``: sparsity -> nats; ``margin_rule``: a sentence on where they come from. ``positive``: the check no
-    method survives; ``aa``: the one that only draws anew. ``compare``: pairs of methods, clean arm with clean arm."""
+    ``names``: of the documents, in the same order; empty where verdicts are not to be written down.
+    ``margins``: sparsity -> nats, only these are judged; ``margin_rule``: a sentence on where they come from.
+    ``positive``: the check no method survives; ``aa``: the one that only draws anew. ``compare``: pairs of methods,
+    clean arm with clean arm."""
 
     dense: DenseModel
     nll: Mapping[Place, Mapping[int, Sequence[float]]]
@@ -89,6 +89,21 @@ class LanguageArms:
     control_checks: frozenset[str] = frozenset()
     """checks that are there as controls only"""
     compare: tuple[tuple[str, str], ...] = ()
+    names: tuple[str, ...] = ()
+
+
+def share_of_loss(
+    share: float, method: str, nll: Mapping[Place, Mapping[int, Sequence[float]]], dense: float
+) -> tuple[dict[float, float], str]:
+    """The margins at all sparsities where *method* loses something: *share* (a fraction) of the mean nats per token of
+    its clean arm above *dense*. And the sentence that says so."""
+    found = {}
+    for sparsity in sorted({sparsity for _, _, sparsity in nll}):
+        if draws := nll.get((method, CLEAN, sparsity)):
+            found[sparsity] = share * max(float(np.mean([np.mean(one) for one in draws.values()])) - dense, 0.0)
+    steps = ", ".join(f"{margin:.3f} at {percent(sparsity)}" for sparsity, margin in found.items())
+    rule = f"{share:.0%} of what {printable(method)} loses against the dense model: {steps} nats per token."
+    return {sparsity: margin for sparsity, margin in found.items() if margin > 0}, rule
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,9 +121,7 @@ class LanguageVerdict(StudyVerdict):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; non-finite numbers become None. Entries that speak of trained networks are left out."""
-        return {
-            k: v for k, v in super().to_dict().items() if k not in ("dense_accuracy", "n_test", "seed_sd", "origin")
-        }
+        return {k: v for k, v in super().to_dict().items() if k not in ("dense_accuracy", "n_test", "seed_sd")}
 
 
 def judge_language(study: str, arms: LanguageArms, alpha: float = 0.05) -> LanguageVerdict:
@@ -137,7 +150,9 @@ class _Tested:
 
 class _Judge:
     def __init__(self, study: str, arms: LanguageArms, alpha: float) -> None:
-        self.study, self.arms, self.alpha = study, arms, alpha
+        judged = {place: found for place, found in arms.nll.items() if place[2] in arms.margins}
+        self.study, self.arms, self.alpha = study, replace(arms, nll=judged), alpha
+        self.origin = origin_record(arms, alpha) if arms.names else None
         self.broken = arms.dense.why_broken
         self.failed_aa = {
             (method, sparsity)
@@ -212,6 +227,7 @@ class _Judge:
             banner=self.broken or None,
             notes=tuple(notes),
             comparisons=tuple(self._comparison(*pair) for pair in self.arms.compare),
+            origin=self.origin,
             margins=dict(margins),
             dense_nll=dense.mean,
             dense_perplexity=dense.perplexity,
@@ -353,6 +369,34 @@ class _Judge:
         shown = "costs" if hurt else "is not shown to cost more than the margin:"
         sentence = f"{self.arms.positive} of {where} {shown} {signed(one.test.mean, 2)} nats per token."
         return Control("positive", method, self.arms.positive, one.sparsity, "ok" if hurt else "weak", sentence)
+
+
+def origin_record(arms: LanguageArms, alpha: float) -> dict[str, Any]:
+    """What ``verdicts.json`` keeps, so that documents.csv judged again gives the same verdicts."""
+    settings = {
+        "margins": sorted(arms.margins.items()),
+        "margin_rule": arms.margin_rule,
+        "unigram_nll": arms.dense.unigram_mean,
+        "positive": arms.positive,
+        "aa": arms.aa,
+        "control_checks": sorted(arms.control_checks),
+        "compare": arms.compare,
+        "alpha": alpha,
+    }
+    return {"documents_sha256": fingerprint(arms), "settings": settings}
+
+
+def fingerprint(arms: LanguageArms) -> str:
+    """A hash of the likelihoods that depends neither on the order of networks and documents nor on how numbers are
+    written."""
+    networks: list[tuple[Any, ...]] = [("dense", CLEAN, None, 0, arms.dense.nll)]
+    networks += [(*place, seed, nll) for place, seeds in arms.nll.items() for seed, nll in seeds.items()]
+    lines = [
+        json.dumps([*place, name, float(value), int(tokens)])
+        for *place, nll in networks
+        for name, value, tokens in zip(arms.names, nll, arms.dense.tokens, strict=True)
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def _destroyed(checks: Sequence[str]) -> str:

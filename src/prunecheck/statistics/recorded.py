@@ -11,14 +11,21 @@ from typing import Any, NamedTuple
 
 from prunecheck.errors import StudyError
 from prunecheck.statistics.judge_table import verdict
+from prunecheck.statistics.language_table import (
+    is_language_table,
+    judge_language_table,
+    language_origin,
+    read_language_table,
+)
 from prunecheck.statistics.origin import FILE, origin_of
 from prunecheck.statistics.outcome import StudyVerdict
+from prunecheck.statistics.rows import number, unit
 from prunecheck.statistics.tables import read_rows
 from prunecheck.text import printable, printable_path
 
 RESULTS = "results.csv"
-CLOSE = 0.005
-"""points: half of the last digit that reports print"""
+CLOSE = {"points": 0.005, "nats": 0.0005}
+"""half of the last digit that reports print"""
 
 
 class Change(NamedTuple):
@@ -85,6 +92,8 @@ def judge_again(folder: Path) -> JudgedAgain:
     Raises StudyError where one of them is missing, or where the verdicts are of other rows.
     """
     record, table = read_verdicts(folder), folder / RESULTS
+    if is_language_table(table):
+        return _language_again(folder, record)
     rows = read_rows(table)
     origin, remark = origin_of(table, rows)
     if origin is None:
@@ -94,12 +103,23 @@ def judge_again(folder: Path) -> JudgedAgain:
     return JudgedAgain(folder, len(rows), str(record["origin"]["rows_sha256"]), again, found)
 
 
+def _language_again(folder: Path, record: Mapping[str, Any]) -> JudgedAgain:
+    table = read_language_table(folder / RESULTS)
+    remark = language_origin(table)
+    if remark:
+        raise StudyError(f"{printable_path(table.path)} cannot be judged again. {remark}")
+    again = judge_language_table(table)
+    found = changes(verdicts_of(record), verdicts_of(again.to_dict())) + _other_numbers(record, again.to_dict())
+    return JudgedAgain(folder, len(table.rows), str(record["origin"]["documents_sha256"]), again, found)
+
+
 def _other_numbers(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
     old, new = _numbers(before), _numbers(after)
+    of = unit(after["metric"])
     return tuple(
-        Change(name, f"{old[name]:+.2f}", f"{new[name]:+.2f}")
+        Change(name, number(old[name], of), number(new[name], of))
         for name in old.keys() & new.keys()
-        if not math.isclose(old[name], new[name], rel_tol=0, abs_tol=CLOSE)
+        if not math.isclose(old[name], new[name], rel_tol=0, abs_tol=CLOSE[of])
     )
 
 
@@ -107,6 +127,6 @@ def _numbers(record: Mapping[str, Any]) -> dict[str, float]:
     found: dict[str, Any] = {"margin": record.get("margin")}
     for one in record["checks"]:
         cell = one.get("pooled") or (one["cells"][0] if len(one.get("cells", ())) == 1 else {})
-        for number in ("mean_drop", "low", "high"):
-            found[f"{one['method']} x {one['check']}, {number.replace('_', ' ')}"] = cell.get(number)
+        for name in ("mean_drop", "low", "high"):
+            found[f"{one['method']} x {one['check']}, {name.replace('_', ' ')}"] = cell.get(name)
     return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
