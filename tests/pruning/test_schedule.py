@@ -21,6 +21,14 @@ def test_updates_come_at_multiples_of_every_until_the_end_of_the_schedule() -> N
     assert [step for step in range(30) if schedule.is_due(step, 25)] == [0, 4, 8, 12]
 
 
+@pytest.mark.parametrize("until", [0.1, 0.29, 0.5, 0.75, 1.0])
+def test_number_of_updates_is_that_of_the_steps_that_are_due(until: float) -> None:
+    for every in (1, 4, 7, 100):
+        schedule = Schedule(every=every, until=until)
+        for steps in (1, 10, 96, 100, 192):
+            assert schedule.updates(steps) == sum(schedule.is_due(step, steps) for step in range(steps))
+
+
 def test_dropped_fraction_follows_the_papers_cosine() -> None:
     """Evci et al. 2020, section 3 (2): f_decay(t; alpha, T_end) = alpha / 2 * (1 + cos(t * pi / T_end))."""
     schedule, steps = Schedule(drop=0.3, until=0.75), 400

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from prunecheck.cli.plan import forecast
 from prunecheck.pruning.counts import kept_total
+from prunecheck.runner import classification
 from prunecheck.runner.report_data import (
     StepResults,
     cost_of,
@@ -15,6 +17,8 @@ from prunecheck.runner.report_data import (
     present,
     provenance_of,
     rows,
+    too_few_updates,
+    trained_in_words,
 )
 from prunecheck.runner.results import Results
 from prunecheck.store import Store
@@ -131,3 +135,29 @@ def test_facts_keep_in_memory_what_rows_and_curves_need_and_no_more(ran: tuple[R
     assert len(facts.training(arm.train)["accuracies"]) == len(facts.whole("train", arm.train)["history"])
     assert len(facts.whole("mask", arm.mask or "")["layers"]) > 3
     assert not {"history", "layers"} & (facts.training(arm.train).keys() | facts.mask(arm.mask or "").keys())
+
+
+def test_plan_and_report_say_how_often_masks_change_and_warn_where_they_change_before_training_alone(
+    tmp_path: Path,
+) -> None:
+    # 60 images in batches of 30: 8 steps, of which 0, 2 and 4 are before three quarters of the training.
+    often = {"name": "rigl", "label": "often", "options": {"every": 2}}
+    study = tiny.study(
+        methods=["set", often],
+        checks=["random_growth"],
+        training={"epochs": 4, "rewind_epoch": 0, "batch_size": 30},
+    )
+    (warning,) = too_few_updates(study)
+    assert warning.startswith("set changes its mask only before the first of 8 steps: every = 100")
+    assert trained_in_words(study).endswith(
+        "masks changed while training: set at 1 of 8 steps and often at 3 of 8 steps"
+    )
+    lines = forecast(study, tmp_path / "store").lines
+    assert dict(lines)["masks change"] == "set at 1 of 8 steps and often at 3 of 8 steps"
+    assert ("warning", warning) in lines
+    assert warning in classification.remarks(study)
+    assert warning in classification.notes(study, [])
+    usual = tiny.study()
+    assert not too_few_updates(usual)
+    assert "masks change" not in trained_in_words(usual)
+    assert "masks change" not in dict(forecast(usual, tmp_path / "store").lines)

@@ -64,7 +64,7 @@ def forecast(study: AnyStudy, store_root: Path | None) -> Forecast:
     from prunecheck.runner.dense_weights import dense_remark
     from prunecheck.runner.engine import needed
     from prunecheck.runner.estimate import Estimate
-    from prunecheck.runner.report_data import learning_in_words
+    from prunecheck.runner.report_data import learning_in_words, too_few_updates, updates_in_words
     from prunecheck.study import largest_seeds, make_plan
     from prunecheck.study.faster import faster_choices, unrepeatable
     from prunecheck.study.gpus import gpu_name, gpus_of
@@ -101,6 +101,9 @@ def forecast(study: AnyStudy, store_root: Path | None) -> Forecast:
     if most.mask_epochs:
         total = f"{counted(plan.mask_epochs, 'epoch')} in all"
         rows.append(("masks learned", f"{learning_in_words(study)}; at most {total}"))
+    if changes := updates_in_words(study):
+        rows.append(("masks change", changes))
+    rows += [("warning", line) for line in too_few_updates(study)]
     rows += [(kind, f"{count} steps, {open_[kind]} to run") for kind, count in sorted(kinds.items())]
     time = "nothing to run: every step is in the store"
     if todo:

@@ -45,6 +45,10 @@ class Schedule:
         """Whether step *step* (0-based) of a training of *steps* steps updates the mask."""
         return step % self.every == 0 and step < self.until * steps
 
+    def updates(self, steps: int) -> int:
+        """How many steps of a training of *steps* steps update the mask."""
+        return len(range(0, math.ceil(self.until * steps), self.every))
+
     def fraction(self, step: int, steps: int) -> float:
         """The fraction of a layer's kept weights that is dropped at a step which is due."""
         if self.decay == "constant":

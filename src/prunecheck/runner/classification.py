@@ -21,6 +21,7 @@ from prunecheck.runner.report_data import (
     provenance_of,
     published_for,
     study_images,
+    too_few_updates,
     trained_in_words,
 )
 from prunecheck.runner.step_results import StepResults
@@ -41,14 +42,15 @@ def before(study: Study) -> int:
 
 
 def remarks(study: Study) -> list[str]:
-    """What stays dense, and what was found in the data."""
-    return [*([dense] if (dense := dense_remark(study)) else []), *study_images(study).notes]
+    """What stays dense, masks that hardly change, and what was found in the data."""
+    dense = dense_remark(study)
+    return [*([dense] if dense else []), *too_few_updates(study), *study_images(study).notes]
 
 
 def notes(study: Study, of_verdict: Iterable[str]) -> list[str]:
     """The notes of a verdict among the remarks on its study, in the order of the report."""
     dense = dense_remark(study)
-    return [*([dense] if dense else []), *of_verdict, *study_images(study).notes]
+    return [*([dense] if dense else []), *too_few_updates(study), *of_verdict, *study_images(study).notes]
 
 
 def worker_fields(study: Study) -> dict[str, Any]:

@@ -18,12 +18,14 @@ from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
 from prunecheck.pruning.counts import Counts
 from prunecheck.pruning.layers import Layer, family_of
 from prunecheck.pruning.patterns import pattern_in_words
+from prunecheck.pruning.schedule import Schedule
 from prunecheck.reporting import REFERENCES, Curve, LayerTable, MaskOverlap
 from prunecheck.resources import PublishedNumber, published_numbers
 from prunecheck.runner.step_results import StepResults
 from prunecheck.statistics.rows import CLEAN
 from prunecheck.store import Store
-from prunecheck.study.arms import resolved_methods
+from prunecheck.study.arms import ResolvedMethod, resolved_methods
+from prunecheck.study.data_set import shape_of
 from prunecheck.study.numerics import numerics
 from prunecheck.study.plan import Arm, Plan
 from prunecheck.study.step import canonical
@@ -212,7 +214,8 @@ def provenance_of(study: Study, plan: Plan) -> dict[str, str]:
 
 
 def trained_in_words(study: Study) -> str:
-    """``convnet on digits (500 training images, 8 x 8 pixels), 6 epochs``, and how long masks may be learned."""
+    """``convnet on digits (500 training images, 8 x 8 pixels), 6 epochs``, how long masks may be learned, and how often
+    methods change theirs while they train."""
     details = []
     try:
         shape = data.describe(located(study))
@@ -227,6 +230,8 @@ def trained_in_words(study: Study) -> str:
     where = f"{study.data.name} ({', '.join(details)})" if details else study.data.name
     learning = learning_in_words(study)
     masks = f"; masks learned before: {learning}" if learning else ""
+    changes = updates_in_words(study)
+    masks += f"; masks changed while training: {changes}" if changes else ""
     return f"{study.model} on {where}, {counted(study.recipe.epochs, 'epoch')}{masks}"
 
 
@@ -238,6 +243,34 @@ def learning_in_words(study: Study) -> str:
             rounds = " in every round" if len(method.targets(max(study.sparsities))) > 1 else ""
             found.append(f"{method.label} in up to {counted(method.mask_epochs, 'epoch')}{rounds}")
     return f"{listing(found)} of the training set" if found else ""
+
+
+def updates_in_words(study: Study) -> str:
+    """``rigl at 15 of 192 steps``: how often the methods that train with a changing mask update it."""
+    found = [f"{method.label} at {updates} of {counted(steps, 'step')}" for method, updates, steps in _updates(study)]
+    return listing(found)
+
+
+def too_few_updates(study: Study) -> list[str]:
+    """A sentence for each method whose mask changes only before anything was learned."""
+    return [
+        f"{method.label} changes its mask only before the first of {counted(steps, 'step')}: every = "
+        f"{Schedule.of(method.options).every} is longer than the part of the training that may change it. "
+        "Give it a smaller `every`."
+        for method, updates, steps in _updates(study)
+        if updates == 1
+    ]
+
+
+def _updates(study: Study) -> list[tuple[ResolvedMethod, int, int]]:
+    """``(method, updates, steps of its training)``; nothing where the number of training images is not known."""
+    try:
+        samples = shape_of(study).n_train
+    except DataError:
+        return []
+    changing = [method for method in resolved_methods(study) if method.plugin.when == "during"]
+    found = [(method, method.recipe.epochs * method.recipe.steps_per_epoch(samples)) for method in changing]
+    return [(method, Schedule.of(method.options).updates(steps), steps) for method, steps in found]
 
 
 def published_for(study: Study) -> tuple[PublishedNumber, ...]:
