@@ -16,7 +16,7 @@ from prunecheck.reporting.language import write_language
 from prunecheck.reporting.publish import publish
 from prunecheck.statistics.recorded import judge_again
 from prunecheck.study import load_study, make_plan
-from tests.tiny_lm import texts, write_example, write_jsonl
+from tests.tiny_lm import WIDTH, texts, write_example, write_jsonl
 
 MODEL = Path(__file__).parents[1] / "tiny_lm.py"
 
@@ -145,6 +145,31 @@ def test_the_folder_is_judged_again_from_its_tables(results: Any, tmp_path: Path
     assert "0 prunings" not in page
 
 
+def test_embedding_and_head_are_pruned_on_request(example: Path, tmp_path: Path) -> None:
+    small = {"checks": ["random_tokens"], "controls": [], "seeds": 1, "margin": 0.1}
+    fields = study(example, methods=["magnitude", "wanda"], also_prune=["head"], **small)
+    found = api.run(fields, store=tmp_path / "store", folder=tmp_path / "out", workers=1)
+    blocks = 2 * 8 * WIDTH**2  # four layers of each of two blocks, of 3, 1, 2 and 2 times WIDTH * WIDTH weights
+    pruned = [row for row in found.rows if row["method"] != "dense"]
+    assert {row["weights"] for row in pruned} == {blocks + 256 * WIDTH}
+    assert {row["kept"] for row in pruned} == {(blocks + 256 * WIDTH) // 4}
+    assert "TinyLM with head" in (tmp_path / "out" / "index.html").read_text()
+    fields |= {"methods": ["magnitude"], "checks": ["rearranged_rows"], "also_prune": ["head", "embedding"]}
+    found = api.run(fields, store=tmp_path / "store", folder=tmp_path / "both", workers=1)
+    assert {row["weights"] for row in found.rows if row["method"] != "dense"} == {blocks + 512 * WIDTH}
+
+
+def test_layers_outside_the_blocks_enter_keys_only_where_they_are_pruned(example: Path) -> None:
+    plain, with_head, one, other = (
+        make_plan(load_study(study(example, methods=["magnitude"], checks=["rearranged_rows"], also_prune=also)))
+        for also in ([], ["head"], ["head", "embedding"], ["embedding", "head"])
+    )
+    assert not any("also_prune" in step.params for step in plain.steps.values())
+    prunings = [{key for key, step in plan.steps.items() if step.kind == "prune"} for plan in (plain, with_head)]
+    assert not prunings[0] & prunings[1]
+    assert one.steps.keys() == other.steps.keys() != with_head.steps.keys()
+
+
 def test_an_untrained_model_is_gated(example: Path, tmp_path: Path) -> None:
     fields = study(example, methods=["magnitude"], checks=["rearranged_rows"], controls=[], seeds=1, margin=0.1)
     del fields["weights"]
@@ -171,6 +196,7 @@ def test_evaluation_text_that_is_calibration_text_is_refused(example: Path, tmp_
         ({"checks": ["update_withheld"]}, "tests none of the methods"),
         ({"methods": [{"name": "wanda", "label": "dense"}], "margin": 0.1}, "is reserved"),
         ({"data": {"documents": 7}}, "holds 6 different documents"),
+        ({"also_prune": ["heads"]}, "also_prune"),
     ],
 )
 def test_mistakes_are_refused_by_field(example: Path, changes: dict[str, Any], message: str) -> None:
@@ -184,6 +210,11 @@ def test_mistakes_are_refused_by_field(example: Path, changes: dict[str, Any], m
     [
         ({"data": {"length": 65}}, ModelError, "data.length = 65, but the model reads at most 64"),
         ({"data": {"sequences": 10**6}}, DataError, "at most"),
+        (
+            {"also_prune": ["embedding"]},
+            StudyError,
+            "methods[2] with also_prune = ['embedding']: method 'wanda'",
+        ),
     ],
 )
 def test_what_only_the_model_can_tell_is_refused_before_the_first_step(

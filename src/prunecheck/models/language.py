@@ -240,10 +240,7 @@ def _blocks(module: nn.Module, choice: ModelChoice) -> tuple[tuple[str, nn.Modul
         if not plain:
             raise ModelError(f"{type(module).__name__} has no nn.ModuleList of decoder blocks: set `blocks`.")
         name = max(plain, key=lambda one: sum(p.numel() for p in plain[one].parameters()))
-    found = tuple((f"{name}.{own}" if name else own, block) for own, block in lists[name].named_children())
-    if not any(isinstance(one, nn.Linear) for _, block in found for one in block.modules()):
-        raise ModelError(f"the decoder blocks {name!r} of {type(module).__name__} hold no nn.Linear: nothing to prune.")
-    return found
+    return tuple((f"{name}.{own}" if name else own, block) for own, block in lists[name].named_children())
 
 
 def windows(tokens: Sequence[int], prefix: int | None, length: int) -> Iterator[tuple[list[int], list[int]]]:

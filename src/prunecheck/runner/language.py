@@ -248,6 +248,12 @@ def _remarks(study: LanguageStudy, arms: Iterable[Arm], results: StepResults) ->
     for method, n in tied.items():
         if n:
             yield f"{method}: {n:,} weights were kept or removed by position, since others had the same score."
+    if rest := next((found for arm in clean if (found := results.pruned(arm.train).get("left_dense"))), None):
+        yield (
+            f"Not pruned: {counted(rest['tensors'], 'tensor')} of the decoder blocks outside linear layers, "
+            f"{rest['weights'] / rest['total']:.0%} of their weights, such as {rest['largest']}. "
+            "Sparsities are those of the rest."
+        )
     if study.data.tokens is not None:
         yield f"Of each document the first {study.data.tokens:,} tokens were scored."
 
@@ -256,7 +262,10 @@ def in_words(study: LanguageStudy) -> str:
     """``SmolLM2-135M, LlamaForCausalLM; 128 calibration sequences of 2048 tokens; 24 documents``."""
     data = study.data
     calibration = f"{counted(data.sequences, 'calibration sequence')} of {data.length} tokens"
-    return f"{described(study.model_choice)}; {calibration}; {counted(len(evaluated(study)), 'evaluation document')}"
+    model = described(study.model_choice)
+    if study.also_prune:
+        model += f" with {' and '.join(sorted(set(study.also_prune)))}"
+    return f"{model}; {calibration}; {counted(len(evaluated(study)), 'evaluation document')}"
 
 
 def _provenance(study: LanguageStudy, plan: Plan) -> dict[str, str]:

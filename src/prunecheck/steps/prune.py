@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -10,8 +11,11 @@ from torch import Tensor
 
 from prunecheck import tensors
 from prunecheck.models.language import LanguageModel
+from prunecheck.models.vocabulary_layers import chosen_vocabulary_layers
 from prunecheck.pruning.masks import counts_of
-from prunecheck.pruning.post_training.blocks import BlockInputs, capture_inputs
+from prunecheck.pruning.post_training.blocks import BlockInputs, Blocks, capture_inputs
+from prunecheck.pruning.post_training.ends import with_ends
+from prunecheck.pruning.post_training.layers import left_dense
 from prunecheck.pruning.post_training.walk import corrupt_tokens, prune_blocks
 from prunecheck.pruning.registry import POST_TRAINING_CHECKS, POST_TRAINING_METHODS
 from prunecheck.pruning.seeds import number, stream
@@ -31,7 +35,8 @@ from prunecheck.study.step import Step
 
 def run(step: Step, context: Context) -> dict[str, bytes]:
     """Artefact: ``packed_masks`` (one bit a weight) and ``result.json`` with the counts of the mask as in a mask step,
-    ``tied`` weights, and ``documents``: the likelihood of every one under the pruned model.
+    ``tied`` weights, ``documents``: the likelihood of every one under the pruned model, and ``left_dense`` where the
+    blocks hold weights that no method prunes.
 
     Memory: the model, the masks and the inputs of one block for all calibration sequences.
     """
@@ -39,12 +44,12 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     model = context.language_model(params)
     method, sparsity = params["method"], params["sparsity"]
     check = params.get("check")
-    inputs, share = _inputs(model, context, params)
+    blocks, inputs, share = _inputs(model, context, params)
     corrupts = check if check is not None and check["name"] != AA and check["at"] != "tokens" else None
     masks: dict[str, Tensor] = {}
     tied = 0
     for block in prune_blocks(
-        model.blocks,
+        blocks,
         inputs,
         POST_TRAINING_METHODS.get(method["name"]),
         sparsity,
@@ -64,6 +69,9 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     results = {**_mask_results(masks), "tied": tied, "documents": found}
     if share is not None:
         results["share_of_text"] = share
+    rest = left_dense(model.blocks)
+    if rest.weights:
+        results["left_dense"] = asdict(rest)
     bits = {name: packed(mask) for name, mask in masks.items()}
     return {f"{PACKED}.safetensors": tensors.to_bytes(bits), "result.json": as_json(results)}
 
@@ -74,11 +82,12 @@ def _seed(params: Params) -> int:
     return number(seed, AA) if params.get("check", {}).get("name") == AA else int(seed)
 
 
-def _inputs(model: LanguageModel, context: Context, params: Params) -> tuple[list[BlockInputs], float | None]:
-    """What the blocks receive on the calibration sequences (nothing, for a method that reads no text), and the share
-    of the text that a draw takes."""
+def _inputs(model: LanguageModel, context: Context, params: Params) -> tuple[Blocks, list[BlockInputs], float | None]:
+    """The blocks, what they receive on the calibration sequences (nothing, for a method that reads no text), and the
+    share of the text that a draw takes."""
+    embedding, head = chosen_vocabulary_layers(model, tuple(params.get("also_prune", ())))
     if "calibration" not in params:
-        return [], None
+        return *with_ends(model.blocks, [], [], embedding=embedding, head=head), None
     how, seed = params["calibration"], _seed(params)
     streams = tokens_of(model, calibration_documents(context, params))
     tokens = torch.from_numpy(draw(streams, how["sequences"], how["length"], model.prefix, stream(seed, "calibration")))
@@ -91,8 +100,10 @@ def _inputs(model: LanguageModel, context: Context, params: Params) -> tuple[lis
             other = torch.from_numpy(draw(others, how["sequences"], how["length"], model.prefix, rng))
         own: dict[str, Any] = {"vocabulary": model.vocabulary, "other": other, "options": check["options"]}
         tokens = corrupt_tokens(plugin, tokens, **own, seed=seed)
-    forwards = (_forward(model, one.to(params["device"])) for one in tokens)
-    return capture_inputs(model.blocks, forwards), share_of_text(streams, how["sequences"], how["length"])
+    forwards = [_forward(model, one.to(params["device"])) for one in tokens]
+    captured = capture_inputs(model.blocks, forwards)
+    blocks, inputs = with_ends(model.blocks, captured, forwards, embedding=embedding, head=head)
+    return blocks, inputs, share_of_text(streams, how["sequences"], how["length"])
 
 
 def _forward(model: LanguageModel, sequence: Tensor) -> Callable[[], object]:

@@ -116,6 +116,8 @@ class _Planner:
     def prune(self, method: ResolvedPruning, check: ResolvedCorruption | None, sparsity: float, seed: int) -> str:
         params: dict[str, Any] = {**self.base, "evaluation": self.evaluation, "method": method.params}
         params["sparsity"] = sparsity
+        if self.study.also_prune:
+            params["also_prune"] = sorted(set(self.study.also_prune))
         if method.reads_text:
             params["calibration"] = self.calibration
         # without a draw in the key, all draws of a method that draws nothing share one pruning

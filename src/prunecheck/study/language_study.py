@@ -16,6 +16,7 @@ from prunecheck.study.study import MANY, CheckChoice, Name, Part, Sparsity, Stud
 
 TASK = "language_model"
 Granularity = Literal["row", "layer", "global"]
+VocabularyLayer = Literal["embedding", "head"]
 LanguageControl = Literal["aa", "positive"]
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%\s*of\s+(?:the\s+)?loss\s+of\s+magnitude", re.IGNORECASE)
 
@@ -86,6 +87,8 @@ class LanguageStudy(StudyFields):
     weights: str | None = None
     blocks: str | None = None
     remote_code: bool = False
+    also_prune: tuple[VocabularyLayer, ...] = ()
+    """layers outside the decoder blocks that are pruned too"""
     data: TextChoice
     methods: tuple[PostTrainingChoice, ...] = Field(min_length=1)
     checks: tuple[CheckChoice, ...] = Field(min_length=1)

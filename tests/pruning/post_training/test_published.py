@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from prunecheck.pruning.patterns import parse_pattern
+from prunecheck.pruning.post_training.layers import Layer
 from prunecheck.pruning.post_training.ratios import owl_shares
 from prunecheck.pruning.post_training.selection import Select
 from prunecheck.pruning.post_training.statistics import LayerInputs, Recorder
@@ -47,7 +48,7 @@ def _sums(weight: Tensor) -> tuple[float, float, float]:
 
 
 def _received(layer: nn.Linear, inputs: list[Tensor], needs: set[str]) -> LayerInputs:
-    recorder = Recorder({"layer": layer}, needs)
+    recorder = Recorder({"layer": Layer(layer)}, needs)
     for one in inputs:
         with recorder.recording(), torch.no_grad():
             layer(one)

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prunecheck.pruning.post_training.layers import Layer
+
 
 @dataclass(frozen=True)
 class LayerInputs:
@@ -24,8 +26,8 @@ class LayerInputs:
 
 
 class _Accumulator:
-    def __init__(self, layer: nn.Linear, needs: Collection[str]) -> None:
-        inputs, device = layer.in_features, layer.weight.device
+    def __init__(self, layer: Layer, needs: Collection[str]) -> None:
+        inputs, device = layer.in_features, layer.device
         self.sequences = self.tokens = 0
         self.squares = torch.zeros(inputs, device=device) if "norms" in needs else None
         self.gram = torch.zeros(inputs, inputs, device=device) if "gram" in needs else None
@@ -60,7 +62,7 @@ class _Products:
 class Recorder:
     """Accumulates what each of *layers* receives while it is recording."""
 
-    def __init__(self, layers: Mapping[str, nn.Linear], needs: Collection[str]) -> None:
+    def __init__(self, layers: Mapping[str, Layer], needs: Collection[str]) -> None:
         self._layers = layers
         self._sums = {name: _Accumulator(layer, needs) for name, layer in layers.items()}
         self._products = _Products()
@@ -68,7 +70,7 @@ class Recorder:
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Within the block every forward pass counts; one at a time."""
-        handles = [layer.register_forward_hook(self._hook(name)) for name, layer in self._layers.items()]
+        handles = [layer.module.register_forward_hook(self._hook(name)) for name, layer in self._layers.items()]
         try:
             yield
         finally:

@@ -16,9 +16,12 @@ from prunecheck.pruning.counts import apportion, kept_total
 from prunecheck.pruning.masks import global_counts, keep_top
 from prunecheck.pruning.patterns import ROUNDED, Pattern, parse_pattern
 from prunecheck.pruning.post_training.blocks import BlockInputs, Blocks, run_block
+from prunecheck.pruning.post_training.ends import Embedding, End, why_not_embedding
+from prunecheck.pruning.post_training.layers import Layer, layers_of
 from prunecheck.pruning.post_training.ratios import outliers, owl_shares
 from prunecheck.pruning.post_training.selection import Select, Selected
 from prunecheck.pruning.post_training.statistics import LayerInputs, Recorder
+from prunecheck.pruning.post_training.validation import validate_mask, validate_tensor
 from prunecheck.pruning.post_training_plugins import (
     CORRUPTED,
     STATISTICS,
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 
 RATIOS: dict[str, Mapping[str, float]] = {UNIFORM: {}, "owl": {"threshold": 5.0, "spread": 0.08}}
 """how the sparsity is spread over the blocks, with the options of each and their defaults"""
-Prunable = Callable[[str, nn.Linear], bool]
+Prunable = Callable[[str, nn.Module], bool]
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def prune_blocks(
     prunable: Prunable | None = None,
     dense_activations: bool = False,
 ) -> Iterator[BlockResult]:
-    """Prune the linear layers of *blocks* in place, one block after the other.
+    """Prune the linear layers of *blocks* in place, one block after the other, and those of ``with_ends``.
 
     Every block is run on *inputs* (of ``capture_inputs``; the list is emptied), its layers are pruned from what they
     received, and the pruned block is run again: its outputs calibrate the next one, as in the published codes, or with
@@ -79,10 +82,11 @@ def prune_blocks(
     network then, and with *ratios* the hidden states twice.
 
     ``granularity``: which weights compete, the method's own for None. ``pattern``: ``N:M``. ``ratios``: a name of
-    ``RATIOS``. ``prunable(name, layer)``: which linear layers are pruned, all for None. ``check``: a corruption at
-    ``statistics``, ``ratios``, ``masks`` or ``weights``; after one of masks or weights the walk goes on with the
-    outputs of the uncorrupted block, so that nothing else changes. ``seed``: each layer draws from a stream of its
-    name, so that an arm with a check draws for its method what the arm without it draws.
+    ``RATIOS``; embedding and head lose *sparsity* under each. ``prunable(name, layer)``: which linear layers are
+    pruned, all for None. ``check``: a corruption at ``statistics``, ``ratios``, ``masks`` or ``weights``; after one of
+    masks or weights the walk goes on with the outputs of the uncorrupted block, so that nothing else changes. ``seed``:
+    each layer draws from a stream of its name, so that an arm with a check draws for its method what the arm without it
+    draws.
 
     Raises PluginError, and InfeasibleError where no layer can be pruned so.
     """
@@ -126,13 +130,13 @@ class _Walk:
         self.check_options: dict[str, Any] = choices["check_options"]
         self.seed: int = choices["seed"]
         self.changed = False
-        self.layers = [_linear_layers(name, block, choices["prunable"]) for name, block in blocks]
+        self.layers = [_chosen_layers(name, block, choices["prunable"]) for name, block in blocks]
         self.ratio_options = _validate(self, choices["ratio_options"])
-        self.sizes = {name: layer.weight.numel() for of_block in self.layers for name, layer in of_block.items()}
+        self.sizes = {name: layer.numel for of_block in self.layers for name, layer in of_block.items()}
         self.kept = {name: self._kept(layer) for of_block in self.layers for name, layer in of_block.items()}
 
-    def _kept(self, layer: nn.Linear) -> int:
-        outputs, inputs = layer.weight.shape
+    def _kept(self, layer: Layer) -> int:
+        outputs, inputs = layer.shape
         if self.pattern is not None:
             n, m = self.pattern.size
             return outputs * inputs // m * n
@@ -184,8 +188,8 @@ class _Walk:
             clean = {}
             for layer, linear in self._of(place):
                 chosen = keep_top({layer: scores.pop(layer)}, counts)
-                mask = chosen.masks[layer].to(linear.weight.device)
-                clean[layer] = _Answer(linear.weight.detach() * mask, mask, 0, None)
+                mask = chosen.masks[layer].to(linear.device)
+                clean[layer] = _Answer(linear.weight * mask, mask, 0, None)
             originals = self._write(place, {layer: answer.weight for layer, answer in clean.items()})
             yield replace(self._result(name, place, clean, originals), tied=tied)
             tied = 0  # of all layers together: in the first result, so that the sum is right
@@ -195,7 +199,7 @@ class _Walk:
         if self.check is not None and self.check.at != "tokens" and not self.changed:
             raise PluginError(f"check {self.check.name!r} left everything at {self.check.at!r} unchanged.")
 
-    def _of(self, place: int) -> list[tuple[str, nn.Linear]]:
+    def _of(self, place: int) -> list[tuple[str, Layer]]:
         return list(self.layers[place].items())
 
     def _recorded(
@@ -213,14 +217,15 @@ class _Walk:
     def _spread(self, sequences: list[Tensor], rest: Sequence[Sequence[Any]]) -> None:
         """Divide the total over the blocks by the outliers of the dense network."""
         found = []
-        for place in range(len(self.blocks)):
+        blocks = [place for place, (_, block) in enumerate(self.blocks) if not isinstance(block, End)]
+        for place in blocks:
             recorder = Recorder(self.layers[place], {"norms"})
             sequences[:] = self._recorded(place, recorder, sequences, rest, keep=True)
             parts = []
             for layer, linear in self._of(place):
                 norms = recorder.read(layer).norms
                 assert norms is not None
-                parts.append(linear.weight.detach().float().abs() * norms)
+                parts.append(linear.weight.float().abs() * norms)
             found.append(outliers(parts, self.ratio_options["threshold"]))
         shares = owl_shares(found, self.sparsity, self.ratio_options["spread"])
         if (check := self.at("ratios")) is not None:
@@ -232,9 +237,10 @@ class _Walk:
                 )
             self.changed = not np.array_equal(corrupted, shares)
             shares = corrupted
-        wanted = [share for share, of_block in zip(shares, self.layers, strict=True) for _ in of_block]
-        total = sum(self.kept.values())
-        self.kept = dict(zip(self.sizes, apportion(wanted, list(self.sizes.values()), total), strict=True))
+        wanted = {layer: share for place, share in zip(blocks, shares, strict=True) for layer in self.layers[place]}
+        total = sum(self.kept[layer] for layer in wanted)
+        counts = apportion(list(wanted.values()), [self.sizes[layer] for layer in wanted], total)
+        self.kept |= dict(zip(wanted, counts, strict=True))
 
     @property
     def _runs(self) -> bool:
@@ -251,14 +257,14 @@ class _Walk:
         for what, before, after in (("norms", received.norms, norms), ("gram", received.gram, gram)):
             if before is None:
                 continue
-            _validate_tensor(f"check {check.name!r}", what, layer, after, before.shape)
+            validate_tensor(f"check {check.name!r}", what, layer, after, before.shape)
             if isinstance(after, Tensor):
                 self.changed |= not torch.equal(before, after.to(before.dtype))
         return replace(received, norms=norms, gram=gram)
 
-    def _offer(self, layer: str, linear: nn.Linear, received: LayerInputs, select: Any) -> dict[str, Any]:
+    def _offer(self, layer: str, linear: Layer, received: LayerInputs, select: Any) -> dict[str, Any]:
         return {
-            "weight": linear.weight.detach().float(),
+            "weight": linear.weight.float(),
             "norms": received.norms,
             "gram": received.gram,
             "tokens": received.tokens,
@@ -267,9 +273,9 @@ class _Walk:
             "rng": self.rng(layer, self.method),
         }
 
-    def _scores(self, layer: str, linear: nn.Linear, received: LayerInputs) -> Tensor:
+    def _scores(self, layer: str, linear: Layer, received: LayerInputs) -> Tensor:
         answer = self._call(layer, self._offer(layer, linear, received, None))
-        _validate_tensor(f"method {self.method.name!r}", "scores", layer, answer, linear.weight.shape)
+        validate_tensor(f"method {self.method.name!r}", "scores", layer, answer, linear.shape)
         scores: Tensor = answer.detach()
         return scores if scores.is_floating_point() else scores.double()
 
@@ -279,12 +285,12 @@ class _Walk:
         except PrunecheckError as error:
             raise type(error)(f"{layer}: {error}") from None
 
-    def _prune(self, layer: str, linear: nn.Linear, received: LayerInputs) -> _Answer:
+    def _prune(self, layer: str, linear: Layer, received: LayerInputs) -> _Answer:
         received = self._statistics(layer, received)
-        select = Select(tuple(linear.weight.shape), self.kept[layer], self.granularity, self.pattern)  # type: ignore[arg-type]
+        select = Select(linear.shape, self.kept[layer], self.granularity, self.pattern)
         if self.method.gives == "scores":
-            mask = select(self._scores(layer, linear, received)).to(linear.weight.device)
-            return _Answer(linear.weight.detach() * mask, mask, select.tied, None)
+            mask = select(self._scores(layer, linear, received)).to(linear.device)
+            return _Answer(linear.weight * mask, mask, select.tied, None)
         weight, mask = self._new_weight(layer, linear, received, select, self.kept[layer])
         other = None
         if (check := self.at("masks")) is not None:
@@ -294,23 +300,23 @@ class _Walk:
         return _Answer(weight, mask, select.tied, other)
 
     def _new_weight(
-        self, layer: str, linear: nn.Linear, received: LayerInputs, select: Any, kept: int
+        self, layer: str, linear: Layer, received: LayerInputs, select: Any, kept: int
     ) -> tuple[Tensor, Tensor]:
         answer, who = self._call(layer, self._offer(layer, linear, received, select)), f"method {self.method.name!r}"
         if not (isinstance(answer, tuple) and len(answer) == 2):
             raise PluginError(f"{who} returned {type(answer).__name__}; it must return (new weight, mask).")
         weight, mask = answer
-        _validate_tensor(who, "the new weight", layer, weight, linear.weight.shape)
-        _validate_mask(who, layer, mask, linear.weight.shape, kept)
+        validate_tensor(who, "the new weight", layer, weight, linear.shape)
+        validate_mask(who, layer, mask, linear.shape, kept)
         if bool(weight[~mask].any()):
             raise PluginError(f"{who}: the new weight of {layer} is not 0 where the mask removes it.")
-        return weight.detach().to(linear.weight.dtype), mask
+        return weight.detach().to(linear.dtype), mask
 
     def _other_mask(self, layer: str, mask: Tensor, check: PostTrainingCheck) -> Tensor:
         pattern = None if self.pattern is None else str(self.pattern)
         offer = {"mask": mask, "pattern": pattern, "rng": self.rng(layer, check)}
         other = call_plugin(check, offer, self.check_options)
-        _validate_mask(f"check {check.name!r}", layer, other, mask.shape, int(mask.sum()))
+        validate_mask(f"check {check.name!r}", layer, other, mask.shape, int(mask.sum()))
         self.changed |= not torch.equal(other, mask)
         answer: Tensor = other.to(mask.device)
         return answer
@@ -320,8 +326,8 @@ class _Walk:
         before = {}
         for layer, linear in self._of(place):
             if self.at("masks", "weights"):
-                before[layer] = linear.weight.detach().clone()
-            linear.weight.copy_(weights[layer])
+                before[layer] = linear.weight.clone()
+            linear.write(weights[layer])
         return before
 
     def _result(
@@ -340,8 +346,8 @@ class _Walk:
             elif check is not None and check.at == "weights":
                 weight = self._other_weight(layer, originals[layer], answer, check)
             if weight is not None:
-                linear.weight.copy_(weight)
-            masks[f"{layer}.weight"] = mask
+                linear.write(weight)
+            masks[f"{layer}.weight"] = linear.as_stored(mask)
         return BlockResult(name, masks, sum(answer.tied for answer in clean.values()))
 
     def _other_weight(self, layer: str, original: Tensor, answer: _Answer, check: PostTrainingCheck) -> Tensor:
@@ -352,7 +358,7 @@ class _Walk:
             "rng": self.rng(layer, check),
         }
         weight = call_plugin(check, offer, self.check_options)
-        _validate_tensor(f"check {check.name!r}", "the weight", layer, weight, original.shape)
+        validate_tensor(f"check {check.name!r}", "the weight", layer, weight, original.shape)
         if bool(weight[~answer.mask].any()):
             raise PluginError(f"check {check.name!r}: the weight of {layer} is not 0 where the mask removes it.")
         self.changed |= not bool((weight == answer.weight).all())
@@ -370,10 +376,10 @@ class _Answer:
     other: tuple[Tensor, Tensor] | None
 
 
-def _linear_layers(name: str, block: nn.Module, prunable: Prunable | None) -> dict[str, nn.Linear]:
-    """``{name in the model: layer}`` of a block's linear layers that are pruned, in module order."""
-    found = {f"{name}.{own}": module for own, module in block.named_modules() if isinstance(module, nn.Linear)}
-    chosen = {own: layer for own, layer in found.items() if prunable is None or prunable(own, layer)}
+def _chosen_layers(name: str, block: nn.Module, prunable: Prunable | None) -> dict[str, Layer]:
+    """``{name in the model: layer}`` of a block's layers that are pruned, in module order."""
+    found = {name: Layer(block.layer)} if isinstance(block, End) else layers_of(name, block)
+    chosen = {own: layer for own, layer in found.items() if prunable is None or prunable(own, layer.module)}
     if not chosen:
         raise InfeasibleError(f"block {name} has no linear layer to prune.")
     return chosen
@@ -394,6 +400,8 @@ def _validate(walk: _Walk, ratio_options: Mapping[str, float]) -> dict[str, floa
             raise PluginError(
                 "granularity 'global' decides itself how much each layer keeps: leave ratios and pattern."
             )
+    if any(isinstance(block, Embedding) for _, block in walk.blocks) and (why := why_not_embedding(method)):
+        raise InfeasibleError(why)
     if walk.pattern is not None:
         _validate_pattern(walk, walk.pattern)
     if check is not None:
@@ -418,25 +426,6 @@ def _validate_pattern(walk: _Walk, pattern: Pattern) -> None:
                 raise InfeasibleError(
                     f"{n}:{m} does not fit {name}: {layer.in_features} inputs are no multiple of {m}."
                 )
-
-
-def _validate_tensor(who: str, what: str, layer: str, value: Any, shape: Sequence[int]) -> None:
-    if not isinstance(value, Tensor) or tuple(value.shape) != tuple(shape):
-        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise PluginError(f"{who}: {what} of {layer} has shape {got}; it must be {tuple(shape)}.")
-    if value.is_complex():
-        raise PluginError(f"{who}: {what} of {layer} is complex.")
-    bad = int((~torch.isfinite(value)).sum())
-    if bad:
-        raise PluginError(f"{who}: {bad} of {value.numel()} values of {what} of {layer} are NaN or infinite.")
-
-
-def _validate_mask(who: str, layer: str, mask: Any, shape: Sequence[int], kept: int) -> None:
-    if not isinstance(mask, Tensor) or tuple(mask.shape) != tuple(shape) or mask.dtype != torch.bool:
-        got = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
-        raise PluginError(f"{who}: the mask of {layer} is {got}; it must be bool {tuple(shape)}, True where kept.")
-    if int(mask.sum()) != kept:
-        raise PluginError(f"{who}: the mask of {layer} keeps {int(mask.sum())} weights, not {kept}.")
 
 
 def corrupt_tokens(
