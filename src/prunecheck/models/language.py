@@ -159,6 +159,7 @@ def _from_folder(choice: ModelChoice, skeleton: bool) -> LanguageModel:
     folder, gguf = (place.parent, place.name) if place.is_file() else (place, None)
     how: dict[str, Any] = {"local_files_only": True, "trust_remote_code": choice.remote_code}
     how |= {} if gguf is None else {"gguf_file": gguf}
+    auto: Any = transformers.AutoModelForCausalLM  # types are checked with and without transformers installed
     try:
         with _quiet(transformers.utils.logging):
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **how)
@@ -166,11 +167,9 @@ def _from_folder(choice: ModelChoice, skeleton: bool) -> LanguageModel:
             if skeleton:
                 config = transformers.AutoConfig.from_pretrained(folder, **how)
                 with torch.device("meta"):
-                    module = transformers.AutoModelForCausalLM.from_config(
-                        config, dtype=dtype, trust_remote_code=choice.remote_code
-                    )
+                    module = auto.from_config(config, dtype=dtype, trust_remote_code=choice.remote_code)
             else:
-                module = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **how)
+                module = auto.from_pretrained(folder, dtype=dtype, **how)
     except STOPS:
         raise
     except BaseException as error:
