@@ -143,6 +143,10 @@ def test_the_folder_is_judged_again_from_its_tables(results: Any, tmp_path: Path
     page = write_language(data_of_table(folder / "results.csv"), tmp_path / "page").read_text()  # type: ignore[arg-type]
     assert f"{results.verdict.dense_perplexity:.2f}" in page
     assert "0 prunings" not in page
+    assert "methods.tex" in [path.name for path in results.paper(tmp_path / "paper", ("svg",))]
+    assert f"perplexity of the dense model: {results.verdict.dense_perplexity:.2f}" in (
+        tmp_path / "paper" / "methods.tex"
+    ).read_text().replace("\n", " ")
 
 
 def test_embedding_and_head_are_pruned_on_request(example: Path, tmp_path: Path) -> None:

@@ -281,6 +281,8 @@ def paper(
         For a CSV file: number of classes, where all are equally common; instead of --chance.
     """
     from prunecheck.reporting.export import require_pyarrow
+    from prunecheck.reporting.language import LanguageReport
+    from prunecheck.reporting.language_paper import write_language_paper
     from prunecheck.reporting.paper import write_paper
     from prunecheck.reporting.print_figures import checked_formats
 
@@ -289,15 +291,15 @@ def paper(
         require_pyarrow()
     if study.suffix.lower() == ".csv":
         from prunecheck.reporting.foreign import data_of_table
-        from prunecheck.reporting.language import LanguageReport
 
         data = data_of_table(study, margin, chance=_chance(chance), classes=classes)
-        if isinstance(data, LanguageReport):
-            raise StudyError(
-                "paper: figures and files for a paper are made of trained networks, not yet of language models."
-            )
     else:
-        data = api.report(study, overrides=set, store=store, folder=out).data_of_trainings()
-    for path in write_paper(data, to, wanted, parquet=parquet):
+        data = api.report(study, overrides=set, store=store, folder=out).data
+    if isinstance(data, LanguageReport):
+        written, table = write_language_paper(data, to, wanted, parquet=parquet), "perplexity"
+    else:
+        written, table = write_paper(data, to, wanted, parquet=parquet), "accuracy"
+    for path in written:
         print(path)
-    note("In LaTeX: \\input{verdicts}, \\input{accuracy}, \\input{methods}, with booktabs, natbib and references.bib.")
+    inputs = f"\\input{{verdicts}}, \\input{{{table}}}, \\input{{methods}}"
+    note(f"In LaTeX: {inputs}, with booktabs, natbib and references.bib.")

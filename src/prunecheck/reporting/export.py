@@ -187,7 +187,7 @@ def latex_verdicts(data: ReportData) -> str:
     methods, checks, found = grid(verdict)
     rows = []
     for method in methods:
-        cells = [_tex_name(method)]
+        cells = [tex_name(method)]
         for check in checks:
             one = found.get((method, check))
             cells.append(f"{LATEX_MARKS[one.verdict]}~{_drop(effect(headline(one)))}" if one else "")
@@ -199,7 +199,7 @@ def latex_verdicts(data: ReportData) -> str:
         f"{tex(sparsities)} sparsity; margin {points(verdict.margin)}. $\\bullet$ depends, $\\circ$ does not depend, "
         "? inconclusive, -- uninformative."
     )
-    return _latex_table(["method", *map(_tex_name, checks)], rows, caption, "tab:prunecheck")
+    return latex_table(["method", *map(tex_name, checks)], rows, caption, "tab:prunecheck")
 
 
 def latex_accuracies(data: ReportData) -> str:
@@ -209,8 +209,8 @@ def latex_accuracies(data: ReportData) -> str:
     pairs = dict.fromkeys((arm.method, arm.check) for arm in found)
     rows = [
         [
-            _tex_name(m),
-            _tex_name(c),
+            tex_name(m),
+            tex_name(c),
             *[_accuracy(places.get((m, c, s))) for s in known.sparsities],
         ]
         for m, c in pairs
@@ -222,7 +222,7 @@ def latex_accuracies(data: ReportData) -> str:
         f"{tex(printable(data.name))}: mean test accuracy (\\%){epoch} by sparsity, "
         f"lowest and highest seed in brackets.{trained}"
     )
-    return _latex_table(
+    return latex_table(
         ["method", "check", *[tex(percent(s)) for s in known.sparsities]], rows, caption, "tab:prunecheck-accuracy"
     )
 
@@ -234,7 +234,7 @@ def tex(text: object) -> str:
     return "".join(special.get(c, c) for c in printable_line(text))
 
 
-def _latex_table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str, label: str) -> str:
+def latex_table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str, label: str) -> str:
     lines = [
         r"\begin{table}",
         r"\centering\footnotesize",
@@ -252,7 +252,8 @@ def _latex_table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: st
     return "\n".join(lines) + "\n"
 
 
-def _tex_name(text: str) -> str:
+def tex_name(text: str) -> str:
+    """A method or check as LaTeX prints it, with spaces for underscores."""
     return tex(printable(text).replace("_", " "))
 
 

@@ -104,10 +104,10 @@ def language_markdown(data: LanguageReport) -> str:
     said = [*(one.sentence for one in verdict.methods), *(one.sentence for one in verdict.comparisons)]
     lines = [f"- **{md(text.partition('. ')[0])}.** {md(text.partition('. ')[2])}" for text in said]
     parts += ["## The answer", "\n".join(lines), *[md(note) for note in (*data.remarks, *verdict.notes)]]
-    parts += ["## Perplexity", md_table(_rows_of(perplexity_table(data)))]
+    parts += ["## Perplexity", md_table(rows_of(perplexity_table(data)))]
     if (evidence := evidence_table(verdict)).rows:
         parts += ["## Evidence", f"Differences in {UNIT}, corrupted minus clean, with the bounds of the verdicts."]
-        parts.append(md_table(_rows_of(evidence)))
+        parts.append(md_table(rows_of(evidence)))
     if verdict.controls:
         parts += ["## Controls", "\n".join(f"- {one.status}: {md(one.sentence)}" for one in verdict.controls)]
     origin = [*sorted(data.provenance.items()), *([("command", data.command)] if data.command else [])]
@@ -124,14 +124,15 @@ def question(data: LanguageReport) -> str:
 def facts(data: LanguageReport) -> list[tuple[str, str]]:
     """The figures under the title."""
     verdict = data.verdict
-    margins = ", ".join(f"{margin:.3f} at {percent(sparsity)}" for sparsity, margin in verdict.margins.items())
+    from prunecheck.statistics.language import margins_in_words  # needs numpy, which the command line's start does not
+
     return [
         ("dense perplexity", f"{verdict.dense_perplexity:.2f}"),
         ("dense", f"{verdict.dense_nll:.3f} {UNIT}"),
         *([("token frequencies", f"{verdict.unigram_nll:.3f} {UNIT}")] if math.isfinite(verdict.unigram_nll) else []),
         ("documents", f"{verdict.documents:,}"),
         ("scored tokens", f"{verdict.tokens:,}"),
-        ("margin", f"{margins} {UNIT}"),
+        ("margin", margins_in_words(verdict.margins)),
     ]
 
 
@@ -171,16 +172,13 @@ def perplexity_table(data: LanguageReport) -> Table:
         nll = [float(row["nll"]) for row in found]
         mean = sum(nll) / len(nll)
         sd = math.sqrt(sum((x - mean) ** 2 for x in nll) / (len(nll) - 1)) if len(nll) > 1 else math.nan
-        ppl: list[float | None] = [row.get("perplexity") for row in found]
-        logs = [math.log(one) for one in ppl if one]
-        middle = math.exp(sum(logs) / len(ppl)) if len(logs) == len(ppl) else None
         kept, weights = (found[0].get(name) for name in ("kept", "weights"))
         rows.append(
             (
                 method,
                 check,
                 "none" if sparsity is None else percent(sparsity),
-                _perplexity(middle),
+                mean_perplexity(found),
                 f"{mean:.3f}",
                 "" if method == DENSE else signed(mean - data.verdict.dense_nll, 3),
                 f"{sd:.3f}" if math.isfinite(sd) else "n/a",
@@ -191,8 +189,11 @@ def perplexity_table(data: LanguageReport) -> Table:
     return capped(heads, rows)
 
 
-def _perplexity(value: float | None) -> str:
-    return "over 1e9" if value is None or value > 1e9 else f"{value:,.2f}"
+def mean_perplexity(rows: Sequence[Row]) -> str:
+    """The geometric mean over the draws of one arm."""
+    logs = [math.log(found) for row in rows if (found := row.get("perplexity"))]
+    mean = sum(logs) / len(logs) if len(logs) == len(rows) else math.inf
+    return "over 1e9" if mean > math.log(1e9) else f"{math.exp(mean):,.2f}"
 
 
 def evidence_table(verdict: LanguageVerdict) -> Table:
@@ -243,7 +244,7 @@ def _raw(rows: Sequence[Row]) -> Table:
     return capped(heads, shown)
 
 
-def _rows_of(table: Table) -> list[tuple[str, ...]]:
+def rows_of(table: Table) -> list[tuple[str, ...]]:
     return [table.heads, *table.rows]
 
 

@@ -113,7 +113,7 @@ def methods_paragraph(data: ReportData) -> str:
         f"{points(verdict.margin)} {unit(verdict.metric)}.{rule} Every comparison is decided by two one-sided "
         f"tests at the margin \\citep{{schuirmann1987comparison,goeman2010three}} at {alpha} each{looks}, with "
         f"{_variances(verdict)}{holm}.{_comparisons(verdict) if checked else ''} "
-        f"Controls: {_controls(verdict)}.\n"
+        f"Controls: {control_states(verdict)}.\n"
     )
 
 
@@ -178,7 +178,7 @@ def _pairs(data: ReportData, checked: bool) -> str:
     return f"{kinds.capitalize()} runs of a seed are compared in pairs"
 
 
-def _controls(verdict: StudyVerdict) -> str:
+def control_states(verdict: StudyVerdict) -> str:
     """``positive 3 of 3 ok and A/A not run``."""
     roles = dict.fromkeys(c.role for c in verdict.controls)
     told = []

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunecheck.errors import StudyError
 from prunecheck.reporting import figures
 from prunecheck.reporting.data import ReportData
+from prunecheck.reporting.language import LanguageReport
 from prunecheck.reporting.scales import effects_axis, plain_tick
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import headline
-from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS
+from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, Cell
 from prunecheck.statistics.rows import unit
 from prunecheck.store.durable import plainly, write_file
-from prunecheck.text import points, printable, unknown
+from prunecheck.text import percent, points, printable, unknown
+
+if TYPE_CHECKING:
+    from prunecheck.statistics.language import LanguageVerdict
 
 try:
     from matplotlib import rc_context
@@ -83,15 +88,26 @@ def write_figures(data: ReportData, folder: Path, formats: Iterable[str] = ("pdf
     return written
 
 
-def draw(data: ReportData, title: str) -> Figure:
-    """One of the figures, by the name of its file: ``accuracy``, ``keep-shares`` or ``effects``.
+def write_language_figures(verdict: LanguageVerdict, folder: Path, formats: Iterable[str] = ("pdf",)) -> list[Path]:
+    """Draw ``effects`` of a study of language models into *folder*; the files written. See ``write_figures``."""
+    wanted = checked_formats(formats)
+    with _style():
+        figure = _language_effects(verdict)
+        return [_save(figure, folder, "effects", one) for one in wanted] if figure is not None else []
+
+
+def draw(data: ReportData | LanguageReport, title: str) -> Figure:
+    """One of the figures, by the name of its file: ``accuracy``, ``keep-shares`` or ``effects``; of language models
+    ``effects``.
 
     Raises StudyError for other names, and where the data holds nothing to draw.
     """
-    if title not in DRAWINGS:
-        raise StudyError(unknown("figure", title, DRAWINGS))
+    if title not in (names := ("effects",) if isinstance(data, LanguageReport) else tuple(DRAWINGS)):
+        raise StudyError(unknown("figure of this study", title, names))
     with _style():
-        figure: Figure | None = DRAWINGS[title](data)
+        figure: Figure | None = (
+            _language_effects(data.verdict) if isinstance(data, LanguageReport) else DRAWINGS[title](data)
+        )
     if figure is None:
         raise StudyError(f"there is nothing to draw in the figure {title!r} of {printable(data.name)}.")
     return figure
@@ -164,28 +180,56 @@ def _effects(data: ReportData) -> Any:
     """Mean drop and 90 % interval of every method x check, over the margin band."""
     verdict = data.verdict
     heads = [(c, headline(c)) for c in verdict.checks if c.control not in INSTRUMENT_CONTROLS]
-    drawn = [(c, cell) for c, cell in heads if cell is not None and cell.low == cell.low and cell.high == cell.high]
+    rows = [(f"{_plain(c.method)}, {_plain(c.check)}", c.verdict, cell) for c, cell in heads if cell is not None]
+    what = "log-likelihood" if verdict.metric == "nll" else "accuracy"
+    return _intervals(rows, f"drop in {what} ({unit(verdict.metric)})")
+
+
+def _language_effects(verdict: LanguageVerdict) -> Any:
+    """Mean difference and interval of every method x check x sparsity, each over the band of its margin."""
+    several = len(verdict.margins) > 1
+    rows = [
+        (
+            f"{_plain(check.method)}, {_plain(check.check)}{f', {percent(cell.sparsity)}' if several else ''}",
+            cell.verdict,
+            cell,
+        )
+        for check in verdict.checks
+        if check.control != "aa"
+        for cell in check.cells
+    ]
+    return _intervals(rows, "increase in nats per token")
+
+
+def _intervals(rows: Sequence[tuple[str, str, Cell]], axis: str) -> Any:
+    """One line for each of *rows*, (label, verdict, cell): mean and interval over the band of its margin; None where
+    nothing is known."""
+    drawn = [row for row in rows if not (math.isnan(row[2].low) or math.isnan(row[2].high))]
     if not drawn:
         return None
     figure, (ax,) = _panels(1, height=0.5 + 0.17 * len(drawn), width=4.2)
-    ax.axvspan(-verdict.margin, verdict.margin, color="0.92")
+    margins = [cell.margin for _, _, cell in drawn]
+    if len(set(margins)) == 1:
+        ax.axvspan(-margins[0], margins[0], color="0.92")
+    else:
+        ax.barh(range(len(drawn)), [2 * m for m in margins], left=[-m for m in margins], height=1, color="0.92")
     ax.axvline(0, color="0.6", linewidth=0.8)
     colours = {"DEPENDS": COLOURS[1], "DOES NOT DEPEND": COLOURS[2]}
-    for place, (check, cell) in enumerate(drawn):
-        colour = colours.get(check.verdict, "0.4")
+    for place, (_, answer, cell) in enumerate(drawn):
+        colour = colours.get(answer, "0.4")
         bars = [[max(0.0, cell.mean_drop - cell.low)], [max(0.0, cell.high - cell.mean_drop)]]
-        filled = colour if check.verdict == "DEPENDS" else "white"
+        filled = colour if answer == "DEPENDS" else "white"
         ax.errorbar([cell.mean_drop], [place], xerr=bars, fmt="o", color=colour, markerfacecolor=filled, elinewidth=1.2)
-    ax.set_yticks(range(len(drawn)), [f"{_plain(c.method)}, {_plain(c.check)}" for c, _ in drawn])
+    ax.set_yticks(range(len(drawn)), [label for label, _, _ in drawn])
     ax.set_ylim(len(drawn) - 0.4, -0.6)
-    scale = effects_axis(verdict.margin, [bound for _, cell in drawn for bound in (cell.low, cell.high)])
+    scale = effects_axis(min(margins), [bound for _, _, cell in drawn for bound in (cell.low, cell.high)])
     ax.set_xscale("asinh", linear_width=scale.margin)
     ax.set_xlim(scale.low, scale.high)
     ticks = scale.ticks(apart=0.11)
     ax.set_xticks(ticks, [plain_tick(tick) for tick in ticks])
     ax.minorticks_off()
-    what = "log-likelihood" if verdict.metric == "nll" else "accuracy"
-    ax.set_xlabel(f"drop in {what} ({unit(verdict.metric)}); band: margin {points(verdict.margin)}")
+    band = f"margin {points(margins[0])}" if len(set(margins)) == 1 else "margin at that sparsity"
+    ax.set_xlabel(f"{axis}; band: {band}")
     return figure
 
 

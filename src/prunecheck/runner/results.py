@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecheck import html
-from prunecheck.errors import StudyError
 from prunecheck.reporting import ReportData
 from prunecheck.reporting.export import verdict_rows
 from prunecheck.reporting.language import LanguageReport
@@ -25,8 +24,6 @@ from prunecheck.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-NOT_FOR_LANGUAGE = "figures and files for a paper are made of trained networks, not yet of language models:"
 
 
 @dataclass(repr=False)
@@ -64,22 +61,26 @@ class Results:
         return verdict_rows(self.verdict)
 
     def figure(self, title: str = "accuracy") -> Figure:
-        """A figure for print: ``accuracy``, ``keep-shares`` or ``effects``, as a matplotlib figure to show or save.
+        """A figure for print: ``accuracy``, ``keep-shares`` or ``effects`` (of language models ``effects`` alone), as a
+        matplotlib figure to show or save.
 
         Raises StudyError for other names, and if there is nothing to draw.
         """
         from prunecheck.reporting.print_figures import draw
 
-        return draw(self.data_of_trainings(), title)
+        return draw(self.data, title)
 
     def paper(self, folder: str | Path, formats: Iterable[str] = ("pdf",), *, parquet: bool = False) -> list[Path]:
         """Figures, tables, methods paragraph, references and numbers for a paper, in one folder; the files written.
 
         See ``prunecheck.reporting.paper.write_paper``, also for what is raised.
         """
+        from prunecheck.reporting.language_paper import write_language_paper
         from prunecheck.reporting.paper import write_paper
 
-        return write_paper(self.data_of_trainings(), Path(folder), formats, parquet=parquet)
+        if isinstance(self.data, LanguageReport):
+            return write_language_paper(self.data, Path(folder), formats, parquet=parquet)
+        return write_paper(self.data, Path(folder), formats, parquet=parquet)
 
     def show(self) -> None:
         """Show the report: below the cell in a notebook, else in the web browser; its path where there is neither.
@@ -111,12 +112,6 @@ class Results:
 
     def _repr_html_(self) -> str:
         return as_html(self.verdict) + "".join(html.said(line) for line in self._footer())
-
-    def data_of_trainings(self) -> ReportData:
-        """Raises StudyError where nothing was trained."""
-        if isinstance(self.data, LanguageReport):
-            raise StudyError(f"{NOT_FOR_LANGUAGE} results.csv and documents.csv have all numbers.")
-        return self.data
 
     def _cost(self) -> str:
         return self.data.cost_sentence if isinstance(self.data, LanguageReport) else cost_sentence(self.data.cost)

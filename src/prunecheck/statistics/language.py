@@ -101,9 +101,16 @@ def share_of_loss(
     for sparsity in sorted({sparsity for _, _, sparsity in nll}):
         if draws := nll.get((method, CLEAN, sparsity)):
             found[sparsity] = share * max(float(np.mean([np.mean(one) for one in draws.values()])) - dense, 0.0)
-    steps = ", ".join(f"{margin:.3f} at {percent(sparsity)}" for sparsity, margin in found.items())
-    rule = f"{share:.0%} of what {printable(method)} loses against the dense model: {steps} nats per token."
+    rule = f"{share:.0%} of what {printable(method)} loses against the dense model: {margins_in_words(found)}."
     return {sparsity: margin for sparsity, margin in found.items() if margin > 0}, rule
+
+
+def margins_in_words(margins: Mapping[float, float]) -> str:
+    """``0.033 nats per token at 70% and 0.051 at 80%``; ``0.050 nats per token`` where several sparsities share it."""
+    values = [f"{margin:.3f}{'' if i else ' nats per token'}" for i, margin in enumerate(margins.values())]
+    if len(values) > 1 and len(set(margins.values())) == 1:
+        return values[0]
+    return listing([f"{value} at {percent(sparsity)}" for value, sparsity in zip(values, margins, strict=True)])
 
 
 @dataclass(frozen=True, repr=False)
