@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from prunecheck.errors import StoreError, StudyError
-from prunecheck.reporting import ReportData
+from prunecheck.reporting import ReportData, language_paper
 from prunecheck.reporting.data import REFERENCES
 from prunecheck.reporting.export import latex_accuracies, results_parquet
 from prunecheck.reporting.foreign import data_of_table
@@ -230,9 +230,9 @@ def test_references_are_those_of_the_methods_used() -> None:
 
 
 def test_every_citation_has_an_entry_with_balanced_braces() -> None:
-    assert {key for keys in PAPERS_OF.values() for key in keys} | {*PROCEDURE, "welch1947generalization"} == set(
-        entries()
-    )
+    of_methods = {key for table in (PAPERS_OF, language_paper.PAPERS_OF) for keys in table.values() for key in keys}
+    of_procedures = {*PROCEDURE, *language_paper.PROCEDURE, "welch1947generalization", "berger1982multiparameter"}
+    assert of_methods | of_procedures | {"yin2024outlier"} == set(entries())
     for key, entry in entries().items():
         assert re.match(rf"@\w+\{{{key},", entry)
         assert entry.count("{") == entry.count("}")
