@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from prunecheck import api
 from prunecheck.cli.console import err, note, open_store, print_columns, print_json
 from prunecheck.cli.options import DEFAULTS, Options, Out, Set, StorePath
+from prunecheck.cli.reading import ReadingProgress
 from prunecheck.errors import StudyError
 from prunecheck.text import byte_size, counted, duration, percent, printable, printable_path
 
@@ -39,8 +40,10 @@ def plan(study: Path, *, options: Options = DEFAULTS) -> None:
 
 def read_study(study_file: Path, options: Options, quiet: bool = False, *, allow_absent: bool = False) -> AnyStudy:
     """Load the study and name the plug-in files that were loaded with it."""
+    from prunecheck.data import watch_reading
     from prunecheck.study import load_study
 
+    watch_reading(None if quiet else ReadingProgress())
     study = load_study(study_file, options.set, allow_absent=allow_absent)
     if study.plugins and not quiet:
         note(f"plug-in files loaded: {', '.join(map(str, study.plugin_files))}")

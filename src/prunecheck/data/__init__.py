@@ -13,6 +13,7 @@ from prunecheck.data.catalogue import DATASETS, DataEntry, DataShape, DataSpec, 
 if TYPE_CHECKING:
     from prunecheck.data.encoded import EncodedImages, StreamedData, decoder
     from prunecheck.data.loading import check, describe, describe_absent, fingerprint, load, load_once, open_stream
+    from prunecheck.data.scan import watch_reading
     from prunecheck.data.types import ImageData
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "load_once",
     "names",
     "open_stream",
+    "watch_reading",
 ]
 
 __getattr__ = lazily(
@@ -48,5 +50,6 @@ __getattr__ = lazily(
             "load_once",
             "open_stream",
         ],
+        "prunecheck.data.scan": ["watch_reading"],
     },
 )

@@ -11,8 +11,9 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,22 @@ RECENT_NS = 2 * 10**9
 """A file changed so lately may change again without another modification time: nothing is remembered of it."""
 
 Found = dict[str, Any]
+
+Watch = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
+"""watch(what, parts) gives the function to call after each of the *parts* of a data set"""
+
+
+@contextmanager
+def _unwatched(_what: str, _parts: int) -> Iterator[Callable[[], None]]:
+    yield lambda: None
+
+
+_watch: ContextVar[Watch] = ContextVar("watch", default=_unwatched)
+
+
+def watch_reading(watch: Watch | None) -> None:
+    """From now on *watch* follows every look at data in this thread; None: nothing does."""
+    _watch.set(watch or _unwatched)
 
 
 class BrokenImages(Exception):
@@ -76,14 +93,16 @@ def _write(path: Path, text: str) -> None:
         raise
 
 
-def look_at_all(what: str, looks: Iterable[Callable[[], Found]]) -> list[Found]:
+def look_at_all(what: str, looks: Sequence[Callable[[], Found]]) -> list[Found]:
     """What every part holds. Raises DataError that names broken images of all parts together."""
     found, broken = [], []
-    for look in looks:
-        try:
-            found.append(look())
-        except BrokenImages as error:
-            broken += error.reasons
+    with _watch.get()(what, len(looks)) as advance:
+        for look in looks:
+            try:
+                found.append(look())
+            except BrokenImages as error:
+                broken += error.reasons
+            advance()
     if broken:
         more = f"\n… and {len(broken) - 5} more" if len(broken) > 5 else ""
         raise DataError(
