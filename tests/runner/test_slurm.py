@@ -34,6 +34,36 @@ controls = []
 training = { epochs = 20, rewind_epoch = 0 }
 """
 
+SLOW_MODEL = """
+import os
+import time
+
+import torch
+
+
+class Waits(torch.nn.Flatten):
+    def forward(self, images):
+        time.sleep(float(os.environ.get("SECONDS_PER_BATCH", "0")))
+        return super().forward(images)
+
+
+def network(num_classes, in_channels, image_size):
+    first = torch.nn.Linear(in_channels * image_size**2, 16)
+    return torch.nn.Sequential(Waits(), first, torch.nn.Linear(16, num_classes))
+"""
+"""the network of a study: with ``$SECONDS_PER_BATCH`` its training takes long and costs no processor time"""
+SLOW_STUDY = """
+name = "one_minute"
+model = "waits.py:network"
+data = { name = "digits", train_size = 100, test_size = 50 }
+methods = ["random_ticket"]
+checks = ["layerwise_rearrange"]
+sparsities = [0.8]
+seeds = 1
+controls = []
+training = { epochs = 12, rewind_epoch = 0, batch_size = 50 }
+"""
+
 
 @pytest.mark.parametrize(
     ("time", "seconds"),
@@ -125,10 +155,15 @@ def submit(cluster: Slurm, folder: Path, *words: str) -> str:
     return done.stdout.split()[1]
 
 
-def undisturbed(folder: Path) -> dict[str, str]:
-    command = [sys.executable, "-m", "prunecheck", "run", "s.toml", "--store", "store", "--out", "out", "-q"]
+def write(folder: Path, study: str) -> None:
     folder.mkdir()
-    (folder / "s.toml").write_text(STUDY)
+    (folder / "s.toml").write_text(study)
+    (folder / "waits.py").write_text(SLOW_MODEL)
+
+
+def undisturbed(folder: Path, study: str) -> dict[str, str]:
+    command = [sys.executable, "-m", "prunecheck", "run", "s.toml", "--store", "store", "--out", "out", "-q"]
+    write(folder, study)
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return tiny.objects(folder)
 
@@ -138,8 +173,7 @@ def undisturbed(folder: Path) -> dict[str, str]:
 def test_an_array_of_short_slots_survives_preemption_and_the_loss_of_its_node(cluster: Slurm, tmp_path: Path) -> None:
     """Two runs on one store; slots end, a job of higher priority comes, and the node dies with all its processes."""
     folder = tmp_path / "study"
-    folder.mkdir()
-    (folder / "s.toml").write_text(STUDY)
+    write(folder, STUDY)
     number = submit(cluster, folder, "--jobs", "2", "--time", "00:02:00")
     events = ["preempt", "lose node"]
     deadline = time.monotonic() + 900
@@ -160,8 +194,29 @@ def test_an_array_of_short_slots_survives_preemption_and_the_loss_of_its_node(cl
         time.sleep(0.5)
     assert not events
     assert int(cluster.job(number)["Restarts"]) >= 1
-    assert tiny.objects(folder) == undisturbed(tmp_path / "undisturbed")
+    assert tiny.objects(folder) == undisturbed(tmp_path / "undisturbed", STUDY)
     assert (folder / "out" / "verdicts.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_slots_of_one_minute_finish_trainings_that_are_longer_together(
+    cluster: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three trainings of twenty seconds and the start of every slot do not fit into one slot, of which Slurm gives a
+    minute and the script uses forty seconds."""
+    folder = tmp_path / "study"
+    write(folder, SLOW_STUDY)
+    monkeypatch.setitem(cluster.env, "SECONDS_PER_BATCH", "0.2")
+    number = submit(cluster, folder, "--time", "00:01:00")
+    deadline = time.monotonic() + 900
+    while cluster.states(number) != {"COMPLETED"}:
+        assert time.monotonic() < deadline, log(folder)
+        assert not cluster.states(number) & {"FAILED", "TIMEOUT", "CANCELLED"}, log(folder)
+        cluster.start_requeued()
+        time.sleep(0.5)
+    assert int(cluster.job(number)["Restarts"]) >= 1
+    assert tiny.objects(folder) == undisturbed(tmp_path / "undisturbed", SLOW_STUDY)
 
 
 def log(folder: Path) -> str:
