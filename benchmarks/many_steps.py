@@ -1,7 +1,8 @@
 """A study of many steps whose computing is simulated: planned, run, killed half-way, resumed, reported. Is it linear?
 
 ``python -m benchmarks.many_steps N [--workers W]`` for one size; all of planning, store, engine and report is real. CPU
-seconds are those of all processes, memory that of the run's process. The disk needs about 25 kB for each step.
+seconds are those of all processes, memory that of the run's process. The disk needs about 25 kB for each step. With
+``--slice K`` the study of N steps is planned, K of its steps run, killed, K more run, killed, and its status read.
 """
 
 from __future__ import annotations
@@ -50,38 +51,62 @@ def report(quick: bool, say: Callable[[str], None]) -> str:
 
 
 def measured(size: int, workers: int, say: Callable[[str], None]) -> Iterator[tuple[str, ...]]:
-    """Rows of the table for about *size* steps."""
+    """Rows of the table for about *size* steps, all of which are run."""
     with tempfile.TemporaryDirectory() as folder:
         say(f"many_steps: {size}, killed half-way")
-        killed = _run(folder, size, workers, kill=True)
+        killed = _run(folder, size, workers, "--kill")
         say(f"many_steps: {size}, resumed")
-        resumed = _run(folder, size, workers, kill=False)
+        resumed = _run(folder, size, workers)
     first, steps = killed[0]["steps"], resumed[-1]["steps"]
     done = [line["done"] for line in (killed[-1], *resumed) if "done" in line]
     # Workers finish their step after their run was killed, and it is in neither count.
     lost = workers if workers > 1 else 0
     assert steps - lost <= done[0] + done[-1] <= steps, f"{done} of {steps} steps were computed"
-    for run, name in ((killed, "first half"), (resumed, "second half")):
-        parts = [line for line in run if "part" in line]
-        for before, after in pairwise(parts):
-            each = (after["cpu"] - before["cpu"]) / max(1, after["done"] - before["done"])
-            what = f"run, {name}, part {after['part']} of {PARTS}"
-            yield what, f"{first}", f"{each * 1000:.2f}", f"{after['mib']:.0f}"
+    yield from _parts(killed, "first half")
+    yield from _parts(resumed, "second half")
     last = [line for line in resumed if "part" in line][-1]
-    yield "start and plan", f"{first}", f"{killed[0]['cpu'] / first * 1000:.2f}", f"{killed[0]['mib']:.0f}"
+    yield _start(killed)
     reported = (resumed[-1]["cpu"] - last["cpu"]) / steps * 1000
     yield "judge and report", f"{first}", f"{reported:.2f}", f"{resumed[-1]['mib']:.0f}"
 
 
-def _run(folder: str, size: int, workers: int, kill: bool) -> list[dict[str, Any]]:
+def sliced(size: int, few: int, workers: int, say: Callable[[str], None]) -> Iterator[tuple[str, ...]]:
+    """Rows of the table for about *size* steps, of which *few* are run, twice."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("first slice", "second slice"):
+            say(f"many_steps: {size}, {name} of {few}")
+            killed = _run(folder, size, workers, "--kill", "--slice", str(few))
+            yield from _parts(killed, name)
+            yield _start(killed)
+        say(f"many_steps: {size}, status")
+        (status,) = _run(folder, size, workers, "--status")
+        steps = status["steps"]
+        assert 0 <= status["done"] - 2 * few <= 2 * workers, status  # workers finish their step after the kill
+        yield "status", f"{steps}", f"{status['cpu'] / steps * 1000:.2f}", f"{status['mib']:.0f}"
+
+
+def _start(lines: list[dict[str, Any]]) -> tuple[str, ...]:
+    steps = lines[0]["steps"]
+    return "start and plan", f"{steps}", f"{lines[0]['cpu'] / steps * 1000:.2f}", f"{lines[0]['mib']:.0f}"
+
+
+def _parts(lines: list[dict[str, Any]], name: str) -> Iterator[tuple[str, ...]]:
+    for before, after in pairwise(line for line in lines if "part" in line):
+        each = (after["cpu"] - before["cpu"]) / max(1, after["done"] - before["done"])
+        what = f"run, {name}, part {after['part']} of {PARTS}"
+        yield what, f"{lines[0]['steps']}", f"{each * 1000:.2f}", f"{after['mib']:.0f}"
+
+
+def _run(folder: str, size: int, workers: int, *more: str) -> list[dict[str, Any]]:
     words = [sys.executable, "-m", "benchmarks.many_steps", str(size), "--workers", str(workers), "--in", folder]
-    done = subprocess.run([*words, *(["--kill"] if kill else [])], capture_output=True, text=True)
-    assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
+    done = subprocess.run([*words, *more], capture_output=True, text=True)
+    assert done.returncode == (-signal.SIGKILL if "--kill" in more else 0), done.stderr
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
-def run(folder: Path, size: int, workers: int, kill: bool) -> None:
-    """Run the study of *size* steps in *folder*; prints a line of JSON for each part, and is killed after half."""
+def run(folder: Path, size: int, workers: int, kill: bool, few: int | None = None) -> None:
+    """Run the study of *size* steps in *folder*; prints a line of JSON for each part, and is killed after *few* steps,
+    or half of them."""
     from prunecheck.runner.engine import needed
     from prunecheck.runner.progress import Progress
     from prunecheck.runner.study_run import run_study
@@ -93,7 +118,7 @@ def run(folder: Path, size: int, workers: int, kill: bool) -> None:
     plan = make_plan(study)
     steps, todo = len(plan.steps), len(needed(plan.steps, plan.targets, store))
     del plan
-    every, done = max(1, todo // PARTS if not kill else todo // 2 // PARTS), 0
+    every, done = max(1, (todo if not kill else few or todo // 2) // PARTS), 0
     _print(steps=steps)
 
     def watch(_step: Step, _seconds: float) -> None:
@@ -107,6 +132,16 @@ def run(folder: Path, size: int, workers: int, kill: bool) -> None:
     results = run_study(study, Workspace(store, folder / "out"), workers, Progress(), watch=watch)
     assert len(results.data.rows) > size // STEPS_PER_SEED
     _print(steps=steps, done=done)
+
+
+def status(folder: Path, size: int, workers: int) -> None:
+    """Print the progress of the study of *size* steps in *folder* as a line of JSON."""
+    from prunecheck.runner.status import study_status
+    from prunecheck.runner.workspace import Workspace
+    from prunecheck.store import Store
+
+    found = study_status(study_of(folder, size), Workspace(Store.open(folder / "store"), folder / "out"), workers)
+    _print(steps=found.steps, done=found.done)
 
 
 def _print(**what: Any) -> None:
@@ -175,12 +210,22 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--in", dest="folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--kill", action="store_true", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.folder is not None:
-        run(asked.folder, asked.size, asked.workers, asked.kill)
+    parser.add_argument("--status", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--slice", type=int, metavar="K")
+    args = parser.parse_args()
+    if args.folder is not None and args.status:
+        status(args.folder, args.size, args.workers)
+        return
+    if args.folder is not None:
+        run(args.folder, args.size, args.workers, args.kill, args.slice)
         return
     begun = time.monotonic()
-    print(markdown(HEAD, list(measured(asked.size, asked.workers, lambda what: print(what, file=sys.stderr)))))
+
+    def say(what: str) -> None:
+        print(what, file=sys.stderr)
+
+    rows = sliced(args.size, args.slice, args.workers, say) if args.slice else measured(args.size, args.workers, say)
+    print(markdown(HEAD, list(rows)))
     print(f"{time.monotonic() - begun:.0f} s", file=sys.stderr)
 
 
