@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.many_steps import measured
+from benchmarks.many_steps import measured, sliced
 
 from benchmarks import __main__ as command
 
@@ -25,4 +25,17 @@ def test_a_simulated_study_is_killed_resumed_and_reported_without_repeating_a_st
         f"run, {half} half, part {part} of 4" for half in ("first", "second") for part in (1, 2, 3, 4)
     ]
     assert [row[0] for row in rows][-2:] == ["start and plan", "judge and report"]
+    assert all(float(row[2]) > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_a_part_of_a_simulated_study_is_run_resumed_and_its_status_read() -> None:
+    rows = list(sliced(240, 20, 1, lambda _: None))
+    assert [row[0] for row in rows] == [
+        *(f"run, first slice, part {part} of 4" for part in (1, 2, 3, 4)),
+        "start and plan",
+        *(f"run, second slice, part {part} of 4" for part in (1, 2, 3, 4)),
+        "start and plan",
+        "status",
+    ]
     assert all(float(row[2]) > 0 for row in rows)
