@@ -256,7 +256,7 @@ def _cell_view(cell: Cell, scale: Effects, colour: str, label: str = "") -> Cell
         ("p, depends", probability(cell.p_depends)),
         ("p, does not", probability(cell.p_not)),
         ("sd of differences", decimal(cell.sd)),
-        ("borrowed sd", f"{decimal(cell.borrowed_sd)} (d0 {decimal(cell.d0, 1)})"),
+        ("moderated sd", f"{decimal(cell.borrowed_sd)} (d0 {decimal(cell.d0, 1)})"),
         ("noise floor", decimal(cell.floor_sd)),
         ("break-even margin", decimal(cell.break_even)),
         ("clean wins", share(cell.win_share, 0)),
