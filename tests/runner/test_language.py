@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from prunecheck import api
+from prunecheck.cli.language import language_forecast
 from prunecheck.errors import DataError, ModelError, StudyError
 from prunecheck.reporting.foreign import data_of_table
 from prunecheck.reporting.language import write_language
 from prunecheck.reporting.publish import publish
+from prunecheck.runner.language import rough_seconds
 from prunecheck.statistics.recorded import judge_again
 from prunecheck.study import load_study, make_plan
 from tests.tiny_lm import WIDTH, texts, write_example, write_jsonl
@@ -172,6 +174,28 @@ def test_layers_outside_the_blocks_enter_keys_only_where_they_are_pruned(example
     prunings = [{key for key, step in plan.steps.items() if step.kind == "prune"} for plan in (plain, with_head)]
     assert not prunings[0] & prunings[1]
     assert one.steps.keys() == other.steps.keys() != with_head.steps.keys()
+
+
+def test_the_plan_names_what_does_not_apply_once_with_its_reason(example: Path, tmp_path: Path) -> None:
+    planned = load_study(study(example, checks=["random_tokens", "shuffled_tokens", "permuted_norms"]))
+    document, lines = language_forecast(planned, tmp_path / "store", 1)
+    texts = [text for _, text in lines]
+    assert "magnitude, random: random_tokens, shuffled_tokens (each does not look at calibration tokens)" in texts
+    assert "magnitude: aa (draws nothing at random)" in texts
+    assert len(texts) == len(set(texts))
+    assert dict(lines)["dense evaluations"] == "1, to run"
+    assert dict(lines)["prunings"] == f"{document['steps']['prune']}, all to run"
+    assert "rough guess from sizes" in dict(lines)["time"]
+    assert 0.5 * document["steps"]["prune"] < document["seconds"] < 2 * document["steps"]["prune"]
+
+
+def test_a_rough_time_grows_with_the_model_and_its_tokens(example: Path) -> None:
+    small, large = (load_study(study(example, data={"sequences": n})) for n in (8, 800))
+    assert rough_seconds(large)["prune"] > rough_seconds(small)["prune"] + 0.5
+    assert rough_seconds(large)["likelihood"] == rough_seconds(small)["likelihood"]
+    nothing = study(example)
+    del nothing["weights"]
+    assert rough_seconds(load_study(nothing)) == {}
 
 
 def test_an_untrained_model_is_gated(example: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prunecheck.models import MODELS, external
 from prunecheck.store import Store, Timings
@@ -29,15 +29,17 @@ ROUGH_SECONDS = {
 class Estimate:
     """Seconds of a step on one worker."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, rough: Mapping[str, float] | None = None) -> None:
+        """*rough*: kind of step -> seconds where that kind was not timed, in place of ``ROUGH_SECONDS``."""
         self._known = Timings(store).all_typical()
+        self._rough = ROUGH_SECONDS | dict(rough or {})
 
     def seconds(self, step: Step) -> float:
         known = self._known.get(step.cost_class)
         if known is not None:
             return known * max(step.cost_units, 1.0)
-        if step.kind in ROUGH_SECONDS and not _learns(step):
-            return ROUGH_SECONDS[step.kind]
+        if step.kind in self._rough and not _learns(step):
+            return self._rough[step.kind]
         mflops = mflops_of(step)
         if "gpu" in step.params:
             return step.cost_units * _seconds_on_gpu(step, 500.0 if mflops is None else mflops)

@@ -10,9 +10,10 @@ from typing import Any
 
 from prunecheck.data.documents import Document, sample
 from prunecheck.errors import DataError, ModelError
-from prunecheck.models.language import described
+from prunecheck.models.language import HF, described
 from prunecheck.pruning.post_training_plugins import PostTrainingCheck, PostTrainingMethod
 from prunecheck.reporting.language import LanguageReport
+from prunecheck.runner.estimate import ROUGH_OPERATIONS_PER_SECOND
 from prunecheck.runner.interim_analyses import Executor, InterimAnalysis, unfinished_steps
 from prunecheck.runner.records import read_verification
 from prunecheck.runner.report_data import Row, overlaps, present
@@ -256,6 +257,21 @@ def _remarks(study: LanguageStudy, arms: Iterable[Arm], results: StepResults) ->
         )
     if study.data.tokens is not None:
         yield f"Of each document the first {study.data.tokens:,} tokens were scored."
+
+
+def rough_seconds(study: LanguageStudy) -> dict[str, float]:
+    """Kind of step -> about its seconds on one process, from the size of the model and the number of tokens; empty
+    where the size is not known."""
+    weights = study.model_choice.bytes / (4 if study.precision == "float32" else 2)
+    if not weights:
+        return {}
+    # a token has at least one byte, and in natural language about four
+    bytes_per_token = 4 if study.model.startswith(HF) else 1
+    scored = [len(one.text.encode()) // bytes_per_token for one in evaluated(study)]
+    evaluation = sum(min(tokens, study.data.tokens or tokens) for tokens in scored)
+    second = ROUGH_OPERATIONS_PER_SECOND / (2 * weights)  # tokens that pass the model in a second
+    calibration = 2 * study.data.sequences * study.data.length  # every block runs before and after it is pruned
+    return {"prune": 0.5 + (calibration + evaluation) / second, "likelihood": 0.5 + evaluation / second}
 
 
 def in_words(study: LanguageStudy) -> str:
