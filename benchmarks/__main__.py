@@ -16,14 +16,32 @@ import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 
-SECTIONS = ("training", "masks", "demo")
-ALONE = ("sparse", "precision", "gpu", "planning", "scores", "study", "engines", "many_steps")
+SECTIONS = {
+    "training": "the loop on two cores against the official loop of Su et al.; the cost of masks (4 minutes)",
+    "masks": "masks from scores and at random, 25.5 million weights: time and memory (2 minutes)",
+    "demo": "the time of the demo by kind of step (2 minutes)",
+}
+ALONE = {
+    "sparse": "the sparse backend against the official loop and the dense one (12 minutes)",
+    "precision": "dense and sparse training in bfloat16 and float32, on one core (5 minutes)",
+    "gpu": "training on one GPU: recorded steps, equal bits, a study; writes gpu-benchmark.md (6 minutes)",
+    "planning": "planning, judging and the page, for 100 to 100,000 steps (1 minute)",
+    "scores": "SNIP, GraSP and SynFlow in training steps (4 minutes)",
+    "study": "an adaptive study against one arm at a time; two workers against one (5 minutes)",
+    "engines": "two workers against the ideal; the overhead of a step, in local processes and on Ray (3 minutes)",
+    "many_steps": "a study of many simulated steps: run, killed, resumed, reported (10 minutes)",
+}
 """sections that are too long to be part of ``all``"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables asked for; 1 where a section failed, once the others are done."""
-    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.split("\n\n")[1])
+    parser = argparse.ArgumentParser(
+        prog="benchmarks",
+        description=__doc__.split("\n\n")[1],
+        epilog="\n".join(f"  {name:<12}{what}" for name, what in {**SECTIONS, **ALONE}.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("section", nargs="?", choices=(*SECTIONS, *ALONE, "all"), default="all")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one round: only to see that it runs")
     asked = parser.parse_args(arguments)
