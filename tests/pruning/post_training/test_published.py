@@ -1,4 +1,5 @@
-"""Masks and weights of the published codes (locuslab/wanda, IST-DASLab/sparsegpt, luuyin/OWL), run once on the CPU on
+"""Masks and weights of the published codes (locuslab/wanda, IST-DASLab/sparsegpt, luuyin/OWL,
+biomedical-cybernetics/Relative-importance-and-activation-pruning at 7bc55b0), run once on the CPU on
 the network, layers and sequences of ``nets``; their sums and hashes are kept here."""
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from prunecheck.pruning import temporary_plugins
 from prunecheck.pruning.patterns import parse_pattern
+from prunecheck.pruning.post_training import post_training_method
 from prunecheck.pruning.post_training.layers import Layer
 from prunecheck.pruning.post_training.ratios import owl_shares
 from prunecheck.pruning.post_training.selection import Select
@@ -28,6 +31,17 @@ MODELS = {
     ("magnitude", "4:8"): ("acac51a336b8cf98", (6513.366082, 1906.524723, -8.598693)),
 }
 """of prune_wanda, prune_sparsegpt and prune_magnitude at 50 %: the hash of all masks, and sums over all weights"""
+RIA = {
+    "row": ({"granularity": "row"}, "89217eb73c468b29", (6690.837738, 1957.462025, -11.832647)),
+    "power 1": (
+        {"granularity": "row", "options": {"power": 1.0}},
+        "7e3dfbc04bb52512",
+        (6623.924997, 1935.600294, -11.521265),
+    ),
+    "2:4": ({"pattern": "2:4"}, "5d3333ce77a20f13", (6280.878873, 1833.271907, -18.045534)),
+    "4:8": ({"pattern": "4:8"}, "ba12ad371b0a0357", (6482.692179, 1895.589828, -15.960157)),
+}
+"""of prune_ria at 50 %: per_outneuron with a = 0.5 and a = 1, and the patterns without reallocation"""
 LAYERS = {
     (None, 128): ("4af28c78c8d3e7b2", (4296.085688, 1854.053862, 40.240538)),
     (None, 64): ("a1d05fba4c51252b", (4314.592302, 1867.171652, 44.460558)),
@@ -71,6 +85,33 @@ def test_a_pruned_network_equals_that_of_the_published_code(method: str, pattern
     known, sums = MODELS[method, pattern]
     assert _hash(torch.cat([mask.ravel() for mask in masks.values()])) == known
     assert _sums(torch.cat([weight.ravel() for weight in weights.values()])) == pytest.approx(sums, rel=1e-5, abs=1e-3)
+
+
+@pytest.mark.parametrize("case", RIA)
+def test_ria_equals_the_published_code_per_output_and_in_patterns(case: str) -> None:
+    how, known, sums = RIA[case]
+    net, results = pruned("ria", **how)
+    assert _hash(torch.cat([mask.ravel() for mask in masks_of(results).values()])) == known
+    every = torch.cat([weight.ravel() for weight in weights_of(net).values()])
+    assert _sums(every) == pytest.approx(sums, rel=1e-5, abs=1e-3)
+
+
+def test_ria_per_layer_keeps_one_weight_more_in_each_layer_than_the_published_threshold() -> None:
+    """In the first block, which receives the same in both; later ones receive what one weight more passes on."""
+    with temporary_plugins():
+
+        @post_training_method
+        def published_threshold(weight: Tensor, norms: Tensor) -> Tensor:
+            scores = POST_TRAINING_METHODS.get("ria")(weight, norms)
+            cut = scores.flatten().sort().values[scores.numel() // 2]
+            removed[len(removed)] = scores <= cut
+            return scores
+
+        removed: dict[int, Tensor] = {}
+        masks = masks_of(pruned("published_threshold")[1])
+    first = list(masks.values())[:3]
+    assert [int((mask & gone).sum()) for mask, gone in zip(first, removed.values(), strict=False)] == [1, 1, 1]
+    assert _hash(torch.cat([~gone.ravel() for gone in list(removed.values())[:3]])) == "b7b6fba8f329ca3f"
 
 
 def test_magnitude_keeps_one_weight_more_in_each_layer_than_the_published_threshold() -> None:

@@ -49,8 +49,9 @@ def ria(weight: Tensor, norms: Tensor, power: float = 0.5) -> Tensor:
     """The share a weight has of its row and of its column, times a power of the norm of its input (RIA).
 
     ``power``: ``a`` of the paper. Without the reallocation of channels, a second method of the paper, for N:M. A row or
-    column that is zero throughout counts as 0, where the published code divides by zero. In its repository all weights
-    of a layer compete, as here, unless each output is asked for; its threshold (``<=``) removes one weight more.
+    column that is zero throughout counts as 0, where the published code divides by zero. In its repository
+    (biomedical-cybernetics/Relative-importance-and-activation-pruning) all weights of a layer compete, as here, unless
+    each output is asked for; its threshold (``<=``) removes one weight more. Per output and in N:M the masks are equal.
     """
     size = weight.abs()
     of_column, of_row = size.sum(dim=0), size.sum(dim=1).reshape(-1, 1)
