@@ -17,7 +17,8 @@ from prunecheck.pruning.plugins import POINTS
 from prunecheck.pruning.presets import PRESETS
 from prunecheck.training.recipe import RECIPES, Recipe
 
-KINDS: tuple[str, ...] = get_args(cli_catalogue.Kind)
+KINDS: tuple[str, ...] = tuple(one for one in get_args(cli_catalogue.Kind) if not one.startswith("post-training"))
+"""Those of language models have a page of their own, written by ``post_training``."""
 PAGES = {
     "methods": "methods.md",
     "allocations": "methods.md",

@@ -11,6 +11,7 @@ from prunecheck.cli import catalogue
 from prunecheck.cli.catalogue import Kind
 from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS, method
 from prunecheck.pruning.presets import PRESETS
+from prunecheck.pruning.registry import POST_TRAINING_CHECKS, POST_TRAINING_METHODS
 from prunecheck.resources import study_names
 from prunecheck.study import Study, gpus, numerics
 from prunecheck.study.faster import bfloat16_here
@@ -26,6 +27,8 @@ NAMES = {
     "presets": list(PRESETS),
     "recipes": list(RECIPES),
     "studies": list(study_names()),
+    "post-training-methods": POST_TRAINING_METHODS.names(),
+    "post-training-checks": POST_TRAINING_CHECKS.names(),
 }
 GOLDEN = json.loads((Path(__file__).parents[1] / "pruning" / "allocations" / "smart_ratio_golden.json").read_text())
 

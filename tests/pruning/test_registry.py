@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import numpy as np
 import pytest
@@ -476,3 +477,19 @@ def test_settings_that_a_file_changes_when_loaded_are_put_back_with_a_warning(wr
         load_file(path)
     assert torch.zeros(1).dtype is torch.float32
     assert value_of() == 2
+
+
+@pytest.mark.parametrize(
+    ("plugins", "name", "message"),
+    [
+        (METHODS, "wanda", "'wanda' is not a method. It is one of pruning without training"),
+        (CHECKS, "shuffled_tokens", 'for studies with task = "language_model"'),
+        (registry.POST_TRAINING_METHODS, "snip", "It is one of networks that are trained"),
+        (registry.POST_TRAINING_METHODS, "wamda", "Did you mean 'wanda'?"),
+        (registry.POST_TRAINING_CHECKS, "shufled_tokens", "Did you mean 'shuffled_tokens'?"),
+    ],
+)
+def test_a_name_of_the_other_task_is_refused_with_the_task_it_is_for(plugins: Any, name: str, message: str) -> None:
+    with pytest.raises(PluginError) as error:
+        plugins.get(name)
+    assert message in str(error.value)

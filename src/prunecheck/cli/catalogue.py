@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cyclopts import App
 
@@ -19,7 +20,18 @@ from prunecheck.cli.options import Allocation, AlsoPrune, Flag, Json, Model, Pre
 from prunecheck.resources import study_names, study_question
 from prunecheck.text import byte_size, parse_sparsity
 
-Kind = Literal["methods", "checks", "models", "datasets", "allocations", "presets", "recipes", "studies"]
+Kind = Literal[
+    "methods",
+    "checks",
+    "models",
+    "datasets",
+    "allocations",
+    "presets",
+    "recipes",
+    "studies",
+    "post-training-methods",
+    "post-training-checks",
+]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -31,7 +43,8 @@ def list_(kind: Kind, *, json: Json = False) -> None:
     Parameters
     ----------
     kind
-        methods, checks, models, datasets, allocations, presets, recipes or studies.
+        methods, checks, models, datasets, allocations, presets, recipes or studies; for studies of language models
+        post-training-methods and post-training-checks.
     """
     entries = _entries(kind)
     if json:
@@ -44,6 +57,7 @@ def _entries(kind: Kind) -> list[tuple[str, str]]:
     from prunecheck import data, models
     from prunecheck.pruning import ALLOCATIONS, CHECKS, METHODS
     from prunecheck.pruning.presets import PRESETS
+    from prunecheck.pruning.registry import POST_TRAINING_CHECKS, POST_TRAINING_METHODS
     from prunecheck.training.recipe import RECIPES
 
     if kind == "models":
@@ -56,8 +70,14 @@ def _entries(kind: Kind) -> list[tuple[str, str]]:
         return [(name, f"{r.epochs} epochs, batch {r.batch_size}, lr {r.lr:g}") for name, r in RECIPES.items()]
     if kind == "studies":
         return [(name, study_question(name)) for name in study_names()]
-    plugins = {"methods": METHODS, "checks": CHECKS, "allocations": ALLOCATIONS}[kind]
-    return [(plugin.name, plugin.summary) for plugin in plugins]  # type: ignore[attr-defined]
+    registries: dict[str, Iterable[Any]] = {
+        "methods": METHODS,
+        "checks": CHECKS,
+        "allocations": ALLOCATIONS,
+        "post-training-methods": POST_TRAINING_METHODS,
+        "post-training-checks": POST_TRAINING_CHECKS,
+    }
+    return [(plugin.name, plugin.summary) for plugin in registries[kind]]
 
 
 def counts(

@@ -72,6 +72,9 @@ class Registry(Generic[P]):
             if name in plugin.aliases:
                 return plugin
         every = [*self._plugins, *(alias for p in self._plugins.values() for alias in p.aliases)]
+        counterpart = _COUNTERPARTS.get(self.kind)
+        if counterpart is not None and name in counterpart[0].names():
+            raise PluginError(f"{printable(name)!r} is not a {self.kind}. {counterpart[1]}")
         raise PluginError("\n".join([unknown(self.kind, name, every), *self._broken]))
 
     def __iter__(self) -> Iterator[P]:
@@ -112,6 +115,15 @@ POST_TRAINING_METHODS: Registry[PostTrainingMethod] = Registry(
 POST_TRAINING_CHECKS: Registry[PostTrainingCheck] = Registry(
     "post-training check", "prunecheck.pruning.post_training.checks", "prunecheck.post_training_checks"
 )
+_ELSEWHERE = 'It is one of pruning without training, for studies with task = "language_model".'
+_TRAINED = 'It is one of networks that are trained, for studies with task = "classification".'
+_COUNTERPARTS: dict[str, tuple[Registry[Any], str]] = {
+    METHODS.kind: (POST_TRAINING_METHODS, _ELSEWHERE),
+    CHECKS.kind: (POST_TRAINING_CHECKS, _ELSEWHERE),
+    POST_TRAINING_METHODS.kind: (METHODS, _TRAINED),
+    POST_TRAINING_CHECKS.kind: (CHECKS, _TRAINED),
+}
+"""kind -> the registry in which a name may be sought by mistake, and what its plug-ins are for"""
 _REGISTRIES: tuple[Registry[Any], ...] = (METHODS, ALLOCATIONS, CHECKS, POST_TRAINING_METHODS, POST_TRAINING_CHECKS)
 
 
