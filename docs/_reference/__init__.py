@@ -14,6 +14,7 @@ from docs._reference import (
     commands,
     exit_codes,
     files,
+    language_results,
     plug_ins,
     post_training,
     python_names,
@@ -48,6 +49,9 @@ SECTIONS: dict[str, Callable[..., str]] = {
     "accuracies": results.accuracies,
     "overlaps": results.overlaps,
     "provenance": results.provenance,
+    "language-verdicts": language_results.language_verdicts,
+    "language-leads": language_results.language_leads,
+    "perplexities": language_results.perplexities,
     **{kind: catalogue.writer(kind) for kind in catalogue.KINDS},
 }
 

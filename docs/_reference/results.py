@@ -27,9 +27,9 @@ DECIDED = ("depends", "does not depend", "better", "not better", "worse", "passe
 
 def verdicts(name: str) -> str:
     """Methods x checks of the study *name*, then how often its controls were in order."""
-    found = _judged(name)
+    found = judged(name)
     head, *rows = verdict_table(found)
-    body = [[code(row[0]), *[_answer(*cell.split("  ")) if cell else "" for cell in row[1:]]] for row in rows]
+    body = [[code(row[0]), *[answer(*cell.split("  ")) if cell else "" for cell in row[1:]]] for row in rows]
     there = [control for control in found.controls if control.status != "missing"]
     ok = sum(control.status == "ok" for control in there)
     controls = f" {ok} of {len(there)} controls ok." if there else " No controls."
@@ -39,7 +39,7 @@ def verdicts(name: str) -> str:
 
 def drops(name: str) -> str:
     """One row for every method and check of the study *name*, one column for every sparsity."""
-    found = _judged(name)
+    found = judged(name)
     checks = [check for check in found.checks if check.control not in ("identity", "planted")]
     sparsities = sorted({cell.sparsity for check in checks for cell in check.cells})
     body = []
@@ -54,7 +54,7 @@ def leads(name: str, *pairs: str) -> str:
     each. *pairs*: ``first.second``, or ``first.check.second`` for a corrupted arm of the first; instead of the study's
     own."""
     wanted = [pair.split(".") for pair in pairs]
-    comparisons = [_compared(name, *one) for one in wanted] or list(_judged(name).comparisons)
+    comparisons = [_compared(name, *one) for one in wanted] or list(judged(name).comparisons)
     sparsities = sorted({cell.sparsity for one in comparisons for cell in one.cells})
     single = sparsities if len(sparsities) > 1 else []
     body = []
@@ -70,7 +70,7 @@ def leads(name: str, *pairs: str) -> str:
 def accuracies(name: str) -> str:
     """Mean accuracy of every arm of the study *name*, with the standard deviation between seeds and their number."""
     arms: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for row in _rows(name):
+    for row in raw_rows(name):
         if row["check"] == "identity":  # the clean arm once more
             continue
         values = arms.setdefault((row["method"], row["check"]), {})
@@ -88,7 +88,7 @@ def accuracies(name: str) -> str:
 def overlaps(name: str, *sparsities: str) -> str:
     """How far every check moves the masks of each method, at *sparsities* (all where none is named): overlap of the two
     masks, the overlap of random masks with the same counts, and the correlation of the layer counts."""
-    rows = [row for row in _rows(name) if not sparsities or row["sparsity"] in sparsities]
+    rows = [row for row in raw_rows(name) if not sparsities or row["sparsity"] in sparsities]
     head = ["network", "method", "check", "sparsity", "overlap", "by chance", "layer counts"]
     body = [
         [
@@ -107,7 +107,7 @@ def provenance(name: str) -> str:
     """The command that repeats the study *name*, its files, and the SHA-256 of each."""
     folder = DATA / name
     lines = []
-    for file in ("study.toml", "results.csv"):
+    for file in ("study.toml", "results.csv", "documents.csv"):
         path = folder / file
         if path.exists():
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -116,7 +116,7 @@ def provenance(name: str) -> str:
 
 
 @cache
-def _judged(name: str) -> StudyVerdict:
+def judged(name: str) -> StudyVerdict:
     return judge(DATA / name / "results.csv")
 
 
@@ -124,10 +124,10 @@ def _compared(name: str, first: str, *others: str) -> ComparisonVerdict:
     """Clean arms, or one corrupted arm of *first*, judged alone with the margin and the design of the study."""
     *check, second = others
     arm, label = (first, check[0] if check else "clean"), "@".join([first, *check])
-    study = _judged(name)
+    study = judged(name)
     rows = [
         {**row, "method": label if row["method"] == first else second, "check": "clean"}
-        for row in _rows(name)
+        for row in raw_rows(name)
         if (row["method"], row["check"]) in {arm, (second, "clean")}
     ]
     (found,) = judge(rows, study.margin, looks=study.looks, against=second, metric=study.metric).comparisons
@@ -135,7 +135,7 @@ def _compared(name: str, first: str, *others: str) -> ComparisonVerdict:
 
 
 @cache
-def _rows(name: str) -> list[dict[str, str]]:
+def raw_rows(name: str) -> list[dict[str, str]]:
     with (DATA / name / "results.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -143,21 +143,23 @@ def _rows(name: str) -> list[dict[str, str]]:
 def _content(path: Path) -> str:
     if path.suffix != ".csv":
         return "the study"
-    return f"{len(_rows(path.parent.name)):,} rows"
+    if path.name == "documents.csv":
+        return f"{len(path.read_text(encoding='utf-8').splitlines()) - 1:,} rows, one for each document of each network"
+    return f"{len(raw_rows(path.parent.name)):,} rows"
 
 
-def _answer(word: str, effect: str = "") -> str:
+def answer(word: str, effect: str = "") -> str:
     """The answer in bold where it is one."""
     return f"{f'**{word}**' if word in DECIDED else word} {effect}".rstrip()
 
 
 def _lead(one: ComparisonVerdict, cell: Cell | None) -> str:
     word = "equal" if one.equivalent else one.verdict.lower()
-    return _answer(word, _effect(cell)) if word != "equal" else f"**equal** {_effect(cell)}"
+    return answer(word, _effect(cell)) if word != "equal" else f"**equal** {_effect(cell)}"
 
 
 def _cell(cell: Cell | None) -> str:
-    return _answer(cell.verdict.lower(), _effect(cell)) if cell else ""
+    return answer(cell.verdict.lower(), _effect(cell)) if cell else ""
 
 
 def _effect(cell: Cell | None) -> str:
