@@ -14,7 +14,6 @@ from docs._reference import (
     commands,
     exit_codes,
     files,
-    language_results,
     plug_ins,
     post_training,
     python_names,
@@ -48,10 +47,9 @@ SECTIONS: dict[str, Callable[..., str]] = {
     "leads": results.leads,
     "accuracies": results.accuracies,
     "overlaps": results.overlaps,
+    "overlap-and-drop": results.overlap_and_drop,
+    "connected": results.connected,
     "provenance": results.provenance,
-    "language-verdicts": language_results.language_verdicts,
-    "language-leads": language_results.language_leads,
-    "perplexities": language_results.perplexities,
     **{kind: catalogue.writer(kind) for kind in catalogue.KINDS},
 }
 

@@ -103,6 +103,45 @@ def overlaps(name: str, *sparsities: str) -> str:
     return table(head, body)
 
 
+def overlap_and_drop(check: str, *names: str) -> str:
+    """One row for every method and sparsity of the studies *names*: the mean overlap of the masks from clean and from
+    corrupted input, the drop after training, and the rank correlation of the two over all rows. Rows in which both arms
+    collapsed are left out."""
+    from scipy.stats import spearmanr
+
+    found = []
+    for name in names:
+        for one in judged(name).checks:
+            if one.check != check:
+                continue
+            for cell in one.cells:
+                overlap = _mean_overlap(name, one.method, check, cell.sparsity)
+                if overlap is not None and cell.verdict != "UNINFORMATIVE":
+                    found.append((overlap, cell, [code(name), code(one.method), percent(cell.sparsity)]))
+    found.sort(key=lambda row: row[0])
+    body = [[*place, f"{overlap:.3f}", _cell(cell)] for overlap, cell, place in found]
+    rho = spearmanr([overlap for overlap, *_ in found], [cell.mean_drop for _, cell, _ in found]).statistic
+    head = ["study", "method", "sparsity", "overlap", "drop after training"]
+    return f"{table(head, body)}\n\nRank correlation of overlap and drop: {signed(float(rho))}, {len(found)} rows."
+
+
+def connected(name: str, *methods: str) -> str:
+    """How many percent of the kept weights of every arm of *methods* lie on a path from input to output: means over the
+    seeds."""
+    arms: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in raw_rows(name):
+        if row["method"] in methods and row["check"] != "identity":
+            values = arms.setdefault((row["method"], row["check"]), {})
+            used = int(row["weights"]) * (1 - float(row["effective_sparsity"]))
+            values.setdefault(row["sparsity"], []).append(used / int(row["kept"]))
+    sparsities = sorted({one for arm in arms.values() for one in arm}, key=float)
+    body = [
+        [code(method), check, *[f"{100 * mean(values[one]):.1f}" if one in values else "" for one in sparsities]]
+        for (method, check), values in arms.items()
+    ]
+    return table(["method", "check", *[percent(float(one)) for one in sparsities]], body)
+
+
 def provenance(name: str) -> str:
     """The command that repeats the study *name*, its files, and the SHA-256 of each."""
     folder = DATA / name
@@ -113,6 +152,16 @@ def provenance(name: str) -> str:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             lines.append(f"- [`{file}`](data/{name}/{file}), {_content(path)}, sha256 `{digest[:16]}`")
     return "\n".join(lines)
+
+
+def _mean_overlap(name: str, method: str, check: str, sparsity: float) -> float | None:
+    place = (method, check, sparsity)
+    found = [
+        float(row["overlap"])
+        for row in raw_rows(name)
+        if row.get("overlap") and (row["method"], row["check"], float(row["sparsity"])) == place
+    ]
+    return mean(found) if found else None
 
 
 @cache
