@@ -42,6 +42,12 @@ def test_plan_does_not_import_statistics_or_drawing(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_reading_the_state_of_a_run_imports_no_statistics_or_drawing() -> None:
+    program = PROGRAM + "import prunecheck.runner.status\nabsent('torch', 'scipy', 'jinja2', 'matplotlib')"
+    done = python(program)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_commands_without_networks_do_not_import_torch(tmp_path: Path) -> None:
     study, results = write(tmp_path, BASE_TOML), table(tmp_path, full(snip=0.0))
     program = PROGRAM + "study, results, out = sys.argv[1:]\n"

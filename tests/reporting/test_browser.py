@@ -15,10 +15,13 @@ from typing import Any
 import pytest
 
 from prunecheck.reporting import write
+from prunecheck.reporting.foreign import data_of_table
+from prunecheck.reporting.language import LanguageReport, write_language
 from prunecheck.runner import notebook
 from tests.reporting import sample
 from tests.reporting.dom import Node, parse, shape
 from tests.runner import tiny
+from tests.statistics.test_language_table import write as write_tables
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (the dev group)")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -72,6 +75,21 @@ def test_browser_parses_the_page_without_errors(which: str, browser: Browser, re
         built = parse(page.content())
     written = parse(path.read_text(encoding="utf-8"))
     assert shape(strip_comfort(built).one("html")) == shape(written.one("html"))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("width", [390, 768, 1920])
+def test_page_of_language_models_fits_and_its_first_screen_has_the_dense_perplexity(
+    width: int, browser: Browser, tmp_path: Path
+) -> None:
+    write_tables(tmp_path)
+    data = data_of_table(tmp_path / "results.csv")
+    assert isinstance(data, LanguageReport)
+    page_file = write_language(data, tmp_path / "page")
+    with opened(browser, page_file, viewport={"width": width, "height": 844}) as (page, wrong):
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for words in (f"{data.verdict.dense_perplexity:.2f}", "Better than magnitude"):
+            assert page.get_by_text(words).first.bounding_box()["y"] < 844
     assert wrong == []
 
 

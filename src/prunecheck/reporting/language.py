@@ -6,16 +6,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from prunecheck.reporting.data import MaskOverlap, Row
 from prunecheck.reporting.export import results_csv
 from prunecheck.reporting.markdown import md, md_table
 from prunecheck.reporting.page import environment, page_parts, write_files
 from prunecheck.reporting.views import Table, capped
-from prunecheck.statistics.outcome import SYMBOLS, Cell
-from prunecheck.statistics.rows import DENSE
-from prunecheck.text import counted, percent, printable, signed
+from prunecheck.statistics.outcome import SYMBOLS, Cell, ComparisonVerdict
+from prunecheck.statistics.rows import CLEAN, DENSE
+from prunecheck.text import counted, listing, percent, printable, signed
 
 if TYPE_CHECKING:
     from prunecheck.statistics.language import LanguageVerdict
@@ -70,7 +70,8 @@ def write_language(data: LanguageReport, folder: Path) -> Path:
 
 def language_page(data: LanguageReport) -> str:
     """The whole report as HTML. Equal data gives equal bytes; every text is cleaned and escaped on its way in."""
-    columns = list(dict.fromkeys(check.check for check in data.verdict.checks if check.control != "aa"))
+    shown = [check for check in data.verdict.checks if check.control != "aa"]
+    columns = list(dict.fromkeys(check.check for check in sorted(shown, key=lambda one: one.control is not None)))
     return (
         environment()
         .get_template("language.html.j2")
@@ -83,7 +84,7 @@ def language_page(data: LanguageReport) -> str:
             columns=columns,
             found={(check.method, check.check): check for check in data.verdict.checks},
             numbers=headline,
-            comparisons=data.verdict.comparisons,
+            lines=method_lines(data),
             perplexities=perplexity_table(data),
             evidence=evidence_table(data.verdict),
             overlaps=_overlap_table(data.overlaps),
@@ -101,8 +102,10 @@ def language_markdown(data: LanguageReport) -> str:
     parts.append(" · ".join(f"{term} {md(value)}" for term, value in facts(data)))
     parts.append(f"> {md(data.unfinished)}" if data.unfinished else "")
     parts.append(f"> **No verdict.** {md(verdict.banner)}" if verdict.banner else "")
-    said = [*(one.sentence for one in verdict.methods), *(one.sentence for one in verdict.comparisons)]
-    lines = [f"- **{md(text.partition('. ')[0])}.** {md(text.partition('. ')[2])}" for text in said]
+    lines = [
+        f"- **{md(printable(one.method))}{f': {one.verdict.lower()}' if one.verdict else ''}.** {md(one.text)}"
+        for one in method_lines(data)
+    ]
     parts += ["## The answer", "\n".join(lines), *[md(note) for note in (*data.remarks, *verdict.notes)]]
     parts += ["## Perplexity", md_table(rows_of(perplexity_table(data)))]
     if (evidence := evidence_table(verdict)).rows:
@@ -123,17 +126,56 @@ def question(data: LanguageReport) -> str:
 
 def facts(data: LanguageReport) -> list[tuple[str, str]]:
     """The figures under the title."""
-    verdict = data.verdict
     from prunecheck.statistics.language import margins_in_words  # needs numpy, which the command line's start does not
 
+    verdict = data.verdict
+    known = math.isfinite(verdict.unigram_nll)
     return [
         ("dense perplexity", f"{verdict.dense_perplexity:.2f}"),
-        ("dense", f"{verdict.dense_nll:.3f} {UNIT}"),
-        *([("token frequencies", f"{verdict.unigram_nll:.3f} {UNIT}")] if math.isfinite(verdict.unigram_nll) else []),
+        ("dense model", f"{verdict.dense_nll:.3f} {UNIT}"),
+        *([("token frequencies alone", f"{verdict.unigram_nll:.3f}")] if known else []),
         ("documents", f"{verdict.documents:,}"),
         ("scored tokens", f"{verdict.tokens:,}"),
         ("margin", margins_in_words(verdict.margins)),
     ]
+
+
+class MethodLine(NamedTuple):
+    """One method in a few sentences. ``verdict``: PASSES, FAILS and so on, empty for a reference."""
+
+    method: str
+    verdict: str
+    text: str
+
+
+def method_lines(data: LanguageReport) -> list[MethodLine]:
+    """Every pruned method: its perplexity, its lead over what it is compared with, and what it needs."""
+    judged = {one.method: one for one in data.verdict.methods}
+    clean: dict[str, dict[float, list[Row]]] = {}
+    for row in data.rows:
+        if row["check"] == CLEAN and row["sparsity"] is not None:
+            clean.setdefault(row["method"], {}).setdefault(row["sparsity"], []).append(row)
+    lines = []
+    for method, found in clean.items():
+        at = [f"{mean_perplexity(rows)} at {percent(sparsity)}" for sparsity, rows in sorted(found.items())]
+        parts = [f"Perplexity {listing(at)}."]
+        parts += [_lead(one) for one in data.verdict.comparisons if one.first == method]
+        one = judged.get(method)
+        if one is not None:
+            parts.append(one.sentence.partition(". ")[2])
+        answer = one.verdict if one is not None and one.role is None else ""
+        lines.append(MethodLine(method, answer, " ".join(filter(None, parts))))
+    return lines
+
+
+def _lead(one: ComparisonVerdict) -> str:
+    words = {
+        "BETTER": "Better than {}",
+        "WORSE": "Worse than {}",
+        "NOT BETTER": "Equal to {} within the margin" if one.equivalent else "Not better than {}",
+    }
+    text = words.get(one.verdict, "Not decided whether better than {}").format(printable(one.second))
+    return f"{text}: lead {headline(one.cells)} {UNIT}." if one.cells else f"{text}."
 
 
 def headline(cells: Sequence[Cell]) -> str:

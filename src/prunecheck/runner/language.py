@@ -213,7 +213,11 @@ def report_data(
         verdict=verdict,  # type: ignore[arg-type]
         question=study.question,
         pruned=in_words(study),
-        check_words={c.label: c.plugin.summary for c in corruptions(study) if c.plugin is not None},
+        check_words={
+            check.label: check.plugin.summary
+            for check in [*corruptions(study), *control_corruptions(study)]
+            if check.plugin is not None
+        },
         study_toml=language_toml(study),
         overlaps=overlaps(arms, results),
         provenance=_provenance(study, plan) | read_verification(workspace.folder, plan.steps),
