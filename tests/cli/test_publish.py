@@ -64,3 +64,26 @@ def test_diff_prints_new_verdicts_and_misses_old_ones(
     assert json.loads(capsys.readouterr().out)["changes"] == [
         {"what": "snip x random_labels", "before": "DEPENDS", "after": None}
     ]
+
+
+def test_publish_adds_a_results_folder_to_a_registry_as_it_is(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(path.name for path in tmp_path.iterdir())
+    registry = tmp_path / "registry.json"
+    assert main(["publish", str(results), "--registry", str(registry)]) == 0
+    assert "added, 1 verdicts from 15 rows" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "registry.json"])
+    assert json.loads(registry.read_text())["entries"][0]["folder"] == "results"
+    assert main(["verify", str(registry)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [([], "Name the folder to write to"), (["--registry", "r.json", "--license", "mit"], "belong to a data set")],
+)
+def test_publish_without_a_folder_needs_a_registry_and_nothing_of_a_data_set(
+    results: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["publish", str(results), *words]) == 2
+    assert message in capsys.readouterr().err

@@ -93,6 +93,19 @@ def test_action_and_how_to_on_publishing_run(small_study: Path) -> None:
     assert "PASSES -> " in done.stdout
 
 
+def test_registry_of_the_results_holds_all_judged_rows_and_their_verdicts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    registry = DOCS / "results" / "registry.json"
+    assert main(["verify", str(registry)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    judged = {path.parent.relative_to(registry.parent).as_posix() for path in registry.parent.rglob("verdicts.json")}
+    entries = json.loads(registry.read_text(encoding="utf-8"))["entries"]
+    assert {entry["folder"] for entry in entries} == judged
+    assert len(printed) == len(judged)
+    assert all(line.endswith(": all equal") for line in printed)
+
+
 def test_notebook_is_without_outputs_and_installs_prunecheck_first() -> None:
     assert (NOTEBOOK["nbformat"], NOTEBOOK["nbformat_minor"]) == (4, 5)
     assert CELLS[0] == "%pip install --quiet prunecheck"

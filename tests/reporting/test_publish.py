@@ -142,6 +142,30 @@ def test_registry_is_judged_again_from_the_rows(results: Path, tmp_path: Path) -
     assert [change.what for change in verify_registry(registry)[0].changes] == ["margin", "rows", "snip"]
 
 
+def test_registry_takes_a_folder_with_the_settings_alone_and_compares_its_rows(results: Path, tmp_path: Path) -> None:
+    record = json.loads((results / "verdicts.json").read_text())
+    (results / "verdicts.json").write_text(json.dumps({name: record[name] for name in ("study", "origin")}))
+    with pytest.raises(StudyError, match="it has no list of methods and of checks"):
+        judge_again(results)
+    registry = tmp_path / "r.json"
+    assert register(registry, results).rows == 25
+    (entry,) = json.loads(registry.read_text())["entries"]
+    assert entry["verdicts"]["lr_rewinding x random_labels"] == "DEPENDS"
+    assert verify_registry(registry)[0].changes == ()
+    entry["verdicts"]["lr_rewinding x random_labels"] = "DOES NOT DEPEND"
+    registry.write_text(json.dumps({"entries": [entry]}))
+    assert [change.after for change in verify_registry(registry)[0].changes] == ["DEPENDS"]
+
+
+def test_registry_refuses_a_folder_whose_verdicts_do_not_follow_from_its_rows(results: Path, tmp_path: Path) -> None:
+    record = json.loads((results / "verdicts.json").read_text())
+    record["checks"][0]["verdict"] = "FAILS"
+    (results / "verdicts.json").write_text(json.dumps(record))
+    with pytest.raises(StudyError, match="its rows give other verdicts"):
+        register(tmp_path / "r.json", results)
+    assert not (tmp_path / "r.json").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

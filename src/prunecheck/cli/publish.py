@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from prunecheck.cli.console import note, print_json
 from prunecheck.cli.options import Json
+from prunecheck.errors import StudyError
 
 if TYPE_CHECKING:
     from prunecheck.statistics.recorded import JudgedAgain
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 def publish(
     results: Path,
     *,
-    to: Path,
+    to: Path | None = None,
     study: Path | None = None,
     license_: Annotated[str | None, Parameter(name="--license")] = None,
     registry: Path | None = None,
 ) -> None:
     """Write a results folder as a data set for the Hugging Face Hub: card, rows, verdicts, page. Uploads nothing.
+
+    With --registry its verdicts are added to a file that `prunecheck verify` judges again.
 
     Example: prunecheck publish runs/study --to dataset --study study.toml --license cc-by-4.0
 
@@ -31,22 +34,28 @@ def publish(
     results
         The folder that a run wrote, such as runs/study.
     to
-        The new folder to write to.
+        The new folder to write to. With --registry it may be left out: then the results folder is added as it is.
     study
         The study file, to be published with its results.
     license_
         The licence of the data set in the words of the Hub, such as cc-by-4.0.
     registry
-        Also add the verdicts to this registry file (JSON), which `prunecheck verify` judges again.
+        Add the verdicts to this registry file (JSON).
     """
     from prunecheck.reporting import publish as publishing
 
-    found = publishing.publish(results, to, study=study, license=license_)
-    print(f"{to}: {found.rows} rows and {len(found.verdict.checks)} verdicts, judged again: all equal")
+    if to is None and registry is None:
+        raise StudyError("Name the folder to write to (--to dataset), a registry (--registry registry.json), or both.")
+    if to is None and (study is not None or license_ is not None):
+        raise StudyError("--study and --license belong to a data set. Name the folder to write it to: --to dataset.")
+    if to is not None:
+        found = publishing.publish(results, to, study=study, license=license_)
+        print(f"{to}: {found.rows} rows and {len(found.verdict.checks)} verdicts, judged again: all equal")
     if registry is not None:
-        publishing.register(registry, to)
-        print(f"{registry}: {found.verdict.study} added")
-    note(f"To publish it: hf upload --repo-type dataset NAME {to}")
+        found = publishing.register(registry, to or results)
+        print(f"{registry}: {found.verdict.study} added, {len(found.verdict.checks)} verdicts from {found.rows} rows")
+    if to is not None:
+        note(f"To publish it: hf upload --repo-type dataset NAME {to}")
 
 
 def diff(before: Path, after: Path, *, json: Json = False) -> int:

@@ -51,6 +51,15 @@ def publish(folder: Path, to: Path, *, study: Path | None = None, license: str |
     return found
 
 
+def _unchanged(found: JudgedAgain) -> JudgedAgain:
+    if found.changes:
+        raise StudyError(
+            f"{printable_path(found.folder)}: its rows give other verdicts than its verdicts.json: "
+            f"{found.changes[0].sentence}. Write it again: prunecheck report STUDY."
+        )
+    return found
+
+
 def card(found: JudgedAgain, report: str, with_study: bool, license: str | None) -> str:
     """The data set's ``README.md``: metadata for the Hub between two ``---``, then the report."""
     verdict, is_language = found.verdict, found.verdict.metric == "nll"
@@ -90,9 +99,10 @@ def verdicts_csv(verdict: StudyVerdict) -> str:
     return text.getvalue()
 
 
-def register(registry: Path, folder: Path) -> None:
-    """Add the results folder *folder* to the registry, or replace its entry. Raises StudyError as ``judge_again``."""
-    found = judge_again(folder)
+def register(registry: Path, folder: Path) -> JudgedAgain:
+    """Add the results folder *folder* to the registry, or replace its entry. Of its ``verdicts.json`` the settings
+    suffice. Raises StudyError as ``judge_again``, and where the rows give other verdicts than the folder has."""
+    found = _unchanged(judge_again(folder, settings_suffice=True))
     entries = _entries(registry) if registry.exists() else []
     entry = {
         "folder": Path(os.path.relpath(folder.resolve(), registry.resolve().parent)).as_posix(),
@@ -106,6 +116,7 @@ def register(registry: Path, folder: Path) -> None:
     document = {"schema_version": REGISTRY_VERSION, "entries": sorted([*kept, entry], key=lambda one: one["folder"])}
     ensure_folder(registry.resolve().parent)
     write_file(registry, (json.dumps(document, indent=2) + "\n").encode())
+    return found
 
 
 def verify_registry(registry: Path) -> list[JudgedAgain]:
@@ -114,7 +125,7 @@ def verify_registry(registry: Path) -> list[JudgedAgain]:
 
 
 def _verified(folder: Path, entry: Mapping[str, Any]) -> JudgedAgain:
-    found = judge_again(folder)
+    found = judge_again(folder, settings_suffice=True)
     differ = changes(entry["verdicts"], verdicts_of(found.verdict.to_dict())) + found.changes
     if found.rows_sha256 != entry["rows_sha256"]:
         differ = (Change("rows", entry["rows_sha256"][:16], found.rows_sha256[:16]), *differ)

@@ -53,6 +53,14 @@ class JudgedAgain:
 
 def read_verdicts(path: Path) -> dict[str, Any]:
     """The verdicts.json at *path*, or in the folder *path*. Raises StudyError."""
+    record = _read_record(path)
+    if not all(isinstance(record.get(k), list) for k in ("methods", "checks")):
+        file = path / FILE if path.is_dir() else path
+        raise StudyError(f"{printable_path(file)} is no {FILE} of prunecheck: it has no list of methods and of checks.")
+    return record
+
+
+def _read_record(path: Path) -> dict[str, Any]:
     file = path / FILE if path.is_dir() else path
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
@@ -60,8 +68,8 @@ def read_verdicts(path: Path) -> dict[str, Any]:
         raise StudyError(f"{printable_path(file)}: there is no such file. A run of a study writes {FILE}.") from None
     except (OSError, ValueError) as error:
         raise StudyError(f"{printable_path(file)} cannot be read as JSON: {printable(str(error))}.") from None
-    if not isinstance(record, dict) or not all(isinstance(record.get(k), list) for k in ("methods", "checks")):
-        raise StudyError(f"{printable_path(file)} is no {FILE} of prunecheck: it has no list of methods and of checks.")
+    if not isinstance(record, dict):
+        raise StudyError(f"{printable_path(file)} is no {FILE} of prunecheck: it is no JSON object.")
     return record
 
 
@@ -86,12 +94,13 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change
     )
 
 
-def judge_again(folder: Path) -> JudgedAgain:
+def judge_again(folder: Path, *, settings_suffice: bool = False) -> JudgedAgain:
     """Judge ``results.csv`` of a results folder again and compare with its ``verdicts.json``, verdicts and numbers.
+    With ``settings_suffice`` that file may hold the study's settings (``origin``) alone; there are no ``changes`` then.
 
     Raises StudyError where one of them is missing, or where the verdicts are of other rows.
     """
-    record, table = read_verdicts(folder), folder / RESULTS
+    record, table = (_read_record if settings_suffice else read_verdicts)(folder), folder / RESULTS
     if is_language_table(table):
         return _language_again(folder, record)
     rows = read_rows(table)
@@ -99,8 +108,7 @@ def judge_again(folder: Path) -> JudgedAgain:
     if origin is None:
         raise StudyError(f"{printable_path(table)} cannot be judged again. {remark}")
     again = verdict(table)
-    found = changes(verdicts_of(record), verdicts_of(again.to_dict())) + _other_numbers(record, again.to_dict())
-    return JudgedAgain(folder, len(rows), str(record["origin"]["rows_sha256"]), again, found)
+    return JudgedAgain(folder, len(rows), str(record["origin"]["rows_sha256"]), again, _differences(record, again))
 
 
 def _language_again(folder: Path, record: Mapping[str, Any]) -> JudgedAgain:
@@ -109,8 +117,16 @@ def _language_again(folder: Path, record: Mapping[str, Any]) -> JudgedAgain:
     if remark:
         raise StudyError(f"{printable_path(table.path)} cannot be judged again. {remark}")
     again = judge_language_table(table)
-    found = changes(verdicts_of(record), verdicts_of(again.to_dict())) + _other_numbers(record, again.to_dict())
-    return JudgedAgain(folder, len(table.rows), str(record["origin"]["documents_sha256"]), again, found)
+    differ = _differences(record, again)
+    return JudgedAgain(folder, len(table.rows), str(record["origin"]["documents_sha256"]), again, differ)
+
+
+def _differences(record: Mapping[str, Any], again: StudyVerdict) -> tuple[Change, ...]:
+    """None where *record* holds the settings alone."""
+    if "checks" not in record:
+        return ()
+    after = again.to_dict()
+    return changes(verdicts_of(record), verdicts_of(after)) + _other_numbers(record, after)
 
 
 def _other_numbers(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
