@@ -219,6 +219,7 @@ def test_evaluation_text_that_is_calibration_text_is_refused(example: Path, tmp_
         ({"epochs": 3}, "epochs is not a field of a study"),
         ({"methods": ["wamda"]}, "'wanda'"),
         ({"methods": ["wanda"]}, 'add "magnitude" to methods'),
+        ({"seeds": "auto"}, "seeds = 'auto' must be a number of calibration draws or a list"),
         ({"margin": "1 sd"}, "a share of what magnitude pruning loses"),
         ({"checks": ["other_text"]}, "needs another text"),
         ({"checks": ["update_withheld"]}, "tests none of the methods"),

@@ -82,6 +82,8 @@ def _sentence(problem: Any, place: str, fields: type[BaseModel]) -> str:
         return f"{place} is empty: name at least one."
     if kind == "value_error":
         return text if place == "study" or text.startswith(place) else f"{place}: {text}"
+    if place == "seeds" and "max_seeds" not in fields.model_fields:  # a study of a language model
+        return f"seeds = {found} must be a number of calibration draws or a list of whole numbers, chosen beforehand."
     if place == "seeds":
         return f'seeds = {found} must be a number of seeds, a list of whole numbers, or "auto".'
     if place == "training.flip":
