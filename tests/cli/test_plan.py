@@ -168,3 +168,38 @@ def test_plan_needs_no_network_that_can_be_built_here(cli: Cli, tmp_path: Path) 
     said = cli("plan", path)
     assert said.code == 0
     assert "Whether weights stay dense is unknown: model module 'nowhere_at_all' cannot be imported" in said.out
+
+
+NETS = """
+from torch import nn
+
+class Wrong(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(64, 7)
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+
+def small():
+    return nn.Sequential(nn.Conv2d(1, 8, 3, 8, 1), nn.Conv2d(8, 8, 3, 1, 1), nn.Flatten(), nn.Linear(8, 10))
+"""
+
+
+def test_plan_tries_the_network_as_run_does(cli: Cli, tmp_path: Path) -> None:
+    path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
+    path.write_text(re.sub(r"(?m)^model = .*$", 'model = "nets.py:Wrong"', path.read_text()))
+    (path.parent / "nets.py").write_text(NETS)
+    planned, run = cli("plan", path), cli("run", path)
+    assert (planned.code, run.code, planned.err) == (2, 2, run.err)
+    assert "gives (2, 7) for 2 images" in planned.err
+
+
+def test_plan_says_which_weights_only_multiply_padding(cli: Cli, tmp_path: Path) -> None:
+    path = new_study_folder(tmp_path / "trial", ("snip",)) / "s.toml"
+    path.write_text(re.sub(r"(?m)^model = .*$", 'model = "nets.py:small"', path.read_text()))
+    (path.parent / "nets.py").write_text(NETS)
+    said = cli("plan", path)
+    assert re.search(
+        r"padding +\d+% of the weights of nets.py:small only ever multiply padding: images of 8 x 8", said.out
+    )
+    assert 'model = "resnet18"' in json.loads(cli("plan", path, "--json").out)["multiplies_padding"]

@@ -167,6 +167,29 @@ def test_paper_folder_from_a_csv_file(cli: Cli, tmp_path: Path) -> None:
     ]
 
 
+def test_paper_of_a_csv_file_takes_the_options_of_verdict(cli: Cli, tmp_path: Path) -> None:
+    path = table(tmp_path, full(snip=5.0))
+    bare = tmp_path / "bare.csv"
+    with path.open(encoding="utf-8") as file:
+        lines = [{key: value for key, value in row.items() if key != "n_test"} for row in csv.DictReader(file)]
+    with bare.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(lines[0]))
+        writer.writeheader()
+        writer.writerows(lines)
+    said = cli("paper", bare, "--to", "paper", "--formats", "svg")
+    assert (said.code, "give it: --n-test 10000" in said.err) == (2, True)
+    given = ("--n-test", 10_000, "--classes", 10, "--looks", "3,5")
+    assert cli("paper", bare, "--to", "paper", "--formats", "svg", *given).code == 0
+    assert "10,000 samples" in (tmp_path / "paper" / "methods.tex").read_text()
+    assert "after 3 and 5 seeds" in (tmp_path / "paper" / "methods.tex").read_text()
+
+
+def test_paper_of_a_study_refuses_the_options_of_a_table(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text("")
+    said = cli("paper", "study.toml", "--to", "paper", "--n-test", 100, "--percent")
+    assert (said.code, said.err) == (2, "prunecheck: paper: --percent and --n-test are for a CSV file.\n")
+
+
 def test_paper_of_a_study_that_was_not_run_is_refused(cli: Cli, tmp_path: Path) -> None:
     from prunecheck.study.toml import to_toml
 

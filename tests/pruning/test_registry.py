@@ -54,6 +54,24 @@ def refusal(path: Path) -> str:
     return message
 
 
+def test_a_plain_function_and_a_plugin_of_another_kind_are_named(write: Write) -> None:
+    load_file(
+        write(
+            SHORTEST
+            + """
+    def plain(weights):
+        return weights
+"""
+        )
+    )
+    with pytest.raises(PluginError, match=r"^'plain' is a plain function in plug.py. Write @method above it"):
+        METHODS.get("plain")
+    with pytest.raises(PluginError, match=r'Write @check\(at="..."\) above it'):
+        CHECKS.get("plain")
+    with pytest.raises(PluginError, match=r"^'rearrange_mine' is registered as check, not as method \(plug.py\)"):
+        METHODS.get("rearrange_mine")
+
+
 def test_the_two_shortest_plugins(write: Write) -> None:
     load_file(write(SHORTEST))
     scores = ask(METHODS.get("mine"), weights={"w": torch.tensor([-2.0, 1.0])})

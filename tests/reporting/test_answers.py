@@ -45,6 +45,9 @@ def test_many_checks_are_named_without_their_numbers() -> None:
     assert found["snip"].endswith("other positions in the same layers and shuffled values in the same layers.")
 
 
+WHY = "the mean is below the margin, but more corrupted than clean runs collapsed."
+
+
 def test_undecided_checks_are_named_and_the_reason_of_the_verdict_is_kept() -> None:
     data = sample.data()
     method = next(m for m in data.verdict.methods if m.method == "grasp")
@@ -54,6 +57,11 @@ def test_undecided_checks_are_named_and_the_reason_of_the_verdict_is_kept() -> N
     answer = answers(replace(data, verdict=replace(data.verdict, methods=(changed,))))[0]
     assert "Undecided with shuffled values in the same layers (+1.08 [+0.79, +1.38])." in answer.sentence
     assert answer.notes == "One check is open."
+    counted = replace(
+        changed, sentence=f"grasp: INCONCLUSIVE. 1 of 2 checks depend; not decided: a.b and c. a.b: {WHY}"
+    )
+    (answer,) = answers(replace(data, verdict=replace(data.verdict, methods=(counted,))))[:1]
+    assert answer.notes == f"a.b: {WHY}"
 
 
 def test_reference_of_which_only_controls_were_run_has_no_verdict() -> None:

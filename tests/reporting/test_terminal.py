@@ -101,6 +101,13 @@ def test_leads_come_first_and_accuracies_stand_in_them() -> None:
     )
 
 
+def test_more_remarks_are_where_the_caller_says() -> None:
+    many = replace(sample.verdict(), notes=tuple(f"Remark {i}." for i in range(5)))
+    console = Console(file=io.StringIO(), width=100)
+    print_verdict(many, console, more="in the report that --out FOLDER writes")
+    assert console.file.getvalue().endswith("more remarks in the report that --out FOLDER writes.\n")  # type: ignore[attr-defined]
+
+
 def test_uninformative_is_explained_where_it_occurs() -> None:
     verdict = sample.verdict()
     assert "could not show a difference" not in shown(verdict)

@@ -30,6 +30,11 @@ NETS = """
         def forward(self, x):
             return super().forward(x), x
 
+    class Held(Wide):
+        def forward(self, x):
+            from types import SimpleNamespace
+            return SimpleNamespace(logits=super().forward(x))
+
     class Square(Wide):
         def forward(self, x):
             return self.fc(x.reshape(len(x), 32 * 32))
@@ -40,6 +45,7 @@ NETS = """
 
     def wide(): return Wide()
     def pair(): return Pair()
+    def held(): return Held()
     def square(): return Square()
     def empty(): return Empty()
     def broken(): raise OSError("no weights here")
@@ -68,6 +74,7 @@ def test_a_study_that_can_be() -> None:
     [
         ("wide", "gives (2, 7) for 2 images; digits has 10 classes, so it must give (2, 10)"),
         ("pair", "gives tuple for 2 images"),
+        ("held", "Wrap it in a module whose forward returns the .logits of that."),
         ("square", "cannot take 1 x 8 x 8 images of digits"),
         ("empty", "no convolution and no linear layer"),
         ("broken", "no weights here"),

@@ -14,6 +14,7 @@ from prunecheck.cli.console import err, note, open_store, print_columns, print_j
 from prunecheck.cli.options import DEFAULTS, Options, Out, Set, StorePath
 from prunecheck.cli.reading import ReadingProgress
 from prunecheck.errors import StudyError
+from prunecheck.models import is_external
 from prunecheck.text import byte_size, counted, duration, percent, printable, printable_path
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ def forecast(study: AnyStudy, store_root: Path | None) -> Forecast:
         from prunecheck.cli.language import language_forecast
 
         return Forecast(*language_forecast(study, store_root, api.usual_workers(study)))
-    from prunecheck.runner.dense_weights import dense_remark
     from prunecheck.runner.engine import needed
     from prunecheck.runner.estimate import Estimate
+    from prunecheck.runner.network_remarks import network_remarks
     from prunecheck.runner.report_data import learning_in_words, too_few_updates, updates_in_words
     from prunecheck.study import largest_seeds, make_plan
     from prunecheck.study.faster import faster_choices, unrepeatable
@@ -75,6 +76,10 @@ def forecast(study: AnyStudy, store_root: Path | None) -> Forecast:
     plan = most = make_plan(study, allow_absent=True)
     if study.seeds == "auto":
         most = make_plan(study, largest_seeds(study, allow_absent=True), allow_absent=True)
+    if is_external(study.model):
+        from prunecheck.runner.preflight import try_network  # torch
+
+        try_network(study)
     store = open_store(store_root)
     estimate, workers = Estimate(store), api.usual_workers(study)
     spans = []
@@ -94,9 +99,8 @@ def forecast(study: AnyStudy, store_root: Path | None) -> Forecast:
         ("arms", str(len(plan.arms))),
         ("trainings", f"{plan.trainings} (without sharing {plan.trainings_requested})"),
     ]
-    dense = dense_remark(study)
-    if dense:
-        rows.append(("dense", dense))
+    remarks = network_remarks(study)
+    rows += [(word, text) for word, text in zip(("dense", "padding"), remarks, strict=True) if text]
     kinds = Counter(step.kind for step in plan.steps.values())
     open_ = Counter(step.kind for step in todo.values())
     if plan.absent:
@@ -145,7 +149,8 @@ def forecast(study: AnyStudy, store_root: Path | None) -> Forecast:
         "data_is_there": not plan.absent,
         "faster": advice,
         "not_repeatable": differing,
-        "stays_dense": dense,
+        "stays_dense": remarks.dense,
+        "multiplies_padding": remarks.padding,
     }
     return Forecast(document, rows)
 

@@ -12,7 +12,7 @@ from prunecheck.cli import console
 from prunecheck.cli.console import note, print_json
 from prunecheck.cli.options import Flag, Json, Junit, Out, Set, StorePath, Strict
 from prunecheck.errors import StudyError
-from prunecheck.text import parse_sparsity, printable, unknown
+from prunecheck.text import listing, parse_sparsity, printable, unknown
 
 Several = Parameter(consume_multiple=False, negative="", show_default=False)
 if TYPE_CHECKING:
@@ -145,8 +145,13 @@ def verdict(
     elif isinstance(data, LanguageReport):
         print("\n".join(terminal_lines(data)))
     else:
-        print_verdict(answer, console.out(), data)
+        print_verdict(answer, console.out(), data, _more(out_dir))
     return exit_code(answer) if strict else 0
+
+
+def _more(out_dir: Path | None) -> str:
+    """Where all remarks are."""
+    return "in the report" if out_dir is not None else "in the report that --out FOLDER writes"
 
 
 def _verdict_of_samples(
@@ -201,7 +206,7 @@ def _verdict_of_samples(
         if junit is not None:
             write_file(junit, as_junit(one.verdict).encode())
         if not json:
-            print_verdict(one.verdict, console.out(), data)
+            print_verdict(one.verdict, console.out(), data, _more(out_dir))
     if json:
         print_json(documents[judged[0].task] if len(judged) == 1 else {"schema_version": 1, "tasks": documents})
     codes = {exit_code(one.verdict) for one in judged}
@@ -253,13 +258,21 @@ def paper(
     margin: str | None = None,
     chance: str | None = None,
     classes: int | None = None,
+    looks: str = "",
+    against: Annotated[tuple[str, ...], Several] = (),
+    metric: str | None = None,
+    percent: Flag = False,
+    n_test: int | None = None,
+    runs: int | None = None,
+    spread: Spread | None = None,
     set: Set = (),
     store: StorePath = None,
     out: Out = None,
 ) -> None:
     """Write figures, tables, the methods paragraph, references and numbers for a paper into one folder.
 
-    Trains nothing: the study must have been run. A CSV file of results, as for `prunecheck verdict`, works too.
+    Trains nothing: the study must have been run. A CSV file of results works too, with the options of
+    `prunecheck verdict`.
 
     Example: prunecheck paper study.toml --to paper --formats pdf,svg
 
@@ -279,6 +292,20 @@ def paper(
         For a CSV file: accuracy of always guessing the commonest class, such as 0.1 or 10%.
     classes
         For a CSV file: number of classes, where all are equally common; instead of --chance.
+    looks
+        For a CSV file: the numbers of seeds at which it was analysed, where seeds were added depending on results.
+    against
+        For a CSV file: compare the clean arm of every other method with this method's; may be given several times.
+    metric
+        For a CSV file: the column that is compared: accuracy (the default), p_correct, or brier.
+    percent
+        For a CSV file: accuracies are percent, even those below 1.
+    n_test
+        For a CSV file: number of test examples, where the table has no such column.
+    runs
+        For a CSV file: number of runs behind each mean, where the table has no column n.
+    spread
+        For a CSV file: what std or ± is: std (divisor n - 1), population (divisor n) or se (standard error).
     """
     from prunecheck.reporting.export import require_pyarrow
     from prunecheck.reporting.language import LanguageReport
@@ -291,9 +318,26 @@ def paper(
         require_pyarrow()
     if study.suffix.lower() == ".csv":
         from prunecheck.reporting.foreign import data_of_table
+        from prunecheck.statistics import Reading
+        from prunecheck.statistics import verdict as judged
 
-        data = data_of_table(study, margin, chance=_chance(chance), classes=classes)
+        reading = Reading(percent or None, n_test, runs, spread)
+        answer = judged(
+            study,
+            margin,
+            chance=_chance(chance),
+            classes=classes,
+            looks=_looks(looks),
+            against=against,
+            metric=_table_metric(metric),
+            reading=reading,
+        )
+        data = data_of_table(study, judged=answer, reading=reading)
     else:
+        given = {"margin": margin, "chance": chance, "classes": classes, "looks": looks, "against": against}
+        given |= {"metric": metric, "percent": percent, "n-test": n_test, "runs": runs, "spread": spread}
+        if named := [f"--{name}" for name, value in given.items() if value]:
+            raise StudyError(f"paper: {listing(named)} {'is' if len(named) == 1 else 'are'} for a CSV file.")
         data = api.report(study, overrides=set, store=store, folder=out).data
     if isinstance(data, LanguageReport):
         written, table = write_language_paper(data, to, wanted, parquet=parquet), "perplexity"

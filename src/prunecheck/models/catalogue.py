@@ -55,6 +55,13 @@ RESNET_MFLOPS = {
 }
 """(depth, width) -> millions of operations on a 32 x 32 colour image, 10 classes."""
 
+RESNET18 = ModelEntry(
+    name="resnet18",
+    summary="ResNet-18 for small images: 3x3 stem, no pooling, widths 64-128-256-512 (He et al. 2016), 11.2M weights",
+    factory="prunecheck.models.resnet:resnet18",
+    mflops=1112.5,
+)
+
 VGG_MFLOPS = {11: 305.5, 13: 456.5, 16: 626.4, 19: 796.3}
 
 SMALL = (
@@ -119,6 +126,7 @@ MODELS: dict[str, ModelEntry] = {
     entry.name: entry
     for entry in (
         *(_resnet(depth, width) for depth, width in RESNET_MFLOPS),
+        RESNET18,
         *(_vgg(depth) for depth in VGG_MFLOPS),
         *SMALL,
     )

@@ -172,6 +172,15 @@ def _attribute(reference: str, module: ModuleType) -> Callable[..., Any]:
     )
 
 
+def logits_hint(outputs: object) -> str:
+    """What to do where a network gives an object that holds logits, as those of transformers do; else empty."""
+    from torch import Tensor
+
+    if isinstance(outputs, Tensor) or not isinstance(getattr(outputs, "logits", None), Tensor):
+        return ""
+    return " Wrap it in a module whose forward returns the .logits of that."
+
+
 def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
     """The network inside data parallelism and ``torch.compile``, however nested, and what they put before its names.
 

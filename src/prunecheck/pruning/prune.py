@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from prunecheck import models
 from prunecheck.errors import STOPS, ModelError, PluginError, PrunecheckError, StudyError
+from prunecheck.models.external import logits_hint
 from prunecheck.process_state import standard_modes
 from prunecheck.pruning import ALLOCATIONS, METHODS, Method
 from prunecheck.pruning.allocate import allocate
@@ -222,7 +223,10 @@ def _try(model: nn.Module, batches: Sequence[Batch], task: Task) -> None:
         ) from error
     if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(inputs):
         found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise ModelError(f"the model gives {found} for {len(inputs)} inputs; it must give ({len(inputs)}, classes).")
+        raise ModelError(
+            f"the model gives {found} for {len(inputs)} inputs; it must give ({len(inputs)}, classes)."
+            f"{logits_hint(outputs)}"
+        )
     for _, classes in batches:
         low, high = int(classes.min()), int(classes.max())
         if low < 0 or high >= outputs.shape[1]:

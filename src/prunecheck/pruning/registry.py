@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import re
 import sys
 import warnings
@@ -71,6 +72,8 @@ class Registry(Generic[P]):
         for plugin in self._plugins.values():
             if name in plugin.aliases:
                 return plugin
+        if hint := _not_registered(name, self.kind):
+            raise PluginError(hint)
         every = [*self._plugins, *(alias for p in self._plugins.values() for alias in p.aliases)]
         counterpart = _COUNTERPARTS.get(self.kind)
         if counterpart is not None and name in counterpart[0].names():
@@ -125,6 +128,24 @@ _COUNTERPARTS: dict[str, tuple[Registry[Any], str]] = {
 }
 """kind -> the registry in which a name may be sought by mistake, and what its plug-ins are for"""
 _REGISTRIES: tuple[Registry[Any], ...] = (METHODS, ALLOCATIONS, CHECKS, POST_TRAINING_METHODS, POST_TRAINING_CHECKS)
+
+
+def _not_registered(name: str, kind: str) -> str:
+    """What to say where *name* is a plug-in of another kind, or a plain function in a plug-in file or a notebook; else
+    empty."""
+    for registry in _REGISTRIES:
+        if name in registry._plugins:
+            return f"{name!r} is registered as {registry.kind}, not as {kind} ({registry._plugins[name].origin})."
+    decorator = re.sub("[ -]", "_", kind)
+    arguments = '(at="...")' if decorator.endswith("check") else ""
+    places = [(loaded.origin, loaded.module) for loaded in _files.values()] + [("this program", "__main__")]
+    for where, module in places:
+        if inspect.isfunction(getattr(sys.modules.get(module), name, None)):
+            return (
+                f"{name!r} is a plain function in {where}. Write @{decorator}{arguments} above it "
+                f"(from prunecheck import {decorator})."
+            )
+    return ""
 
 
 @dataclass(frozen=True)

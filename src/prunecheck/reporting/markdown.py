@@ -12,7 +12,7 @@ from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.margins import margin_groups, margin_ticks_sentence
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import CONTROL_ANSWERS, whole
-from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, interval_name
+from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, controls_sentence, interval_name
 from prunecheck.statistics.rows import unit
 from prunecheck.text import printable, printable_line
 
@@ -37,7 +37,7 @@ def markdown(data: ReportData) -> str:
         head = f"**{md(printable(one.method))}{f': {one.verdict.lower()}' if one.verdict else ''}.**"
         numbers = ", ".join(filter(None, (one.accuracy, one.beside)))
         lines.append(" ".join(filter(None, (f"- {head}", md(one.sentence), md(f"{numbers}." if numbers else "")))))
-    parts += ["## The answer", "\n".join(lines), md(views.controls_sentence(verdict))]
+    parts += ["## The answer", "\n".join(lines), md(controls_sentence(verdict))]
     parts += [md(note) for note in study_remarks(data)]
     parts += [md(" ".join([views.procedure(verdict), *general_notes(verdict)]))]
     if verdict.checks:

@@ -21,7 +21,7 @@ from prunecheck.reporting.markdown import markdown
 from prunecheck.reporting.strips import ruler
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import STYLES, effect, minus
-from prunecheck.statistics.outcome import SYMBOLS, interval_name
+from prunecheck.statistics.outcome import SYMBOLS, controls_sentence, interval_name
 from prunecheck.statistics.rows import unit
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import points, printable, printable_lines
@@ -100,7 +100,7 @@ def _content(data: ReportData) -> dict[str, object]:
         "columns": views.matrix_checks(verdict, known),
         "checks": checks,
         "judged": [m for m in known.methods if any(key[0] == m for key in checks)],
-        "controls_sentence": views.controls_sentence(verdict),
+        "controls_sentence": controls_sentence(verdict),
         "command": views.command(data),
         "ruler": ruler(views.axis(verdict)),
         "meanings": views.meanings(verdict),

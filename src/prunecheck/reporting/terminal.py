@@ -10,8 +10,8 @@ from prunecheck.reporting.answers import answers, clean_accuracies, general_note
 from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.text import ASCII_SYMBOLS, CONTROL_ANSWERS, MEANINGS, STYLES
-from prunecheck.reporting.views import controls_sentence, margin_text
-from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, interval_name
+from prunecheck.reporting.views import margin_text
+from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, controls_sentence, interval_name
 from prunecheck.statistics.rows import unit
 from prunecheck.text import counted, printable, printable_line
 
@@ -20,10 +20,13 @@ WIDTH = 100
 MOST_REMARKS = 3
 
 
-def print_verdict(verdict: StudyVerdict, console: Console, data: ReportData | None = None) -> None:
+def print_verdict(
+    verdict: StudyVerdict, console: Console, data: ReportData | None = None, more: str = "in the report"
+) -> None:
     """What was trained, the leads, one line per method, the table of checks, the controls and the remarks.
 
-    *data*: the report's data, where the verdict has one: it knows what was trained and the accuracies.
+    *data*: the report's data, where the verdict has one: it knows what was trained and the accuracies. *more*: where
+    all remarks are.
     A *console* that is no terminal is widened to 100 columns, so that logs hold whole lines.
     """
     if not console.is_terminal:
@@ -51,7 +54,7 @@ def print_verdict(verdict: StudyVerdict, console: Console, data: ReportData | No
         if any(c.verdict == "UNINFORMATIVE" for c in verdict.checks):
             _print(console, Text(f"Uninformative: {MEANINGS['UNINFORMATIVE']}.", style="dim"), width)
     _print(console, Text(controls_sentence(verdict)), width)
-    for line in _remarks(data):
+    for line in _remarks(data, more):
         _print(console, Text(printable_line(line), style="dim"), width)
 
 
@@ -60,14 +63,14 @@ def _print_answer(console: Console, verdict: str, name: str, sentence: str) -> N
     _print(console, Text.assemble(begin, printable_line(sentence)), console.width)
 
 
-def _remarks(data: ReportData) -> list[str]:
+def _remarks(data: ReportData, more: str) -> list[str]:
     """At most three: controls that failed or are weak, then remarks on the study, then its design and error rates."""
     controls = [c.sentence for status in ("failed", "weak") for c in data.verdict.controls if c.status == status]
     every = list(dict.fromkeys([*controls, *study_remarks(data), *general_notes(data.verdict)]))
     if len(every) <= MOST_REMARKS:
         return every
     rest = len(every) - MOST_REMARKS + 1
-    return [*every[: MOST_REMARKS - 1], f"{counted(rest, 'more remark')} in the report."]
+    return [*every[: MOST_REMARKS - 1], f"{counted(rest, 'more remark')} {more}."]
 
 
 def _table(verdict: StudyVerdict, console: Console, width: int) -> Table:

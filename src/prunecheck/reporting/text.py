@@ -132,7 +132,9 @@ def remarks(notes: Iterable[str], sentence: str = "") -> str:
     """Notes as sentences, each once, without those that *sentence* contains already."""
     texts = dict.fromkeys(note.strip().rstrip(".") for note in notes)
     kept = [text for text in texts if text and text.lower() not in sentence.lower()]
-    return " ".join(f"{text[0].upper()}{text[1:]}." for text in kept)
+    # identifiers such as layerwise_rearrange stay as they are written
+    begins = (text[0].upper() if text.split()[0].isalpha() else text[0] for text in kept)
+    return " ".join(f"{begin}{text[1:]}." for begin, text in zip(begins, kept, strict=True))
 
 
 def headline(check: CheckVerdict) -> Cell | None:

@@ -26,6 +26,7 @@ from prunecheck.reporting.text import (
     whole,
 )
 from prunecheck.statistics.outcome import (
+    CONTROL_NAMES,
     INSTRUMENT_CONTROLS,
     SYMBOLS,
     Cell,
@@ -40,12 +41,6 @@ from prunecheck.text import counted, decimal, listing, percent, points, printabl
 RAW_ROWS = 500
 TABLE_ROWS = 400
 LISTED_SEEDS = 20
-CONTROL_NAMES = {
-    "positive": "positive control",
-    "aa": "A/A control",
-    "identity": "identity control",
-    "planted": "planted effect",
-}
 METRICS_IN_WORDS = {
     "p_correct": "the mean probability that a network gives to the right class",
     "brier": "1 minus the squared distance of the class probabilities from the truth",
@@ -186,20 +181,6 @@ def tally(verdict: StudyVerdict) -> str:
         if n:
             parts.append(f"{whole(n)} {verb}")
     return f"Of {counted(len(tried), 'method')}, {listing(parts)}." if parts else ""
-
-
-def controls_sentence(verdict: StudyVerdict) -> str:
-    """How many of the controls that were run are ok, which are not, and which were not run."""
-    run = [c for c in verdict.controls if c.status != "missing"]
-    missing = dict.fromkeys(CONTROL_NAMES[c.role] for c in verdict.controls if c.status == "missing")
-    if not run:
-        return "No controls were run: an answer of “does not depend” is unguarded."
-    parts = [f"{whole(sum(c.status == 'ok' for c in run))} of {counted(len(run), 'control')} ok"]
-    for status in ("failed", "weak"):
-        names = dict.fromkeys(CONTROL_NAMES[c.role].removesuffix(" control") for c in run if c.status == status)
-        parts += [f"{listing(list(names))} {status}"] if names else []
-    parts += [f"not run: {listing(list(missing))}"] if missing else []
-    return f"{'; '.join(parts)}."
 
 
 def meanings(verdict: StudyVerdict) -> dict[str, str]:

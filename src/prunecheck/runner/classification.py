@@ -7,8 +7,8 @@ from typing import Any
 
 from prunecheck.pruning.plugins import Plugin
 from prunecheck.reporting import ReportData
-from prunecheck.runner.dense_weights import dense_remark
 from prunecheck.runner.interim_analyses import InterimAnalysis, unfinished_steps
+from prunecheck.runner.network_remarks import network_remarks
 from prunecheck.runner.records import read_verification
 from prunecheck.runner.report_data import (
     backends_of,
@@ -42,15 +42,13 @@ def before(study: Study) -> int:
 
 
 def remarks(study: Study) -> list[str]:
-    """What stays dense, masks that hardly change, and what was found in the data."""
-    dense = dense_remark(study)
-    return [*([dense] if dense else []), *too_few_updates(study), *study_images(study).notes]
+    """What stays dense or multiplies padding only, masks that hardly change, and what was found in the data."""
+    return [*network_remarks(study).given, *too_few_updates(study), *study_images(study).notes]
 
 
 def notes(study: Study, of_verdict: Iterable[str]) -> list[str]:
     """The notes of a verdict among the remarks on its study, in the order of the report."""
-    dense = dense_remark(study)
-    return [*([dense] if dense else []), *too_few_updates(study), *of_verdict, *study_images(study).notes]
+    return [*network_remarks(study).given, *too_few_updates(study), *of_verdict, *study_images(study).notes]
 
 
 def worker_fields(study: Study) -> dict[str, Any]:

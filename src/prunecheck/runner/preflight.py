@@ -17,6 +17,7 @@ from prunecheck.errors import (
     StoreError,
     StudyError,
 )
+from prunecheck.models.external import logits_hint
 from prunecheck.process_state import exit_raises
 from prunecheck.pruning.counts import budget_beside
 from prunecheck.pruning.layers import Layer, family_of, layers_of, total
@@ -27,6 +28,7 @@ from prunecheck.runner.dry_run import dry_run_plugins
 from prunecheck.runner.report_data import study_images
 from prunecheck.store import Store
 from prunecheck.study.arms import ResolvedMethod, control_arms, resolved_methods
+from prunecheck.study.data_set import shape_of
 from prunecheck.study.gpus import gpus_of
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study, located
@@ -137,17 +139,42 @@ def _enough_samples(study: Study, images: ImageData | StreamedData) -> None:
 
 def validate_network(study: Study, shape: DataShape) -> nn.Module:
     """The study's network, on the CPU. Raises ModelError naming the problem."""
-    size = study.data.size or shape.size
-    who = f"model = {printable(study.model)!r}"
-    with torch_stream(0, "preflight"):
-        model = models.build(study.model, shape.num_classes, shape.channels, size, folder=study.folder)
-    with torch_stream(0, "preflight"):
-        second = models.build(study.model, shape.num_classes, shape.channels, size, folder=study.folder)
+    model, second = _built_twice(study, shape)
+    _validate(study, shape, model, second)
+    return model
+
+
+def try_network(study: Study) -> None:
+    """The same for a plan: of a network that cannot be built here, such as one from a package of another machine,
+    nothing is known. Raises ModelError for one that can be built and could not be trained."""
+    shape = shape_of(study)
+    try:
+        model, second = _built_twice(study, shape)
+    except ModelError:
+        return
+    _validate(study, shape, model, second)
+
+
+def _built_twice(study: Study, shape: DataShape) -> tuple[nn.Module, nn.Module]:
+    built = []
+    for _ in range(2):
+        with torch_stream(0, "preflight"):
+            built.append(
+                models.build(study.model, shape.num_classes, shape.channels, _side(study, shape), folder=study.folder)
+            )
+    return built[0], built[1]
+
+
+def _side(study: Study, shape: DataShape) -> int:
+    return study.data.size or shape.size
+
+
+def _validate(study: Study, shape: DataShape, model: nn.Module, second: nn.Module) -> None:
+    who, side = f"model = {printable(study.model)!r}", _side(study, shape)
     _validate_layers(who, model, study.also_prune)
     _validate_reproducible(who, model, second)
     with torch_stream(0, "preflight"), exit_raises():
-        _validate_passes(who, second, (shape.channels, size, size), shape.num_classes, study.data.name)
-    return model
+        _validate_passes(who, second, (shape.channels, side, side), shape.num_classes, study.data.name)
 
 
 def _validate_reproducible(who: str, model: nn.Module, second: nn.Module) -> None:
@@ -219,7 +246,7 @@ def _validate_outputs(who: str, outputs: Any, images: int, classes: int, data: s
         found = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
         raise ModelError(
             f"{who} gives {found} for {images} images; "
-            f"{data} has {classes} classes, so it must give ({images}, {classes})."
+            f"{data} has {classes} classes, so it must give ({images}, {classes}).{logits_hint(outputs)}"
         )
     if not outputs.is_floating_point() or not bool(torch.isfinite(outputs).all()):
         raise ModelError(f"{who} gives {_kind(outputs)} for ordinary images; it must give finite numbers.")

@@ -9,13 +9,19 @@ from typing import Any, Literal
 
 from prunecheck import html
 from prunecheck.statistics.rows import Metric, Unit, number, unit
-from prunecheck.text import points, printable
+from prunecheck.text import counted, listing, points, printable
 
 SCHEMA_VERSION = 2
 
 Answer = Literal["DEPENDS", "DOES NOT DEPEND", "INCONCLUSIVE", "UNINFORMATIVE"]
 INSTRUMENT_CONTROLS = ("identity", "planted")
 """control roles that test the instrument and no method: tables of methods and checks leave them out"""
+CONTROL_NAMES = {
+    "positive": "positive control",
+    "aa": "A/A control",
+    "identity": "identity control",
+    "planted": "planted effect",
+}
 
 UNEQUAL_TRAINING = "Not at equal training"
 """begins the note of a comparison of methods that had different numbers of epochs, those of learned masks included"""
@@ -229,13 +235,22 @@ def plain(value: Any) -> Any:
 
 
 def as_text(verdict: StudyVerdict) -> str:
-    """A line for the study, the banner if there is one, then a sentence for each method and comparison."""
+    """A line for the study, the banner if there is one, then a sentence for each method, with a line for each of its
+    checks, and for each comparison."""
     lines = [title(verdict)]
     if verdict.banner:
         lines.append(verdict.banner)
-    lines += [f"{SYMBOLS[method.verdict]} {method.sentence}" for method in verdict.methods]
+    for method in verdict.methods:
+        lines.append(f"{SYMBOLS[method.verdict]} {method.sentence}")
+        lines += [
+            f"  {SYMBOLS[check.verdict]} {check.check}: {check.verdict.lower()}, {_drop(check)}"
+            for check in verdict.checks
+            if check.method == method.method and check.control not in INSTRUMENT_CONTROLS
+        ]
     lines += [f"{SYMBOLS[one.verdict]} {one.sentence}" for one in verdict.comparisons]
-    lines.append(_controls(verdict))
+    if verdict.checks:
+        lines.append(f"Mean drop in {unit(verdict.metric)} [{interval_name(verdict)}].")
+    lines.append(controls_sentence(verdict))
     return "\n".join(printable(line, 600) for line in lines)
 
 
@@ -256,7 +271,7 @@ def as_html(verdict: StudyVerdict) -> str:
         parts.append(
             html.table(f"Mean drop in {verdict.metric} when a check destroys what a method could use", heads, rows)
         )
-    return "".join([*parts, html.said(_controls(verdict))])
+    return "".join([*parts, html.said(controls_sentence(verdict))])
 
 
 def interval_name(verdict: StudyVerdict) -> str:
@@ -277,9 +292,18 @@ def unit_name(metric: Metric) -> str:
     return unit(metric) if metric in ("accuracy", "nll") else f"points of {metric}"
 
 
-def _controls(verdict: StudyVerdict) -> str:
-    ok = sum(control.status == "ok" for control in verdict.controls)
-    return f"{ok} of {len(verdict.controls)} controls ok." if verdict.controls else "No controls were run."
+def controls_sentence(verdict: StudyVerdict) -> str:
+    """How many of the controls that were run are ok, which are not, and which were not run."""
+    run = [c for c in verdict.controls if c.status != "missing"]
+    missing = dict.fromkeys(CONTROL_NAMES[c.role] for c in verdict.controls if c.status == "missing")
+    if not run:
+        return "No controls were run: an answer of “does not depend” is unguarded."
+    parts = [f"{sum(c.status == 'ok' for c in run):,} of {counted(len(run), 'control')} ok"]
+    for status in ("failed", "weak"):
+        names = dict.fromkeys(CONTROL_NAMES[c.role].removesuffix(" control") for c in run if c.status == status)
+        parts += [f"{listing(list(names))} {status}"] if names else []
+    parts += [f"not run: {listing(list(missing))}"] if missing else []
+    return f"{'; '.join(parts)}."
 
 
 def _drop(check: CheckVerdict) -> str:
