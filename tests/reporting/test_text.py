@@ -38,7 +38,7 @@ def test_effect_without_an_interval_says_that_runs_collapsed() -> None:
     check = sample.verdict().checks[0]
     assert check.pooled is not None
     cell = replace(check.pooled, mean_drop=16.6, low=float("-inf"), high=float("inf"), notes=("3 runs collapsed",))
-    assert check_effect(replace(check, pooled=cell)) == "+16.60 (runs collapsed)"
+    assert check_effect(replace(check, pooled=cell)) == "+16.60, runs collapsed"
     assert "collapsed" not in check_effect(check)
 
 

@@ -98,13 +98,14 @@ def test_overlaps_are_averaged_over_the_seeds_and_say_where_they_mean_little() -
         a=overlap(0.2, 0.1, 0.4), b=overlap(0.4, 0.3, None), c=overlap(0.95, 0.2), d=overlap(0.6, 0.5), e=overlap(0, 0)
     )
     arms = [compared("x", "a"), compared("x", "b", 1), compared("y", "c"), compared("z", "d"), compared("w", "e")]
-    arms.append(Arm("snip", "clean", 0.8, 0, "t", "m"))
-    x, y, z, w = overlaps(arms, facts)  # type: ignore[arg-type]
+    arms += [Arm("snip", "clean", 0.8, 0, "t", "m"), compared("identity", "c")]
+    x, y, z, w, identity = overlaps(arms, facts)  # type: ignore[arg-type]
     assert (x.check, x.sparsity, x.note) == ("x", 0.8, "")
     assert (x.iou, x.chance_iou, x.counts_correlation) == pytest.approx((0.3, 0.2, 0.4))
     assert y.note == "nearly a no-op: 95% of the mask is the same"
     assert z.note == "layers this full let a rearrangement change little: 50% overlap by chance alone"
     assert (w.iou, w.note) == (0, "")
+    assert (identity.iou, identity.note) == (0.95, "")
 
 
 def test_cost_and_provenance_depend_on_the_plan_alone(ran: tuple[Results, Store], tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def masks_only_table(study: AnyStudy, store: Path | None, workers: int | None, j
     from prunecheck.runner.study_run import mask_tier
 
     progress = Progress(None if quiet else err())
-    found, left_out, equal = mask_tier(study, open_store(store), workers or api.usual_workers(study), progress)
+    found, left_out, remarks = mask_tier(study, open_store(store), workers or api.usual_workers(study), progress)
     if json:
         cells = [
             {
@@ -199,9 +199,7 @@ def masks_only_table(study: AnyStudy, store: Path | None, workers: int | None, j
             }
             for o in found
         ]
-        print_json(
-            {"schema_version": 1, "study": study.name, "cells": cells, "left_out": left_out, "equal_masks": equal}
-        )
+        print_json({"schema_version": 1, "study": study.name, "cells": cells, "left_out": left_out, "remarks": remarks})
         return
     head = ("method", "check", "sparsity", "overlap", "by chance", "layer counts", "")
     rows = [
@@ -217,7 +215,7 @@ def masks_only_table(study: AnyStudy, store: Path | None, workers: int | None, j
         for o in found
     ]
     print_columns([head, *rows], frozenset({2, 3, 4, 5}))
-    for sentence in equal:
+    for sentence in remarks:
         print(sentence)
     if left_out:
         print(f"left out because they need training: {', '.join(left_out)}")

@@ -116,7 +116,7 @@ def check_effect(check: CheckVerdict) -> str:
         return f"{effect(decided)} at {percent(decided.sparsity)}"
     text = effect(cell)
     if cell is not None and not math.isfinite(cell.low) and any("collapsed" in note for note in cell.notes):
-        return f"{text} (runs collapsed)".lstrip()
+        return f"{text}, runs collapsed".removeprefix(", ")
     return text
 
 

@@ -143,7 +143,7 @@ def _overlap(method: str, check: str, sparsity: float, found: list[dict[str, Any
 
     iou, chance = mean("iou") or 0.0, mean("chance_iou") or 0.0
     note = ""
-    if iou >= NEARLY_A_NO_OP:
+    if iou >= NEARLY_A_NO_OP and check != "identity":  # which is there to change nothing
         note = f"nearly a no-op: {iou:.0%} of the mask is the same"
     elif chance >= NEARLY_A_NO_OP / 2:
         note = f"layers this full let a rearrangement change little: {chance:.0%} overlap by chance alone"

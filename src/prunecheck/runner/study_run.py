@@ -13,6 +13,7 @@ from pathlib import Path
 
 from prunecheck.errors import PrunecheckError, StepError, StudyError
 from prunecheck.reporting import MaskOverlap
+from prunecheck.runner.empty_layers import methods_with_empty_layers
 from prunecheck.runner.engine import Failure, Outcome, Watcher, execute, needed, unwatched
 from prunecheck.runner.equal_masks import equal_methods
 from prunecheck.runner.equal_trainings import EqualTrainings
@@ -98,8 +99,8 @@ def report_study(study: AnyStudy, workspace: Workspace, command: str = "") -> Re
 def mask_tier(
     study: AnyStudy, store: Store, workers: int, progress: Progress
 ) -> tuple[tuple[MaskOverlap, ...], list[str], list[str]]:
-    """The mask tier of every method that needs no training, the methods left out because they do, and which methods
-    have equal masks."""
+    """The mask tier of every method that needs no training, the methods left out because they do, and remarks: which
+    methods keep nothing of a layer, which have equal masks."""
     if isinstance(study, LanguageStudy):
         raise StudyError(
             "a language model is pruned and evaluated in one step, so that masks alone are not made. Run the study: "
@@ -115,7 +116,8 @@ def mask_tier(
         raise StepError(outcome.failures[0].reason)
     left_out = [method.label for method in resolved_methods(study) if method.needs_training]
     results = StepResults(store)
-    return overlaps(plan.arms, results), left_out, equal_methods(plan.arms, results)
+    remarks = [*methods_with_empty_layers(plan.arms, results), *equal_methods(plan.arms, results)]
+    return overlaps(plan.arms, results), left_out, remarks
 
 
 def worker_config(study: AnyStudy, store: Store) -> WorkerConfig:
