@@ -72,12 +72,12 @@ class Registry(Generic[P]):
         for plugin in self._plugins.values():
             if name in plugin.aliases:
                 return plugin
-        if hint := _not_registered(name, self.kind):
-            raise PluginError(hint)
         every = [*self._plugins, *(alias for p in self._plugins.values() for alias in p.aliases)]
         counterpart = _COUNTERPARTS.get(self.kind)
         if counterpart is not None and name in counterpart[0].names():
             raise PluginError(f"{printable(name)!r} is not a {self.kind}. {counterpart[1]}")
+        if hint := _not_registered(name, self.kind):
+            raise PluginError(hint)
         raise PluginError("\n".join([unknown(self.kind, name, every), *self._broken]))
 
     def __iter__(self) -> Iterator[P]:
