@@ -1,6 +1,7 @@
 """How often are the verdicts wrong, silent, and expensive? Simulated studies, judged by the code that judges real ones.
 
     python benchmarks/operating_characteristics.py [STUDIES] [FAMILY ...]
+    python benchmarks/operating_characteristics.py STUDIES drops    # DEPENDS alone, for many shapes of drops
 
 The margin is 1, so every number is in margins. ``sigma`` is the standard deviation of one arm between seeds, ``rho``
 the correlation of the two arms of one seed. STUDIES is the number of simulated studies per row (default 2000). The
@@ -11,14 +12,14 @@ were run once after all constants were fixed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from prunecheck.statistics.calibration import calibration
 from prunecheck.statistics.futility import is_futile
-from prunecheck.statistics.inference import Looks, look, p_above, p_below, stack
+from prunecheck.statistics.inference import LIMIT, Looks, look, p_above, p_below, stack, take_looks
 from prunecheck.statistics.procedure import (
     ONE_SPARSITY,
     checks_failed,
@@ -136,11 +137,13 @@ def play(truth: Truth, studies: int, rng: np.random.Generator) -> Rates:
     for start, n in zip((0, *analyses[:-1]), analyses, strict=True):
         shown[..., start:n] = np.where(active[:, None, ..., None], corrupted[..., start:n], np.nan)
         d = (clean[..., None, :] - shown)[..., :n].reshape(studies, K, M * C, n)
-        cells.append(look(d, start, owners))
+        cells.append(look(d, start, owners, limit=LIMIT))
         if K == 1:
             means.append(cells[-1])
         else:
-            means.append(look(d.mean(axis=1, keepdims=True), start, owners, likeness=cells[-1].likeness[:, :1]))
+            means.append(
+                look(d.mean(axis=1, keepdims=True), start, owners, likeness=cells[-1].likeness[:, :1], limit=LIMIT)
+            )
         each = Looks(analyses, stack(analyses, cells).seen, used)
         mean = Looks(analyses, stack(analyses, means).seen, used)
         p_cells, p_mean = p_above(each, 1.0), p_above(mean, 1.0)[:, 0]
@@ -280,8 +283,74 @@ FAMILIES: Mapping[str, Mapping[str, Truth]] = {
 }
 
 
+Drops = Callable[[np.random.Generator, tuple[int, ...]], Array]
+
+
+def _noise(rng: np.random.Generator, shape: tuple[int, ...], sd: float) -> Array:
+    return np.asarray(sd * rng.standard_normal(shape))
+
+
+AT_THE_MARGIN: Mapping[str, Drops] = {
+    **{f"normal, sd {sd:g}": lambda r, s, sd=sd: 1 + _noise(r, s, sd) for sd in (1, 3, 6, 10, 100)},  # type: ignore[misc]
+    "t3, sd 5": lambda r, s: 1 + 5 / 3**0.5 * r.standard_t(3, s),
+    "uniform, 1 +- 10": lambda r, s: 1 + r.uniform(-10, 10, s),
+    "lognormal, log-sd 1": lambda r, s: r.lognormal(-0.5, 1, s) + _noise(r, s, 0.3),
+    "lognormal, log-sd 1.5": lambda r, s: r.lognormal(-1.125, 1.5, s) + _noise(r, s, 0.3),
+    "gamma, shape 0.5": lambda r, s: r.gamma(0.5, 2, s) + _noise(r, s, 0.3),
+    "one run in 5 loses 5": lambda r, s: 5.0 * (r.random(s) < 1 / 5) + _noise(r, s, 0.3),
+    "one run in 30 loses 30": lambda r, s: 30.0 * (r.random(s) < 1 / 30) + _noise(r, s, 0.3),
+    "one run in 20 loses 20, sd 3": lambda r, s: 20.0 * (r.random(s) < 1 / 20) + _noise(r, s, 3),
+    "30 % of either arm lose 20": lambda r, s: (
+        1 + 20.0 * (r.random(s) < 0.3) - 20.0 * (r.random(s) < 0.3) + _noise(r, s, 0.7)
+    ),
+    "left: 1 + 3 - exponential of mean 3": lambda r, s: 4 - r.exponential(3, s),
+}
+"""Drops of mean 1, the margin: DEPENDS is wrong."""
+ABOVE_THE_MARGIN: Mapping[str, Drops] = {
+    "normal, mean 2, sd 1": lambda r, s: 2 + _noise(r, s, 1),
+    "normal, mean 6, sd 3": lambda r, s: 6 + _noise(r, s, 3),
+    "lognormal, mean 4, log-sd 1": lambda r, s: 4 * r.lognormal(-0.5, 1, s) + _noise(r, s, 0.5),
+    "lognormal, mean 10, log-sd 1": lambda r, s: 10 * r.lognormal(-0.5, 1, s) + _noise(r, s, 0.5),
+    "lognormal, mean 10, log-sd 1.5": lambda r, s: 10 * r.lognormal(-1.125, 1.5, s) + _noise(r, s, 0.5),
+    "3, and 28 in 40 % of runs": lambda r, s: 3 + 25.0 * (r.random(s) < 0.4) + _noise(r, s, 0.5),
+}
+"""The same where DEPENDS is right."""
+
+
+def share_depends(
+    drops: Drops, studies: int, seeds: int | None = None, sparsities: int = 1, limit: float = LIMIT
+) -> float:
+    """How often one check is said to matter, alone in its study: no other cell helps to estimate its noise.
+
+    *seeds*: a fixed number, None = sequential up to 10. *limit*: infinite without the second test.
+    """
+    analyses = (seeds,) if seeds else tuple(range(3, 11))
+    d = drops(np.random.default_rng(SEED), (studies, sparsities, 1, analyses[-1]))
+    used = calibration(np.zeros(1, dtype=int), len(analyses) > 1)
+    cells = take_looks(d, analyses, limit=limit)._replace(calibration=used)
+    mean = take_looks(d.mean(axis=1, keepdims=True), analyses, limit=limit)._replace(calibration=used)
+    p = p_check_depends(p_above(cells, 1.0), p_above(mean, 1.0)[:, 0])
+    return float((p <= ALPHA).mean())
+
+
+def print_drops(studies: int) -> None:
+    """The share of DEPENDS without and with the second test, for fixed and sequential designs."""
+    designs: tuple[tuple[int | None, int], ...] = ((3, 1), (5, 1), (7, 1), (10, 1), (None, 1), (None, 3))
+    print("DEPENDS without and with the second test; 3, 5, 7, 10 seeds, sequential, sequential at three sparsities")
+    for families in (AT_THE_MARGIN, ABOVE_THE_MARGIN):
+        print()
+        for label, drops in families.items():
+            pairs = (
+                [share_depends(drops, studies, seeds, K, limit) for limit in (np.inf, LIMIT)] for seeds, K in designs
+            )
+            print(f"{label:<38}" + "   ".join(f"{plain:.3f} {both:.3f}" for plain, both in pairs), flush=True)
+
+
 def main(studies: int = 2000, families: Iterable[str] = ()) -> None:
     """Print one line for each truth."""
+    if tuple(families) == ("drops",):
+        print_drops(studies)
+        return
     print("checks: DEPENDS, NOT (first check the same); method: PASSES, FAILS; trainings per check and sparsity; error")
     for name in tuple(families) or tuple(FAMILIES):
         print(f"\n{name.upper()}")

@@ -19,6 +19,7 @@ from prunecheck.reporting import ReportData, summary, write
 from prunecheck.reporting.check_names import check_name
 from prunecheck.reporting.export import results_csv
 from prunecheck.reporting.page import page
+from prunecheck.reporting.publish import verdicts_csv
 from prunecheck.reporting.text import effect, headline, share
 from prunecheck.statistics import verdict
 from prunecheck.text import listing, signed
@@ -368,3 +369,23 @@ def test_importing_the_report_is_light() -> None:
     code = f"import prunecheck.reporting, prunecheck.reporting.paper, sys; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_page_report_and_published_table_say_where_large_losses_count_up_to_a_limit(tmp_path: Path) -> None:
+    accuracies = {"clean": [0.9] * 7, "random_labels": [0.82, 0.64, 0.852, 0.861, 0.772, 0.859, 0.872]}
+    rows = [
+        {"method": "mine", "check": check, "sparsity": 0.9, "seed": seed, "accuracy": accuracy, "n_test": 10_000}
+        for check, arm in accuracies.items()
+        for seed, accuracy in enumerate(arm)
+    ]
+    judged = verdict(rows, margin=0.8, chance=0.1)
+    low = judged.checks[0].cells[0].low
+    words = f"(at least {low:.2f}, counting larger differences as 4.00)"
+    write(replace(sample.plain(), rows=rows, verdict=judged), tmp_path)
+    assert words in (tmp_path / "report.md").read_text()
+    text = parse((tmp_path / "index.html").read_text()).one("details", "check").text
+    assert words in text
+    assert "larger differences count as" in text
+    [_, line] = verdicts_csv(judged).splitlines()
+    assert line.split(",")[-2:] == ["7", "4.0"]
+    assert json.loads((tmp_path / "verdicts.json").read_text())["checks"][0]["cells"][0]["limit"] == 4.0

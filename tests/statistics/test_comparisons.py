@@ -220,3 +220,15 @@ def test_a_lead_of_exactly_the_margin_is_decided_in_at_most_six_percent(seeds: i
 
 def test_a_sequential_comparison_errs_in_at_most_six_percent() -> None:
     assert rates_at_the_margin(10, 1, tuple(range(3, 11))).max() <= 0.06 + 3 * (0.06 * 0.94 / STUDIES) ** 0.5
+
+
+def test_skewed_lead_is_decided_in_both_directions_with_its_interval() -> None:
+    lead = [3.0, 32.0, 6.0, 5.0, 16.0, 5.5, 4.0]
+    better, worse = (compared(two([sign * x for x in lead])) for sign in (1, -1))
+    assert (better.verdict, worse.verdict) == ("BETTER", "WORSE")
+    assert better.pooled is not None
+    assert worse.pooled is not None
+    assert (worse.pooled.low, worse.pooled.high) == pytest.approx((-better.pooled.high, -better.pooled.low))
+    assert better.pooled.limit == worse.pooled.limit == 5.0
+    for found in (better, worse):
+        assert "(at least 3.84, counting larger differences as 5.00)" in found.sentence

@@ -11,6 +11,7 @@ from scipy import stats
 from prunecheck.statistics.inference import (
     bounds,
     latest,
+    limited_low,
     look,
     nominal_level,
     p_above,
@@ -124,3 +125,57 @@ def test_equal_differences_without_a_guard_are_decided_without_a_warning() -> No
     assert above.tolist() == [[0.0, 1.0, 0.5, 1.0]]
     assert below.tolist() == [[1.0, 0.0, 0.5, 1.0]]
     assert low[0, :3].tolist() == high[0, :3].tolist() == [80.0, 0.0, 1.0]
+
+
+SKEWED = np.array([2.1, 9.5, 4.9, 5.4, 16.0, 5.1, 3.5])
+"""Drops in margins, five of them above 5."""
+
+
+def limited_p(drops: np.ndarray, margin: float) -> float:
+    counted = np.minimum(drops, 5.0)
+    return 2 * max(stats.ttest_1samp(counted, margin, alternative="greater").pvalue, 0.5 ** len(drops))
+
+
+def test_second_test_counts_drops_up_to_the_limit_and_doubles_its_p() -> None:
+    looks = take_looks(SKEWED[None, None], (7,), limit=5.0)
+    for margin in (1.0, 3.1):
+        plain = stats.ttest_1samp(SKEWED, margin, alternative="greater").pvalue
+        assert p_above(looks, margin)[0, 0] == pytest.approx(min(plain, limited_p(SKEWED, margin)))
+    assert p_above(looks, 3.1)[0, 0] == pytest.approx(limited_p(SKEWED, 3.1))
+    assert p_below(looks, 1.0)[0, 0] == p_below(take_looks(SKEWED[None, None], (7,)), 1.0)[0, 0]
+
+
+@pytest.mark.parametrize("analyses", [(7,), (3, 5, 7)])
+def test_lower_bound_turns_where_the_better_of_both_tests_does(analyses: tuple[int, ...]) -> None:
+    looks = take_looks(SKEWED[None, None], analyses, limit=5.0)
+    low = bounds(looks, 0.05)[0][0, 0]
+    assert low == limited_low(looks, 0.05)[0, 0] > bounds(take_looks(SKEWED[None, None], analyses), 0.05)[0][0, 0]
+    assert p_above(looks, low - 1e-6)[0, 0] < 0.05 < p_above(looks, low + 1e-6)[0, 0]
+
+
+def test_drops_all_beyond_the_limit_are_no_more_certain_than_the_signs_of_their_seeds() -> None:
+    drops = np.array([6.0, 30.0, 8.0, 7.0, 45.0, 9.0])
+    six, five = (take_looks(drops[None, None, :n], (n,), limit=5.0) for n in (6, 5))
+    assert p_above(six, 4.9)[0, 0] == pytest.approx(2 * 0.5**6)
+    assert bounds(six, 0.05)[0][0, 0] == 5.0
+    assert limited_low(five, 0.05)[0, 0] == -np.inf
+
+
+def test_drops_below_the_limit_and_tests_of_documents_are_as_without_it() -> None:
+    inside = WORKED / WORKED.max() * 4.9
+    for one, other in zip(take_looks(inside, (5,), limit=5.0).seen, take_looks(inside, (5,)).seen, strict=True):
+        assert np.array_equal(one, other, equal_nan=True)
+    single = np.stack([SKEWED - 0.5, SKEWED + 0.5], axis=-1)[None, None]
+    looks = take_looks(SKEWED[None, None], (7,), documents=single, limit=5.0)
+    assert limited_low(looks, 0.05)[0, 0] == -np.inf
+
+
+def test_variance_of_limited_drops_is_not_below_that_of_the_other_checks() -> None:
+    rng = np.random.default_rng(0)
+    others = 3 * rng.standard_normal((1, 6, 7))
+    looks = take_looks(np.concatenate([SKEWED[None, None], others], axis=1), (7,), limit=5.0)
+    counted = np.minimum(SKEWED, 5.0)
+    variance = looks.seen.limited_variance[0, 0, 0]
+    assert variance > 4 * counted.var(ddof=1)
+    reach = stats.t.ppf(0.975, 6) * (variance / 7) ** 0.5
+    assert limited_low(looks, 0.05)[0, 0] == pytest.approx(counted.mean() - reach)

@@ -210,3 +210,22 @@ def test_a_margin_of_the_rule_travels_into_the_sentence() -> None:
     found = judge(dense(94.0, 94.2, 93.8) + pairs(SMALL), settings=Settings(chance=0.1))
     assert found.margin == pytest.approx(0.84)
     assert "margin 0.84" in only(found).sentence
+
+
+LOSSES = (7.88, 25.84, 4.76, 3.88, 12.76, 4.12, 2.8)
+"""What learning-rate rewinding lost to corrupted data on MNIST at 80 % (docs/results/mnist.md), points."""
+
+
+def test_large_losses_in_every_seed_depend_although_they_differ_tenfold() -> None:
+    found = only(judged(pairs(LOSSES), margin=0.8))
+    [cell] = found.cells
+    assert found.verdict == cell.verdict == "DEPENDS"
+    assert (cell.limit, cell.mean_drop) == pytest.approx((4.0, 8.863), abs=1e-3)
+    assert 0.8 < cell.low < 4.0 < cell.mean_drop < cell.high
+    assert cell.break_even == cell.low
+    assert f"(at least {cell.low:.2f}, counting larger differences as 4.00)" in found.sentence
+
+
+def test_five_seeds_are_too_few_to_count_large_losses_up_to_the_limit() -> None:
+    [cell] = only(judged(pairs((9.28, 41.04, 6.6, 4.84, 3.0)), margin=0.8)).cells
+    assert (cell.verdict, cell.limit) == ("INCONCLUSIVE", None)

@@ -88,13 +88,19 @@ def card(found: JudgedAgain, report: str, with_study: bool, license: str | None)
 
 
 def verdicts_csv(verdict: StudyVerdict) -> str:
-    """One row for each method and check: verdict, mean drop with its interval, margin (all in points), seeds."""
+    """One row for each method and check: verdict, mean drop with its interval, margin (all in points), seeds.
+
+    ``limit``: the lower end counts larger drops as this; empty where it counts all as they are.
+    """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(("method", "check", "verdict", "control", "mean_drop", "low", "high", "margin", "seeds"))
+    table.writerow(("method", "check", "verdict", "control", "mean_drop", "low", "high", "margin", "seeds", "limit"))
     for one in verdict.checks:
         cell = one.pooled or (one.cells[0] if len(one.cells) == 1 else None)
-        numbers = ("",) * 5 if cell is None else (cell.mean_drop, cell.low, cell.high, cell.margin, cell.n)
+        numbers: tuple[object, ...] = ("",) * 6
+        if cell is not None:
+            limit = "" if cell.limit is None else cell.limit
+            numbers = (cell.mean_drop, cell.low, cell.high, cell.margin, cell.n, limit)
         table.writerow((printable(one.method), printable(one.check), one.verdict, one.control or "", *numbers))
     return text.getvalue()
 

@@ -242,6 +242,7 @@ def _cell_view(cell: Cell, scale: Effects, colour: str, label: str = "") -> Cell
         ("break-even margin", decimal(cell.break_even)),
         ("clean wins", share(cell.win_share, 0)),
         ("seeds needed", "n/a" if cell.seeds_needed is None else whole(cell.seeds_needed)),
+        *([] if cell.limit is None else [("larger differences count as", decimal(cell.limit))]),
     )
     where = label or sparsity_name(cell.sparsity)
     seeds = by_seed(cell, LISTED_SEEDS)

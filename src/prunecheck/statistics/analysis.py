@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from prunecheck.statistics.controls import Controls, Guard, guard_bounds, guard_state, read_controls
 from prunecheck.statistics.evidence import CheckEvidence, pool_sparsities, weigh_cells, weigh_means
+from prunecheck.statistics.inference import LIMIT
 from prunecheck.statistics.layout import Documents, Layout, lay_out
 from prunecheck.statistics.margin import Margin, settle_margin
 from prunecheck.statistics.rows import Row, unit
@@ -49,10 +50,11 @@ def analyse(rows: Iterable[Row], settings: Settings, documents: Documents | None
     )
     if settings.margin_rule:
         margin = margin._replace(rule=settings.margin_rule)
-    cells = weigh_cells(layout)
+    limit = LIMIT * margin.points
+    cells = weigh_cells(layout, limit)
     controls = read_controls(layout, cells, margin.points)
     cells = cells.without(controls.invalid)
     pools = pool_sparsities(layout, cells, controls.informative)
     blocked = ruined_runs_not_excluded(layout)
-    checks = CheckEvidence(cells, weigh_means(layout, cells, pools), pools, blocked)
+    checks = CheckEvidence(cells, weigh_means(layout, cells, pools, limit), pools, blocked)
     return Analysis(layout, margin, controls, checks, guard_bounds(layout, checks))

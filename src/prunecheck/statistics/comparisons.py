@@ -19,7 +19,7 @@ from prunecheck.statistics.calibration import calibration
 from prunecheck.statistics.describe import Ruling, interval, make_cell, sample, strata
 from prunecheck.statistics.evidence import CellEvidence, CheckEvidence, analyse_means
 from prunecheck.statistics.gates import Gate, learning_epochs, remarks
-from prunecheck.statistics.inference import Looks, p_above, p_below, take_looks
+from prunecheck.statistics.inference import LIMIT, Looks, p_above, p_below, take_looks
 from prunecheck.statistics.layout import GUARD, CellIndex, Layout, Slot, differences, document_drops, guards
 from prunecheck.statistics.outcome import UNEQUAL_TRAINING, Cell, ComparisonAnswer, ComparisonVerdict, MarginCurve
 from prunecheck.statistics.procedure import members
@@ -63,8 +63,9 @@ def judge_comparisons(analysis: Analysis) -> tuple[ComparisonVerdict, ...]:
     pairings = [_pairing(layout, first, second) for first, second in pairs_to_compare(layout)]
     if not pairings:
         return ()
-    forward = _weigh(layout, pairings, 1)
-    backward = _weigh(layout, pairings, -1)
+    limit = LIMIT * analysis.margin.points
+    forward = _weigh(layout, pairings, 1, limit)
+    backward = _weigh(layout, pairings, -1, limit)
     return tuple(_judge(analysis, pairing, j, forward, backward) for j, pairing in enumerate(pairings))
 
 
@@ -98,8 +99,11 @@ def _pairing(layout: Layout, first: str, second: str) -> _Pairing:
     return _Pairing(first, second, slots, ranks)
 
 
-def _weigh(layout: Layout, pairings: Sequence[_Pairing], sign: int) -> CheckEvidence:
-    """The evidence that the first method leads (*sign* 1) or the second (-1), one column a comparison."""
+def _weigh(layout: Layout, pairings: Sequence[_Pairing], sign: int, limit: float) -> CheckEvidence:
+    """The evidence that the first method leads (*sign* 1) or the second (-1), one column a comparison.
+
+    Leads above *limit* (points) count as the limit in a second test (see ``inference``).
+    """
     count = len(pairings)
     analyses = layout.analyses
     if layout.settings.design == "fixed":
@@ -121,7 +125,7 @@ def _weigh(layout: Layout, pairings: Sequence[_Pairing], sign: int) -> CheckEvid
     cap = layout.settings.cap_d0
     floors = np.concatenate([guard, guards(layout)], axis=1)
     if single is None:
-        seen = take_looks(every, analyses, owner, floors, cap)
+        seen = take_looks(every, analyses, owner, floors, cap, limit=limit)
     else:  # variances are not moderated, so that the checks are of no use here
         seen = take_looks(leads, analyses, owner[:count], guard, cap, documents=single)
     share = calibration(owner, layout.settings.design == "sequential")
@@ -130,7 +134,7 @@ def _weigh(layout: Layout, pairings: Sequence[_Pairing], sign: int) -> CheckEvid
     cells = CellEvidence(looks, none, np.zeros(guard.shape, bool), np.asarray(np.isfinite(looks.seen.n).any(axis=0)))
     pools = tuple(tuple(k for k in sorted(p.slots) if cells.judged[k, j]) for j, p in enumerate(pairings))
     return CheckEvidence(
-        cells, analyse_means(leads, guard, owner[:count], cells, pools, cap, single), pools, ("",) * count
+        cells, analyse_means(leads, guard, owner[:count], cells, pools, cap, limit, single), pools, ("",) * count
     )
 
 
@@ -153,7 +157,7 @@ def _judge(
     elif below and not better:
         answer = "NOT BETTER"
     cells = tuple(_cell(forward, backward, pairing, (k, j), margin, alpha) for k in sorted(pairing.slots))
-    pooled = _pooled(forward, pairing, j, answer, margin, alpha)
+    pooled = _pooled(forward, backward, pairing, j, answer, margin, alpha)
     equivalent = answer == "NOT BETTER" and bool(above)
     last = layout.settings.design == "fixed" or len(pairing.ranks) >= layout.analyses[-1]
     invalid = bool(analysis.controls.invalid)
@@ -200,12 +204,20 @@ def _cell(
         answer = "NOT BETTER"
     leads = {seed: slot.drop(seed) for seed in slot.shown}
     p, q = (1.0 if math.isnan(value) else float(value) for value in (above, below))
-    cell = make_cell(forward.cells.looks, place, leads, [slot], Ruling(answer, p, q, margin, alpha, alpha))
+    cell = make_cell(
+        forward.cells.looks, place, leads, [slot], Ruling(answer, p, q, margin, alpha, alpha), backward.cells.looks
+    )
     return _with_lead(cell, strata([slot.sparsity]))
 
 
 def _pooled(
-    forward: CheckEvidence, pairing: _Pairing, j: int, answer: ComparisonAnswer, margin: float, alpha: float
+    forward: CheckEvidence,
+    backward: CheckEvidence,
+    pairing: _Pairing,
+    j: int,
+    answer: ComparisonAnswer,
+    margin: float,
+    alpha: float,
 ) -> Cell | None:
     slots = [pairing.slots[k] for k in forward.pools[j]]
     common = [seed for seed in slots[0].judged if all(seed in slot.judged for slot in slots)] if slots else []
@@ -217,7 +229,7 @@ def _pooled(
     strict = alpha / float(members(forward.cells.above(margin))[j])
     low = strict if answer in ("BETTER", "INCONCLUSIVE") else alpha
     high = strict if answer in ("WORSE", "INCONCLUSIVE") else alpha
-    cell = make_cell(forward.looks, (j,), leads, slots, Ruling(answer, p, q, margin, low, high))
+    cell = make_cell(forward.looks, (j,), leads, slots, Ruling(answer, p, q, margin, low, high), backward.looks)
     return _with_lead(cell, strata(slot.sparsity for slot in slots))
 
 

@@ -16,12 +16,12 @@ from prunecheck.statistics.controls import plain_answer, seeds
 from prunecheck.statistics.crossed import equivalent_dof
 from prunecheck.statistics.evidence import CellEvidence
 from prunecheck.statistics.gates import remarks
-from prunecheck.statistics.inference import Looks, bounds, latest, p_above, p_below
+from prunecheck.statistics.inference import LIMIT, Looks, bounds, latest, limited_low, p_above, p_below
 from prunecheck.statistics.layout import CellIndex, Layout, Slot
 from prunecheck.statistics.outcome import Answer, Cell, ComparisonAnswer, DocumentSpread
 from prunecheck.statistics.procedure import members
 from prunecheck.statistics.roles import role
-from prunecheck.statistics.rows import amount, number, unit
+from prunecheck.statistics.rows import amount, number, size, unit
 from prunecheck.statistics.settings import MIN_SEEDS, next_look
 from prunecheck.statistics.variance import Array, Noise
 from prunecheck.text import percent
@@ -91,12 +91,21 @@ def describe_mean(analysis: Analysis, j: int, answer: Answer) -> Cell | None:
 
 
 def make_cell(
-    looks: Looks, index: tuple[int, ...], drops: Mapping[int, float], slots: Sequence[Slot], ruling: Ruling
+    looks: Looks,
+    index: tuple[int, ...],
+    drops: Mapping[int, float],
+    slots: Sequence[Slot],
+    ruling: Ruling,
+    backward: Looks | None = None,
 ) -> Cell:
-    """The numbers of one mean, with its sentence."""
+    """The numbers of one mean, with its sentence. *backward*: the analyses of minus the drops, which decide WORSE."""
     seen = looks.seen
     low = float(bounds(looks, ruling.low_level)[0][index])
     high = float(bounds(looks, ruling.high_level)[1][index])
+    is_limited = float(limited_low(looks, ruling.low_level)[index]) == low > -math.inf
+    if ruling.answer == "WORSE" and backward is not None:
+        at_least = float(limited_low(backward, ruling.high_level)[index])
+        is_limited, high = at_least > -high, min(high, -at_least)
     moderated = math.sqrt(_last(seen.borrowed, index))
     needed = None
     if ruling.answer == "INCONCLUSIVE" and math.isfinite(moderated):
@@ -126,6 +135,7 @@ def make_cell(
         high_level=ruling.high_level,
         unit=unit(slots[0].metric),
         documents=_documents(looks, index, slots),
+        limit=LIMIT * ruling.margin if is_limited else None,
     )
     return _with_sentence(cell, strata(slot.sparsity for slot in slots))
 
@@ -180,7 +190,12 @@ def interval(cell: Cell) -> str:
     if not (math.isfinite(cell.low) and math.isfinite(cell.high)):
         return ""
     level = f"{100 * (1 - cell.low_level - cell.high_level):.3g}%"
-    return f", {level} interval [{number(cell.low, cell.unit)}, {number(cell.high, cell.unit)}]"
+    text = f", {level} interval [{number(cell.low, cell.unit)}, {number(cell.high, cell.unit)}]"
+    if cell.limit is None:
+        return text
+    least = -cell.high if cell.verdict == "WORSE" else cell.low
+    words = f"counting larger differences as {size(cell.limit, cell.unit)}"
+    return f"{text} (at least {size(least, cell.unit)}, {words})" if least > 0 else f"{text} ({words} for the low end)"
 
 
 def strata(sparsities: Iterable[float]) -> str:

@@ -93,8 +93,11 @@ class CheckEvidence:
         )
 
 
-def weigh_cells(layout: Layout) -> CellEvidence:
-    """Evidence of every cell. Cells with collapsed runs are judged by Fisher's exact test or not at all."""
+def weigh_cells(layout: Layout, limit: float) -> CellEvidence:
+    """Evidence of every cell. Cells with collapsed runs are judged by Fisher's exact test or not at all.
+
+    *limit*: see ``variance.Noise.limited_mean``; points.
+    """
     fine = [place for place, slot in layout.slots.items() if judged_by_mean(slot, layout)]
     looks = take_looks(
         differences(layout, fine),
@@ -103,6 +106,7 @@ def weigh_cells(layout: Layout) -> CellEvidence:
         guards(layout),
         layout.settings.cap_d0,
         documents=document_differences(layout, fine),
+        limit=limit,
     )
     looks = looks._replace(calibration=calibration(owners(layout), layout.settings.design == "sequential"))
     collapse = np.full(looks.seen.n.shape[1:], np.nan)
@@ -149,12 +153,12 @@ def pool_sparsities(
     return tuple(pools)
 
 
-def weigh_means(layout: Layout, cells: CellEvidence, pools: Sequence[tuple[int, ...]]) -> Looks:
+def weigh_means(layout: Layout, cells: CellEvidence, pools: Sequence[tuple[int, ...]], limit: float) -> Looks:
     """The analyses of every check's per-seed mean over its sparsities."""
     places = [place for place, slot in layout.slots.items() if judged_by_mean(slot, layout)]
     d = differences(layout, places)
     single = document_differences(layout, places)
-    return analyse_means(d, guards(layout), owners(layout), cells, pools, layout.settings.cap_d0, single)
+    return analyse_means(d, guards(layout), owners(layout), cells, pools, layout.settings.cap_d0, limit, single)
 
 
 def analyse_means(
@@ -164,6 +168,7 @@ def analyse_means(
     cells: CellEvidence,
     pools: Sequence[tuple[int, ...]],
     cap: float,
+    limit: float,
     single: Array | None = None,
 ) -> Looks:
     """The analyses of the per-seed means of *d* (sparsities, checks, seeds) over *pools*: the mean of each seed comes
@@ -185,7 +190,7 @@ def analyse_means(
             likeness = looks.seen.likeness[:, :1, same]
             mean = d[among].mean(axis=0, keepdims=True)
             documents = None if single is None else single[among].mean(axis=0, keepdims=True)
-            found = take_looks(mean, looks.analyses, owner[same], floor, cap, likeness, documents).seen
+            found = take_looks(mean, looks.analyses, owner[same], floor, cap, likeness, documents, limit).seen
             seen = Noise(*(part[:, 0] for part in found))
         for part, values in zip(parts, seen, strict=True):
             part[:, same] = values

@@ -4,6 +4,10 @@ The question is asked from both sides at full alpha each, because the true drop 
 (Schuirmann 1987; Goeman, Solari and Stijnen 2010). The p value of an analysis is turned into the smallest total error
 rate at which its boundary would have been crossed, and the smallest of all analyses counts; bounds are those of
 Jennison and Turnbull 1989 (repeated confidence intervals), so that bound and p value always agree.
+
+Whether the drop *exceeds* the margin is tested a second time with drops above a limit counted as the limit. Their mean
+is at most the mean drop, so that a lower bound of it is one of the mean drop too, and a few very large drops no longer
+inflate the variance (docs/decisions/0018).
 """
 
 from __future__ import annotations
@@ -12,11 +16,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtr, stdtrit
 
 from prunecheck.statistics.boundaries import LEVELS, level_table
 from prunecheck.statistics.crossed import p_beyond, quantile, standard_error
 from prunecheck.statistics.settings import MIN_SEEDS
 from prunecheck.statistics.variance import Array, Noise, Numbers, noise
+
+LIMIT = 5.0
+"""In margins: larger drops count as this in the second test for "the drop exceeds the margin"."""
+PENALTY = 2.0
+"""Factor on the p value of the second test, because the better of two tests counts."""
 
 
 class Looks(NamedTuple):
@@ -36,13 +46,14 @@ def look(
     cap: float = 4.0,
     likeness: Array | None = None,
     documents: Array | None = None,
+    limit: float = np.inf,
 ) -> Noise:
     """One analysis of (..., sparsities, cells, seeds); *before*: the number of seeds of the analysis before.
 
     A cell without a new seed since then is not analysed (but its variance is used), nor is one with fewer than
     three pairs.
     """
-    seen = noise(differences, owners, guard, cap, likeness, documents)
+    seen = noise(differences, owners, guard, cap, likeness, documents, limit)
     fresh = np.isfinite(differences[..., before:]).any(axis=-1) & (seen.n >= MIN_SEEDS)
     return Noise(*(np.where(fresh, part, np.nan) for part in seen))._replace(likeness=seen.likeness)
 
@@ -61,24 +72,26 @@ def take_looks(
     cap: float = 4.0,
     likeness: Array | None = None,
     documents: Array | None = None,
+    limit: float = np.inf,
 ) -> Looks:
     """Every analysis of *differences* (..., sparsities, cells, seeds), the seeds in the order in which they came.
 
     *likeness*: (analyses, ..., 1, cells) of another set of differences of the same cells, None = of these.
     *documents*: the differences of single documents, see ``variance.noise``. They stay the same over the analyses, so
-    that the scores of two analyses are more alike than the boundaries assume, which errs on the safe side.
+    that the scores of two analyses are more alike than the boundaries assume, which errs on the safe side. *limit*:
+    see ``variance.Noise.limited_mean``.
     """
     seen = []
     for number, (before, n) in enumerate(zip((0, *analyses[:-1]), analyses, strict=True)):
         known = None if likeness is None else likeness[number]
         single = None if documents is None else documents[..., :n, :]
-        seen.append(look(differences[..., :n], before, owners, guard, cap, known, single))
+        seen.append(look(differences[..., :n], before, owners, guard, cap, known, single, limit))
     return stack(analyses, seen)
 
 
 def p_above(looks: Looks, margin: float) -> Array:
     """p for "the drop exceeds *margin*" over all analyses, (..., cells); 1 where none was made."""
-    return _over_analyses(looks, p_beyond(looks.seen, margin, 1))
+    return _over_analyses(looks, np.fmin(p_beyond(looks.seen, margin, 1), _p_limited(looks.seen, margin)))
 
 
 def p_below(looks: Looks, margin: float) -> Array:
@@ -96,9 +109,39 @@ def bounds(looks: Looks, level: Array | float) -> tuple[Array, Array]:
     nominal = nominal_level(looks.analyses, np.broadcast_to(level * looks.calibration, seen.mean.shape[1:]))
     reach = quantile(seen, 1 - nominal) * standard_error(seen)
     # The bounds of all analyses hold together, so that the tightest counts.
-    low = np.nan_to_num(seen.mean - reach, nan=-np.inf).max(axis=0)
+    low = np.maximum(np.nan_to_num(seen.mean - reach, nan=-np.inf).max(axis=0), limited_low(looks, level))
     high = np.nan_to_num(seen.mean + reach, nan=np.inf).min(axis=0)
     return low, high
+
+
+def limited_low(looks: Looks, level: Array | float) -> Array:
+    """The lower bound of the mean drop that counts drops up to a limit, minus infinity where none was above it.
+
+    It is part of ``bounds``.
+    """
+    seen = looks.seen
+    nominal = nominal_level(looks.analyses, np.broadcast_to(level * looks.calibration, seen.mean.shape[1:])) / PENALTY
+    reach = stdtrit(seen.n - 1, 1 - nominal) * np.sqrt(seen.limited_variance / seen.n)
+    low = np.where(_smallest_p(seen.n) <= nominal, seen.limited_mean - reach, np.nan)
+    return np.asarray(np.nan_to_num(low, nan=-np.inf).max(axis=0), dtype=np.float64)
+
+
+def _p_limited(seen: Noise, margin: float) -> Array:
+    """Plain p for "the mean exceeds *margin*" from the limited differences; NaN where none was above the limit."""
+    error = np.sqrt(seen.limited_variance / seen.n)
+    distance = margin - seen.limited_mean
+    certain = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
+    p = stdtr(seen.n - 1, np.where(error > 0, distance / np.where(error > 0, error, 1.0), certain))
+    p = np.where(np.isfinite(seen.limited_mean), p, np.nan)
+    return np.asarray(PENALTY * np.maximum(p, _smallest_p(seen.n)), dtype=np.float64)
+
+
+def _smallest_p(n: Array | int) -> Array:
+    """The smallest p that *n* limited differences can have: the chance that all of them exceed their median.
+
+    Differences that are all equal to the limit have no variance left, so that a t test would be certain.
+    """
+    return np.asarray(0.5**n, dtype=np.float64)
 
 
 def nominal_level(analyses: tuple[int, ...], total: Array) -> Array:

@@ -108,6 +108,9 @@ class Cell:
     """of drops, bounds and the margin: nats for negative log-likelihoods"""
     documents: DocumentSpread | None = None
     """None where only means over the test set were known"""
+    limit: float | None = None
+    """``low`` (``high`` where the answer is WORSE) counts larger drops as this, in ``unit``; None where it counts all
+    drops as they are"""
 
 
 @dataclass(frozen=True)

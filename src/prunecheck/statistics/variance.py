@@ -38,6 +38,9 @@ class Noise(NamedTuple):
     ``shared``: the part of the variance of the mean that no further seed reduces, because all seeds use the same
     documents, and its degrees of freedom ``shared_dof``; 0 and 1 without documents.
 
+    ``limited_mean``, ``limited_variance``: those of the differences after larger ones were set to the limit; NaN where
+    none is larger. The variance is the cell's own, and never below that of the other cells or the guard.
+
     Mean in points, variances in points squared; NaN where a cell has too few pairs to say.
     """
 
@@ -50,6 +53,8 @@ class Noise(NamedTuple):
     likeness: Array
     shared: Array
     shared_dof: Array
+    limited_mean: Array
+    limited_variance: Array
 
 
 def noise(
@@ -59,6 +64,7 @@ def noise(
     cap: float = 4.0,
     likeness: Array | None = None,
     documents: Array | None = None,
+    limit: float = np.inf,
 ) -> Noise:
     """Mean and moderated variance of each cell.
 
@@ -66,7 +72,8 @@ def noise(
     clean arm that a cell uses, None = each its own. *guard*: smallest believable variance of a difference, points
     squared, broadcast to (..., sparsities, cells). *cap*: largest weight of the other cells, in degrees of freedom.
     *likeness*: (..., 1, cells), None = from these differences. *documents*: the differences of single documents
-    (..., sparsities, cells, seeds, documents), of which *differences* are the means; variances are not moderated then.
+    (..., sparsities, cells, seeds, documents), of which *differences* are the means; variances are not moderated then,
+    and nothing is limited. *limit*: see ``Noise.limited_mean``; points.
     """
     there = np.isfinite(differences)
     n = there.sum(axis=-1).astype(np.float64)
@@ -87,7 +94,19 @@ def noise(
     d0 = d0 * likeness
     pooled = _over(d0 * prior + dof * variance, d0 + dof)
     moderated, known = np.maximum(pooled, guard), np.where(dof > 0, d0 + dof, np.nan)
-    return Noise(n, mean, variance, moderated, known, d0, likeness, shared, shared_dof)
+    limited = _limited(differences, np.inf if documents is not None else limit, np.maximum(prior, guard))
+    return Noise(n, mean, variance, moderated, known, d0, likeness, shared, shared_dof, *limited)
+
+
+def _limited(differences: Array, limit: float, least: Array) -> tuple[Array, Array]:
+    """Mean and variance where differences above *limit* count as *limit*; NaN where there are none."""
+    there = np.isfinite(differences)
+    n = there.sum(axis=-1).astype(np.float64)
+    values = np.where(there, np.minimum(differences, limit), 0.0)
+    mean = _over(values.sum(axis=-1), n)
+    variance = _over((np.where(there, values - mean[..., None], 0.0) ** 2).sum(axis=-1), n - 1)
+    is_limited = (there & (differences > limit)).any(axis=-1)
+    return np.where(is_limited, mean, np.nan), np.where(is_limited, np.maximum(variance, least), np.nan)
 
 
 def _prior(
