@@ -33,9 +33,9 @@ def test_one_arm_at_a_time_repeats_its_shared_trainings() -> None:
 
 def test_peak_memory_is_reported_after_it_was_freed() -> None:
     def work() -> None:
-        np.ones(8 << 20, np.uint8).sum()
+        np.ones(64 << 20, np.uint8).sum()  # larger than what malloc takes from memory that was freed before
 
-    assert not extra_mib(work) < 7  # nan where the system does not tell
+    assert not extra_mib(work) < 60  # nan where the system does not tell
 
 
 def test_scores_benchmark_times_a_step_and_three_methods() -> None:

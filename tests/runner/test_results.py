@@ -53,7 +53,7 @@ def test_a_figure_shows_itself(results: Results) -> None:
     figure = results.figure("accuracy")
     assert [ax.get_title() for ax in figure.axes] == ["snip"]
     assert figure._repr_png_().startswith(b"\x89PNG")
-    with pytest.raises(StudyError, match=r"'accurracy' is not a figure\. Did you mean 'accuracy'"):
+    with pytest.raises(StudyError, match=r"'accurracy' is not a figure of this study\. Did you mean 'accuracy'"):
         results.figure("accurracy")
 
 
