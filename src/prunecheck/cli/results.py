@@ -16,6 +16,9 @@ from prunecheck.text import listing, parse_sparsity, printable, unknown
 
 Several = Parameter(consume_multiple=False, negative="", show_default=False)
 if TYPE_CHECKING:
+    from prunecheck.reporting.data import ReportData
+    from prunecheck.reporting.language import LanguageReport
+    from prunecheck.statistics import Reading
     from prunecheck.statistics.rows import Metric
 
 Spread = Literal["std", "population", "se"]
@@ -96,12 +99,10 @@ def verdict(
         Write the report page and verdicts.json into this folder.
     """
     from prunecheck.reporting import write
-    from prunecheck.reporting.foreign import data_of_table
     from prunecheck.reporting.language import LanguageReport, terminal_lines, write_language
     from prunecheck.reporting.terminal import print_verdict
     from prunecheck.statistics import Reading, exit_code
     from prunecheck.statistics import junit as as_junit
-    from prunecheck.statistics import verdict as judged
     from prunecheck.store.durable import write_file
 
     if samples:
@@ -124,17 +125,8 @@ def verdict(
     if sparsity is not None or task or filter is not None:
         raise StudyError("verdict: --sparsity, --task and --filter are for --samples; a table says these itself.")
     reading = Reading(percent or None, n_test, runs, spread)
-    answer = judged(
-        results,
-        margin,
-        chance=_chance(chance),
-        classes=classes,
-        looks=_looks(looks),
-        against=against,
-        metric=_table_metric(metric),
-        reading=reading,
-    )
-    data = data_of_table(results, judged=answer, reading=reading)
+    data = _judged_table(results, margin, chance, classes, looks, against, metric, reading)
+    answer = data.verdict
     if out_dir is not None:
         page = write_language(data, out_dir) if isinstance(data, LanguageReport) else write(data, out_dir)
         note(f"report: {page}")
@@ -147,6 +139,33 @@ def verdict(
     else:
         print_verdict(answer, console.out(), data, _more(out_dir))
     return exit_code(answer) if strict else 0
+
+
+def _judged_table(
+    table: Path,
+    margin: str | None,
+    chance: str | None,
+    classes: int | None,
+    looks: str,
+    against: tuple[str, ...],
+    metric: str | None,
+    reading: Reading,
+) -> ReportData | LanguageReport:
+    """The rows of a CSV file with their verdicts, by options as they are typed."""
+    from prunecheck.reporting.foreign import data_of_table
+    from prunecheck.statistics import verdict as judged
+
+    answer = judged(
+        table,
+        margin,
+        chance=_chance(chance),
+        classes=classes,
+        looks=_looks(looks),
+        against=against,
+        metric=_table_metric(metric),
+        reading=reading,
+    )
+    return data_of_table(table, judged=answer, reading=reading)
 
 
 def _more(out_dir: Path | None) -> str:
@@ -317,22 +336,10 @@ def paper(
     if parquet:
         require_pyarrow()
     if study.suffix.lower() == ".csv":
-        from prunecheck.reporting.foreign import data_of_table
         from prunecheck.statistics import Reading
-        from prunecheck.statistics import verdict as judged
 
         reading = Reading(percent or None, n_test, runs, spread)
-        answer = judged(
-            study,
-            margin,
-            chance=_chance(chance),
-            classes=classes,
-            looks=_looks(looks),
-            against=against,
-            metric=_table_metric(metric),
-            reading=reading,
-        )
-        data = data_of_table(study, judged=answer, reading=reading)
+        data = _judged_table(study, margin, chance, classes, looks, against, metric, reading)
     else:
         given = {"margin": margin, "chance": chance, "classes": classes, "looks": looks, "against": against}
         given |= {"metric": metric, "percent": percent, "n-test": n_test, "runs": runs, "spread": spread}

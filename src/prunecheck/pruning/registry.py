@@ -73,10 +73,7 @@ class Registry(Generic[P]):
             if name in plugin.aliases:
                 return plugin
         every = [*self._plugins, *(alias for p in self._plugins.values() for alias in p.aliases)]
-        counterpart = _COUNTERPARTS.get(self.kind)
-        if counterpart is not None and name in counterpart[0].names():
-            raise PluginError(f"{printable(name)!r} is not a {self.kind}. {counterpart[1]}")
-        if hint := _not_registered(name, self.kind):
+        if hint := _why_not_found(name, self.kind):
             raise PluginError(hint)
         raise PluginError("\n".join([unknown(self.kind, name, every), *self._broken]))
 
@@ -130,9 +127,12 @@ _COUNTERPARTS: dict[str, tuple[Registry[Any], str]] = {
 _REGISTRIES: tuple[Registry[Any], ...] = (METHODS, ALLOCATIONS, CHECKS, POST_TRAINING_METHODS, POST_TRAINING_CHECKS)
 
 
-def _not_registered(name: str, kind: str) -> str:
-    """What to say where *name* is a plug-in of another kind, or a plain function in a plug-in file or a notebook; else
-    empty."""
+def _why_not_found(name: str, kind: str) -> str:
+    """What to say where *name* is a plug-in of the other task, one of another kind, or a plain function in a plug-in
+    file or a notebook; else empty."""
+    counterpart = _COUNTERPARTS.get(kind)
+    if counterpart is not None and name in counterpart[0].names():
+        return f"{printable(name)!r} is not a {kind}. {counterpart[1]}"
     for registry in _REGISTRIES:
         if name in registry._plugins:
             return f"{name!r} is registered as {registry.kind}, not as {kind} ({registry._plugins[name].origin})."

@@ -11,7 +11,6 @@ from prunecheck.reporting.export import (
     latex_table,
     require_pyarrow,
     results_csv,
-    results_parquet,
     tex,
     tex_name,
 )
@@ -25,9 +24,8 @@ from prunecheck.reporting.language import (
     rows_of,
 )
 from prunecheck.reporting.markdown import md_table
-from prunecheck.reporting.paper import control_states, entries
+from prunecheck.reporting.paper import control_states, entries, write_texts
 from prunecheck.statistics.rows import DENSE
-from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import counted, listing, percent, printable
 
 PROCEDURE = (
@@ -70,14 +68,8 @@ def write_language_paper(
         "results.csv": results_csv(data.rows),
         "documents.csv": results_csv(data.documents),
     }
-    contents = {file: text.encode("utf-8") for file, text in texts.items()}
-    if parquet:
-        contents["results.parquet"] = results_parquet(data.rows)
-    with plainly(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    for file, content in contents.items():
-        write_file(folder / file, content)
-    return [*write_language_figures(data.verdict, folder, wanted), *[folder / file for file in contents]]
+    written = write_texts(folder, texts, data.rows if parquet else None)
+    return [*write_language_figures(data.verdict, folder, wanted), *written]
 
 
 def latex_verdicts(data: LanguageReport) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from prunecheck.reporting.data import ReportData
+from prunecheck.reporting.data import ReportData, Row
 from prunecheck.reporting.export import (
     latex_accuracies,
     latex_verdicts,
@@ -75,14 +75,21 @@ def write_paper(
         "references.bib": bibtex(data),
         "results.csv": results_csv(data.rows),
     }
+    written = write_texts(folder, texts, data.rows if parquet else None)
+    return [*write_figures(data, folder, wanted), *written]
+
+
+def write_texts(folder: Path, texts: Mapping[str, str], parquet: Sequence[Row] | None) -> list[Path]:
+    """Write *texts* (file name -> text) into *folder*, made if missing, and *parquet* as ``results.parquet``; the files
+    written, in this order."""
     contents = {file: text.encode("utf-8") for file, text in texts.items()}
-    if parquet:
-        contents["results.parquet"] = results_parquet(data.rows)
+    if parquet is not None:
+        contents["results.parquet"] = results_parquet(parquet)
     with plainly(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for file, content in contents.items():
         write_file(folder / file, content)
-    return [*write_figures(data, folder, wanted), *[folder / file for file in contents]]
+    return [folder / file for file in contents]
 
 
 def methods_paragraph(data: ReportData) -> str:

@@ -31,12 +31,7 @@ def publish(folder: Path, to: Path, *, study: Path | None = None, license: str |
     The rows are judged again first. Raises StudyError where they give other verdicts than those of the folder, where a
     file is missing, and where *to* is not empty.
     """
-    found = judge_again(folder)
-    if found.changes:
-        raise StudyError(
-            f"{printable_path(folder)}: its rows give other verdicts than its verdicts.json: "
-            f"{found.changes[0].sentence}. Write it again: prunecheck report STUDY."
-        )
+    found = _unchanged(judge_again(folder))
     is_language = found.verdict.metric == "nll"
     files = {name: _read(folder / name) for name in (*COPIED, *((DOCUMENTS,) if is_language else ()))}
     files["verdicts.csv"] = verdicts_csv(found.verdict).encode()

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,11 @@ class LanguageTable:
     dense: DenseModel
     nll: Mapping[tuple[str, str, float], Mapping[int, tuple[float, ...]]]
     names: tuple[str, ...]
+
+    @cached_property
+    def as_its_study(self) -> tuple[str, LanguageArms, float, str]:
+        """Name, arms and error rate by the record beside the table, and a remark where there is none that counts."""
+        return _as_its_study(self)
 
 
 def is_language_table(source: object) -> bool:
@@ -106,7 +112,7 @@ def judge_language_table(
     """The verdicts of a table: with the settings of the study whose verdicts.json lies beside it, or with *margin*
     (nats per token, or ``"10% of loss of magnitude"``), which comes first. *against*: compare the clean arm of every
     other method with these methods' instead. Raises StudyError where there is no margin or nothing to judge."""
-    study, arms, alpha, remark = _as_its_study(table)
+    study, arms, alpha, remark = table.as_its_study
     if margin is not None:
         arms = _with_margin(arms, margin)
     if not arms.margins:
@@ -124,11 +130,10 @@ def judge_language_table(
 
 def language_origin(table: LanguageTable) -> str:
     """Why the table is not judged as its study was; empty where it is."""
-    return _as_its_study(table)[3]
+    return table.as_its_study[3]
 
 
 def _as_its_study(table: LanguageTable) -> tuple[str, LanguageArms, float, str]:
-    """Name, arms and error rate by the record beside the table, and a remark where there is none that counts."""
     controls = frozenset((AA, POSITIVE))
     plain = LanguageArms(table.dense, table.nll, {}, "", POSITIVE, AA, controls, names=table.names)
     path, name = table.path.parent / FILE, table.path.stem
