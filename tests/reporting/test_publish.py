@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ import yaml
 from prunecheck.errors import StudyError
 from prunecheck.reporting import write
 from prunecheck.reporting.foreign import data_of_table
-from prunecheck.reporting.publish import publish, register, verify_registry
-from prunecheck.statistics import judge, read_rows
+from prunecheck.reporting.publish import publish, register, verdicts_csv, verify_registry
+from prunecheck.statistics import judge, read_rows, verdict
 from prunecheck.statistics.recorded import judge_again
 from prunecheck.statistics.settings import Settings
 
@@ -77,12 +78,37 @@ def test_data_set_has_a_card_whose_files_exist(results: Path, tmp_path: Path) ->
 def test_verdicts_table_holds_the_numbers_of_the_verdicts(results: Path, tmp_path: Path) -> None:
     publish(results, tmp_path / "out")
     with (tmp_path / "out" / "verdicts.csv").open(newline="") as file:
-        rows = {(row["method"], row["check"]): row for row in csv.DictReader(file)}
+        rows = {(row["method"], row["check"]): row for row in csv.DictReader(file)}  # of one sparsity each
     for one in json.loads((tmp_path / "out" / "verdicts.json").read_text())["checks"]:
         row, cell = rows[one["method"], one["check"]], one["pooled"] or one["cells"][0]
         assert row["verdict"] == one["verdict"]
         assert float(row["mean_drop"]) == cell["mean_drop"]
         assert int(row["seeds"]) == cell["n"] == 5
+
+
+def test_verdicts_table_has_a_row_for_each_of_several_sparsities() -> None:
+    rows = [
+        {
+            "method": "snip",
+            "check": check,
+            "sparsity": sparsity,
+            "seed": seed,
+            "accuracy": accuracy - seed / 1000,
+            "n_test": 1000,
+        }
+        for sparsity, loss in ((0.8, 0.0), (0.9, 0.2))
+        for seed in range(5)
+        for check, accuracy in (("clean", 0.9), ("random_labels", 0.9 - loss + seed**2 / 10_000))
+    ]
+    judged = verdict(rows, margin=1.0)
+    lines = list(csv.DictReader(verdicts_csv(judged).splitlines()))
+    assert [line["sparsity"] for line in lines] == ["", "0.8", "0.9"]
+    (one,) = judged.checks
+    assert one.pooled is not None
+    assert [line["verdict"] for line in lines] == [one.verdict, *(cell.verdict for cell in one.cells)]
+    assert [float(line["mean_drop"]) for line in lines] == [cell.mean_drop for cell in (one.pooled, *one.cells)]
+    bare = replace(judged, checks=(replace(one, pooled=None),))
+    assert next(csv.DictReader(verdicts_csv(bare).splitlines()))["mean_drop"] == ""
 
 
 def test_published_folder_gives_its_own_verdicts_again(results: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from prunecheck.errors import StudyError
 from prunecheck.statistics.language_table import DOCUMENTS
-from prunecheck.statistics.outcome import StudyVerdict
+from prunecheck.statistics.outcome import Cell, StudyVerdict
 from prunecheck.statistics.recorded import RESULTS, Change, JudgedAgain, changes, judge_again, verdicts_of
 from prunecheck.statistics.rows import unit
 from prunecheck.store.durable import ensure_folder, write_file
@@ -73,8 +73,8 @@ def card(found: JudgedAgain, report: str, with_study: bool, license: str | None)
     contents = [
         f"- `{RESULTS}`: one row for each of {found.rows:,} {'models' if is_language else 'trained networks'}.",
         *([f"- `{DOCUMENTS}`: one row for each document of each model, nats per token."] if is_language else []),
-        f"- `verdicts.csv`: one row for each method and check, drops in {unit(verdict.metric)}. `verdicts.json`: with "
-        "all settings.",
+        f"- `verdicts.csv`: one row for each method, check and sparsity, drops in {unit(verdict.metric)}. "
+        "`verdicts.json`: with all settings.",
         "- `index.html`: the report as one page, without parts from elsewhere. `report.md`: the same as text.",
         *(["- `study.toml`: the study file, for `prunecheck run`."] if with_study else []),
     ]
@@ -83,21 +83,30 @@ def card(found: JudgedAgain, report: str, with_study: bool, license: str | None)
 
 
 def verdicts_csv(verdict: StudyVerdict) -> str:
-    """One row for each method and check: verdict, mean drop with its interval, margin (all in points), seeds.
+    """One row for each method and check: verdict, mean drop with its interval, margin (all in points, or in nats per
+    token), seeds. Where there are several sparsities, this row has no ``sparsity`` and the numbers of the mean over
+    them, if one was judged; a row for each sparsity follows.
 
     ``limit``: the lower end counts larger drops as this; empty where it counts all as they are.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(("method", "check", "verdict", "control", "mean_drop", "low", "high", "margin", "seeds", "limit"))
+    numbers = ("mean_drop", "low", "high", "margin", "seeds", "limit")
+    table.writerow(("method", "check", "sparsity", "verdict", "control", *numbers))
     for one in verdict.checks:
-        cell = one.pooled or (one.cells[0] if len(one.cells) == 1 else None)
-        numbers: tuple[object, ...] = ("",) * 6
-        if cell is not None:
-            limit = "" if cell.limit is None else cell.limit
-            numbers = (cell.mean_drop, cell.low, cell.high, cell.margin, cell.n, limit)
-        table.writerow((printable(one.method), printable(one.check), one.verdict, one.control or "", *numbers))
+        names = (printable(one.method), printable(one.check))
+        only = one.cells[0] if len(one.cells) == 1 else None
+        sparsity = "" if only is None else only.sparsity
+        table.writerow((*names, sparsity, one.verdict, one.control or "", *_numbers(one.pooled or only)))
+        for cell in one.cells if only is None else ():
+            table.writerow((*names, cell.sparsity, cell.verdict, one.control or "", *_numbers(cell)))
     return text.getvalue()
+
+
+def _numbers(cell: Cell | None) -> tuple[float | str, ...]:
+    if cell is None:
+        return ("",) * 6
+    return (cell.mean_drop, cell.low, cell.high, cell.margin, cell.n, "" if cell.limit is None else cell.limit)
 
 
 def register(registry: Path, folder: Path) -> JudgedAgain:
