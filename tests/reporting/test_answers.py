@@ -51,15 +51,11 @@ WHY = "the mean is below the margin, but more corrupted than clean runs collapse
 def test_undecided_checks_are_named_and_the_reason_of_the_verdict_is_kept() -> None:
     data = sample.data()
     method = next(m for m in data.verdict.methods if m.method == "grasp")
-    changed = replace(
-        method, verdict="INCONCLUSIVE", sentence="grasp: INCONCLUSIVE. One check is open.", failed_checks=()
-    )
+    changed = replace(method, verdict="INCONCLUSIVE", reasons=("One check is open.",), failed_checks=())
     answer = answers(replace(data, verdict=replace(data.verdict, methods=(changed,))))[0]
     assert "Undecided with shuffled values in the same layers (+1.08 [+0.79, +1.38])." in answer.sentence
     assert answer.notes == "One check is open."
-    counted = replace(
-        changed, sentence=f"grasp: INCONCLUSIVE. 1 of 2 checks depend; not decided: a.b and c. a.b: {WHY}"
-    )
+    counted = replace(changed, sentence="1 of 2 checks depend; not decided: a.b and c.", reasons=(f"a.b: {WHY}",))
     (answer,) = answers(replace(data, verdict=replace(data.verdict, methods=(counted,))))[:1]
     assert answer.notes == f"a.b: {WHY}"
 

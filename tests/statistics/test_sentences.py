@@ -134,4 +134,9 @@ def test_method_sentence_says_why_an_interval_below_the_margin_decides_nothing()
     assert check.pooled is not None
     assert check.pooled.high < check.pooled.margin
     reason = "the mean is below the margin, but 3 corrupted runs without a ruined one do not exclude"
-    assert f"not decided: layerwise_rearrange. layerwise_rearrange: {reason}" in verdict.methods[0].sentence
+    (method,) = verdict.methods
+    assert f"not decided: layerwise_rearrange. layerwise_rearrange: {reason}" in method.sentence
+    assert method.reasons[0].startswith(f"layerwise_rearrange: {reason}")
+    (written,) = verdict.to_dict()["methods"]
+    assert written["sentence"] == method.sentence
+    assert "reasons" not in written

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prunecheck.reporting.check_names import check_name
 from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.summary import Arm, arms, is_number, mean
-from prunecheck.reporting.text import MEANINGS, bare, check_effect, effect, remarks, share
+from prunecheck.reporting.text import MEANINGS, check_effect, effect, remarks, share
 from prunecheck.statistics.outcome import (
     GENERAL_NOTES,
     UNEQUAL_TRAINING,
@@ -29,7 +28,6 @@ from prunecheck.text import counted, listing
 ROLES = {"reference": "reference", "positive": "positive control"}
 MOST_SPARSITIES = 4
 MOST_NUMBERS = 3
-COUNTED_CHECKS = re.compile(r"^\d+ of \d+ checks depend(; not decided: .*?)?\.(?: |$)")
 HALF_TRAINED = 0.5
 """a dense network that knows less than this share of what lies between guessing and no error is far from trained"""
 
@@ -81,9 +79,7 @@ def _answer(method: MethodVerdict, verdict: StudyVerdict, clean: Mapping[str, st
     mine = [c for c in verdict.checks if c.method == method.method and c.control in (None, "positive")]
     notes = [note for note in method.notes if not note.startswith(("reference:", "positive control:"))]
     if method.verdict in ("INCONCLUSIVE", "UNINFORMATIVE") and mine:
-        # the method's own sentence names the checks that depend and those undecided, as its numbers do
-        reasons = COUNTED_CHECKS.sub("", bare(method.sentence, f"{method.method}: {method.verdict}. "))
-        notes[:0] = [reasons] if reasons else []
+        notes.insert(0, " ".join(method.reasons))
     is_judged = bool(mine) or method.role is None
     return Answer(
         method.method,

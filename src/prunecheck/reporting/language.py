@@ -162,7 +162,7 @@ def method_lines(data: LanguageReport) -> list[MethodLine]:
         parts += [_lead(one) for one in data.verdict.comparisons if one.first == method]
         one = judged.get(method)
         if one is not None:
-            parts.append(one.sentence.partition(". ")[2])
+            parts += one.reasons
         answer = one.verdict if one is not None and one.role is None else ""
         lines.append(MethodLine(method, answer, " ".join(filter(None, parts))))
     return lines

@@ -102,11 +102,6 @@ def sparsity_name(value: float) -> str:
     return percent(value) if math.isfinite(value) and 0 < value < 1 else "mean"
 
 
-def bare(sentence: str, opening: str) -> str:
-    """*sentence* without the words that stand beside it already."""
-    return sentence.removeprefix(opening)
-
-
 def check_effect(check: CheckVerdict) -> str:
     """The effect of the cell that represents a check, or of the sparsity that decided it, where the mean alone shows no
     dependence; where collapsed runs leave it without an interval, it says so."""

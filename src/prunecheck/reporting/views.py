@@ -15,7 +15,6 @@ from prunecheck.reporting.summary import Arm, Order, is_number, seeds
 from prunecheck.reporting.text import (
     MEANINGS,
     STYLES,
-    bare,
     effect,
     fraction,
     headline,
@@ -215,7 +214,7 @@ def _check_view(i: int, check: CheckVerdict, scale: Effects, words: str, status:
     cells = [_cell_view(cell, scale, colour) for cell in check.cells]
     if check.pooled is not None and len(check.cells) > 1:
         cells.append(_cell_view(check.pooled, scale, colour, "mean"))
-    sentence = bare(check.sentence, f"{check.method} x {check.check}: ")
+    sentence = check.sentence.removeprefix(f"{check.method} x {check.check}: ")
     return CheckView(
         f"check-{i}",
         check,

@@ -283,19 +283,20 @@ class _Judge:
             answer = "UNINFORMATIVE"
         name = printable(method)
         open_ones = [printable(check.check) for check in mine if check.verdict not in ("DEPENDS", "DOES NOT DEPEND")]
-        sentence = f"{name}: {answer}. {MARK}"
+        reasons = [MARK]
         if names:
-            sentence = f"{name}: FAILS. {MARK} It does not depend on what {listing([*map(printable, names)])} destroys."
+            reasons.append(f"It does not depend on what {listing([*map(printable, names)])} destroys.")
         elif answer == "PASSES":
-            sentence = f"{name}: PASSES. {MARK} It depends on what {listing([c.check for c in mine])} destroys."
+            reasons.append(f"It depends on what {listing([c.check for c in mine])} destroys.")
         elif open_ones:
-            sentence = f"{name}: {answer}. {MARK} Not decided: {listing(open_ones)}."
+            reasons.append(f"Not decided: {listing(open_ones)}.")
         elif any(check.verdict == "DOES NOT DEPEND" for check in mine):
-            sentence = f"{name}: {answer}. {MARK} No check alone decides after the correction for {len(mine)} checks."
-        part = "reference" if method == RANDOM_TICKET else None
+            reasons.append(f"No check alone decides after the correction for {len(mine)} checks.")
+        part: Literal["reference", "positive"] | None = "reference" if method == RANDOM_TICKET else None
         if method == self.settings.positive_control:
-            return MethodVerdict(method, answer, sentence, names, role="positive")
-        return MethodVerdict(method, answer, sentence, names, role="reference" if part else None)
+            part = "positive"
+        sentence = " ".join((f"{name}: {answer}.", *reasons))
+        return MethodVerdict(method, answer, sentence, names, role=part, reasons=tuple(reasons))
 
     def _comparison(self, first: str, second: str) -> ComparisonVerdict:
         tested = self._tested((second, CLEAN), (first, CLEAN))

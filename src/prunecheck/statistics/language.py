@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -301,13 +301,14 @@ class _Judge:
             answer = "UNINFORMATIVE"
         needed = [check.check for check in mine if check.verdict == "DEPENDS"]
         undecided = [check.check for check in mine if check.verdict not in ("DEPENDS", "DOES NOT DEPEND")]
-        parts = [f"It needs what {_destroyed(needed)}." if needed else ""]
-        parts.append(f"It does not need what {_destroyed(failed)}." if failed else "")
-        parts.append(f"Not decided: {listing([*map(printable, undecided)])}." if undecided else "")
-        sentence = " ".join([f"{printable(method)}: {answer}.", *filter(None, parts)])
+        reasons = [f"It needs what {_destroyed(needed)}."] if needed else []
+        reasons += [f"It does not need what {_destroyed(failed)}."] if failed else []
+        reasons += [f"Not decided: {listing([*map(printable, undecided)])}."] if undecided else []
         if not mine:
-            sentence = f"{printable(method)}: a reference. No check of this study corrupts what it uses."
-        return MethodVerdict(method, answer, sentence, failed, role=None if mine else "reference")
+            reasons = ["No check of this study corrupts what it uses."]
+        sentence = " ".join((f"{printable(method)}: {answer if mine else 'a reference'}.", *reasons))
+        role: Literal["reference"] | None = None if mine else "reference"
+        return MethodVerdict(method, answer, sentence, failed, role=role, reasons=tuple(reasons))
 
     def _comparison(self, first: str, second: str) -> ComparisonVerdict:
         tested = self._over_sparsities((first, CLEAN), (second, CLEAN))

@@ -12,7 +12,7 @@ from prunecheck.statistics.analysis import Analysis
 from prunecheck.statistics.outcome import Cell, CheckVerdict, MarginCurve, MethodAnswer, MethodVerdict
 from prunecheck.statistics.procedure import Flags, checks_failed, decided, methods_pass
 from prunecheck.statistics.roles import RANDOM_TICKET, role
-from prunecheck.statistics.sentences import held_back, lead_below_margin, method_sentence
+from prunecheck.statistics.sentences import held_back, lead_below_margin, method_reasons, method_sentence
 from prunecheck.statistics.settings import Settings
 from prunecheck.statistics.variance import Array
 
@@ -88,14 +88,21 @@ def judge_method(
     if lead is not None and lead.n and lead.mean_drop < analysis.margin.points and part is None:
         notes.append(lead_below_margin(lead))
     place = {check: j for j, (one, check) in enumerate(analysis.layout.checks) if one == method}
-    reasons = {
+    held = {
         check.check: held_back(analysis, place[check.check], check.pooled)
         for check in mine
         if check.verdict == "INCONCLUSIVE"
     }
-    sentence = method_sentence(method, answer, names, needed, mine, _level(table, settings, m), reasons)
+    reasons = method_reasons(answer, names, needed, mine, _level(table, settings, m), held)
     return MethodVerdict(
-        method, answer, sentence, names, tuple(notes), part, curve=_curve(analysis, table, method) if needed else None
+        method,
+        answer,
+        method_sentence(method, answer, needed, mine, reasons),
+        names,
+        tuple(notes),
+        part,
+        _curve(analysis, table, method) if needed else None,
+        reasons,
     )
 
 

@@ -161,6 +161,8 @@ class ComparisonVerdict:
 
 @dataclass(frozen=True)
 class MethodVerdict:
+    """One method over the checks required of it."""
+
     method: str
     verdict: MethodAnswer
     sentence: str
@@ -169,6 +171,8 @@ class MethodVerdict:
     role: Literal["reference", "positive"] | None = None
     """'reference' for the random ticket, 'positive' for the positive control: not methods under test"""
     curve: MarginCurve | None = None
+    reasons: tuple[str, ...] = ()
+    """not in ``verdicts.json``: the parts of ``sentence`` after the verdict, without the count of checks"""
 
 
 @dataclass(frozen=True)
@@ -217,6 +221,8 @@ class StudyVerdict:
         """Plain JSON values; non-finite numbers become None."""
         found = plain(asdict(self))
         assert isinstance(found, dict)
+        for method in found["methods"]:
+            del method["reasons"]
         return found
 
     def __repr__(self) -> str:

@@ -124,40 +124,52 @@ def _stopped(analysis: Analysis, cells: Sequence[Cell], pooled: Cell) -> str:
 
 
 def method_sentence(
-    method: str,
+    method: str, answer: MethodAnswer, needed: Sequence[str], checks: Sequence[CheckVerdict], reasons: Sequence[str]
+) -> str:
+    """One method over the checks required of it. *reasons*: see ``method_reasons``."""
+    words = [f"{method}: {answer}."]
+    if needed and answer not in ("FAILS", "PASSES"):
+        depends = sum(check.verdict == "DEPENDS" for check in checks)
+        rest = _open(needed, checks)
+        words.append(f"{depends} of {len(needed)} checks depend{f'; not decided: {_and(rest)}' if rest else ''}.")
+    return " ".join((*words, *reasons))
+
+
+def method_reasons(
     answer: MethodAnswer,
     failed: Sequence[str],
     needed: Sequence[str],
     checks: Sequence[CheckVerdict],
     level: float,
-    reasons: Mapping[str, str],
-) -> str:
-    """One method over the checks required of it. *level*: at which one check must not depend for the method to fail.
-    *reasons*: check -> why it is undecided although its mean is below the margin: its interval alone would not tell."""
-    depends = [check.check for check in checks if check.verdict == "DEPENDS"]
-    alone = [check.check for check in checks if check.verdict == "DOES NOT DEPEND" and check.check not in failed]
+    held: Mapping[str, str],
+) -> tuple[str, ...]:
+    """Why a method has its answer. *level*: at which one check must not depend for the method to fail. *held*: check ->
+    why it is undecided although its mean is below the margin: its interval alone would not tell."""
     if not needed:
-        return f"{method}: {answer}. Only controls were run."
+        return ("Only controls were run.",)
     if answer == "FAILS":
-        return f"{method}: FAILS. It does not depend on what {_and(failed)} destroy{'s' * (len(failed) == 1)}."
+        return (f"It does not depend on what {_and(failed)} destroy{'s' * (len(failed) == 1)}.",)
     if answer == "PASSES":
-        return f"{method}: PASSES. It depends on what {_and(needed)} destroy{'s' * (len(needed) == 1)}."
-    rest = [name for name in needed if name not in depends and name not in alone]
-    words = [f"{method}: {answer}. {len(depends)} of {len(needed)} checks depend"]
-    words[0] += f"; not decided: {_and(rest)}." if rest else "."
-    if alone:
+        return (f"It depends on what {_and(needed)} destroy{'s' * (len(needed) == 1)}.",)
+    words = []
+    if alone := [check.check for check in checks if check.verdict == "DOES NOT DEPEND"]:
         each = " each" if len(alone) > 1 else ""
         words.append(
             f"{_and(alone)} alone{each} would not depend, but not after correction for {len(needed)} checks "
             f"(needs {level:.2%} instead of 5%)."
         )
-    why = sorted({_reason(check) for check in checks if check.verdict == "UNINFORMATIVE"} - {""})
     named: dict[str, list[str]] = {}
-    for check in rest:
-        if reasons.get(check):
-            named.setdefault(reasons[check], []).append(check)
-    held = [f"{_and(names)}: the mean is below the margin, but {reason}." for reason, names in named.items()]
-    return " ".join((*words, *held, *why))
+    for check in _open(needed, checks):
+        if reason := held.get(check):
+            named.setdefault(reason, []).append(check)
+    words += [f"{_and(names)}: the mean is below the margin, but {reason}." for reason, names in named.items()]
+    return (*words, *sorted({_reason(check) for check in checks if check.verdict == "UNINFORMATIVE"} - {""}))
+
+
+def _open(needed: Sequence[str], checks: Sequence[CheckVerdict]) -> list[str]:
+    """The checks required of a method that have no answer."""
+    answered = {check.check for check in checks if check.verdict in ("DEPENDS", "DOES NOT DEPEND")}
+    return [name for name in needed if name not in answered]
 
 
 def _reason(check: CheckVerdict) -> str:
