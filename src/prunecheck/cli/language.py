@@ -80,10 +80,7 @@ def _left_out(methods: Sequence[ResolvedPruning], checks: Sequence[ResolvedCorru
     for method in methods:
         for check in checks:
             if why := check.why_not(method):
-                reason = (
-                    why.removesuffix(".").removeprefix(f"{method.plugin.name!r} ").removeprefix(f"{method.label!r} ")
-                )
-                by_reason.setdefault((method.label, reason), []).append(check.label)
+                by_reason.setdefault((method.label, why.reason), []).append(check.label)
     lines: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (label, reason), found in by_reason.items():
         lines.setdefault((reason, tuple(found)), []).append(label)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Granularity = Literal["row", "layer", "global"]
 GRANULARITIES: tuple[Granularity, ...] = ("row", "layer", "global")
@@ -100,6 +100,18 @@ class PostTrainingMethod:
         return bool(STATISTICS & set(self.asks))
 
 
+class NotTested(NamedTuple):
+    """Why a check tests nothing of a method. ``reason``: about ``method``, or a whole sentence where that is empty;
+    without a full stop."""
+
+    reason: str
+    method: str = ""
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.method!r} {self.reason}." if self.method else f"{self.reason}."
+
+
 @dataclass(frozen=True)
 class PostTrainingCheck:
     """One corruption at one intervention point of pruning without training.
@@ -127,14 +139,14 @@ class PostTrainingCheck:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
-    def why_not(self, method: PostTrainingMethod, ratios: str = UNIFORM) -> str:
-        """Why this check tests nothing of that method under those ratios, in one sentence; empty where it does."""
+    def why_not(self, method: PostTrainingMethod, ratios: str = UNIFORM) -> NotTested | None:
+        """Why this check tests nothing of that method under those ratios; None where it does."""
         if self.at == "ratios" and ratios == UNIFORM:
-            return "every block already keeps the same share: choose other ratios, such as ratios = 'owl'."
+            return NotTested("every block already keeps the same share: choose other ratios, such as ratios = 'owl'")
         if self.at == "statistics" and not {"norms", "gram"} & set(method.asks):
-            return f"{method.name!r} does not ask for statistics of the calibration tokens."
+            return NotTested("does not ask for statistics of the calibration tokens", method.name)
         if self.at == "tokens" and not method.is_calibrated and ratios == UNIFORM:
-            return f"{method.name!r} does not look at calibration tokens."
+            return NotTested("does not look at calibration tokens", method.name)
         if self.needs_update and method.gives != "weights":
-            return f"{method.name!r} does not change the weights it keeps."
-        return ""
+            return NotTested("does not change the weights it keeps", method.name)
+        return None

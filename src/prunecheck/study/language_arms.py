@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from prunecheck.pruning.post_training_plugins import UNIFORM, PostTrainingCheck, PostTrainingMethod
+from prunecheck.pruning.post_training_plugins import UNIFORM, NotTested, PostTrainingCheck, PostTrainingMethod
 from prunecheck.pruning.registry import POST_TRAINING_CHECKS, POST_TRAINING_METHODS
 from prunecheck.study.arms import NO_PATTERN
 from prunecheck.study.language_study import LanguageStudy, PostTrainingChoice
@@ -77,12 +77,12 @@ class ResolvedCorruption:
             return {"name": AA, "code": ""}
         return {**_plugin(self.plugin), "at": self.plugin.at, "label": self.label, "options": dict(self.options)}
 
-    def why_not(self, method: ResolvedPruning) -> str:
-        """Why *method* has nothing that this check could corrupt; empty if it has."""
+    def why_not(self, method: ResolvedPruning) -> NotTested | None:
+        """Why *method* has nothing that this check could corrupt; None if it has."""
         if self.label == POSITIVE and method.plugin.name == RANDOM:
-            return f"a mask of {method.label!r} is already one of random positions."
+            return NotTested(f"a mask of {method.label!r} is already one of random positions")
         if self.plugin is None:
-            return "" if method.draws else f"{method.label!r} draws nothing at random."
+            return None if method.draws else NotTested("draws nothing at random", method.label)
         return self.plugin.why_not(method.plugin, method.ratios)
 
 

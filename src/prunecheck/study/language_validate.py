@@ -37,9 +37,9 @@ def resolve(study: LanguageStudy, *, allow_absent: bool = False) -> None:
     validate_labels("methods", [method.label for method in methods])
     validate_labels("checks", [check.label for check in checks])
     for i, check in enumerate(checks):
-        reasons = [check.why_not(method) for method in methods]
-        if all(reasons):
-            raise StudyError(f"checks[{i}] = {check.label!r} tests none of the methods: {reasons[0]}")
+        reasons = [why for method in methods if (why := check.why_not(method))]
+        if len(reasons) == len(methods):
+            raise StudyError(f"checks[{i}] = {check.label!r} tests none of the methods: {reasons[0].sentence}")
     _validate_margin(study)
     for i, pair in enumerate(study.compare or ()):
         for name in pair:

@@ -148,7 +148,10 @@ def test_permuted_ratios_never_give_the_same_order() -> None:
     ],
 )
 def test_a_check_says_why_it_tests_nothing_of_a_method(check: str, method: str, reason: str) -> None:
-    assert reason in POST_TRAINING_CHECKS.get(check).why_not(POST_TRAINING_METHODS.get(method))
+    why = POST_TRAINING_CHECKS.get(check).why_not(POST_TRAINING_METHODS.get(method))
+    assert why is not None
+    assert reason in why.sentence
+    assert why.method in ("", method)
     assert not POST_TRAINING_CHECKS.get("layerwise_rearrange").why_not(POST_TRAINING_METHODS.get(method))
 
 

@@ -407,8 +407,8 @@ def _validate(walk: _Walk, ratio_options: Mapping[str, float]) -> dict[str, floa
     if check is not None:
         if check.at == "tokens":
             raise PluginError(f"check {check.name!r} corrupts tokens: apply it with corrupt_tokens() before the walk.")
-        if why := check.why_not(method, walk.ratios):
-            raise PluginError(f"check {check.name!r} tests nothing here: {why}")
+        if untested := check.why_not(method, walk.ratios):
+            raise PluginError(f"check {check.name!r} tests nothing here: {untested.sentence}")
     return {**RATIOS[walk.ratios], **ratio_options}
 
 
