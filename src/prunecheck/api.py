@@ -136,7 +136,7 @@ def verdict(
     mean, std, n, n_test``: then the test is unpaired. The ``results.csv`` of a study, beside its ``verdicts.json``, is
     judged as the study was.
 
-    ``margin``: points of accuracy; ``"1 sd"``, standard deviations of the dense runs between seeds; or ``"30% of
+    ``margin``: points of the metric; ``"1 sd"``, standard deviations of the dense runs between seeds; or ``"30% of
     lead"``, a share of the lead of the only method under test over ``random_ticket`` (``"30% of lead of snip"`` where
     there are several), from clean runs alone; by rule from the dense rows when None. ``chance``: accuracy of always
     guessing the commonest class, a fraction in [0, 1), or ``classes``, the number of equally common classes.

@@ -79,7 +79,7 @@ def decimal(value: float | None, places: int = 2) -> str:
 
 
 def points(value: float) -> str:
-    """A margin in points of accuracy: ``0.8413 -> '0.84'``, ``0.0512 -> '0.051'``."""
+    """A margin: ``0.8413 -> '0.84'``, ``0.0512 -> '0.051'``."""
     return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
 
 

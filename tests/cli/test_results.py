@@ -69,7 +69,7 @@ def test_margin_in_terms_of_clean_runs_is_written_with_its_origin(cli: Cli, tmp_
     assert (again["margin"], again["margin_rule"]) == (document["margin"], document["margin_rule"])
     refused = cli("verdict", path, "--margin", "a bit")
     assert (refused.code, refused.out) == (2, "")
-    assert "margin 'a bit': write points of accuracy (0.5)" in refused.err
+    assert "margin 'a bit': write points (0.5)" in refused.err
 
 
 def test_chance_is_a_fraction_or_percent(cli: Cli, tmp_path: Path) -> None:

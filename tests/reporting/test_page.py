@@ -121,8 +121,12 @@ def test_checks_are_named_in_words_and_what_they_destroy_is_there_for_hovering_a
 
 
 def test_metric_other_than_accuracy_is_named_and_explained() -> None:
-    answer = parse(page(replace(sample.data(), verdict=replace(sample.verdict(), metric="p_correct")))).by_id("answer")
-    assert "the mean drop in p_correct (points, 90% interval)" in answer.one("caption").text
+    text = page(replace(sample.data(), verdict=replace(sample.verdict(), metric="p_correct")))
+    answer = parse(text).by_id("answer")
+    assert "the mean drop in probability of the right class (points, 90% interval)" in answer.one("caption").text
+    for section in ("answer", "evidence"):
+        assert "points of p_correct" in parse(text).by_id(section).text
+    assert not re.search("points of accuracy|accuracy points", text)
     assert "the mean probability that a network gives to the right class" in answer.text
     assert "probability" not in parse(page(sample.data())).by_id("answer").text
 

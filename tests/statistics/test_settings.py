@@ -37,7 +37,7 @@ def test_the_next_analysis() -> None:
         ({"design": "sequental"}, r"'sequental' is not a design. Did you mean 'sequential'\?"),
         ({"compare": (("snip", "snip"),)}, r"a comparison names two different methods"),
         ({"max_seeds": 0}, r"max_seeds 0 must be at least 1"),
-        ({"margin": 0.0}, r"margin 0 must be above 0: points of accuracy"),
+        ({"margin": 0.0}, r"margin 0 must be above 0 and below 100: points, such as 0.5"),
         ({"margin": 100.0}, r"margin 100 must be above 0"),
         ({"family": "studdy"}, r"'studdy' is not a family of verdicts. Did you mean 'study'\?"),
         ({"chance": 1.0}, r"chance 1 is a fraction"),

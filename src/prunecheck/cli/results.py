@@ -65,7 +65,7 @@ def verdict(
         Arms as NAME=FOLDER, the folder being the --output_path of lm_eval; one is called clean, the unpruned network
         dense. Several seeds: the name several times, in the same order for every arm.
     margin
-        The margin in points of accuracy (in nats for a log-likelihood), as standard deviations between dense runs
+        The margin in points of the metric (in nats for a log-likelihood), as standard deviations between dense runs
         ("1 sd") or as a share of the lead over random_ticket ("30% of lead", "30% of lead of snip") or of what a method
         loses against the dense network ("10% of loss of snip"); by default set by rule from the dense rows.
     chance

@@ -19,10 +19,9 @@ from prunecheck.statistics.outcome import (
     MethodAnswer,
     MethodVerdict,
     StudyVerdict,
-    unit_name,
 )
 from prunecheck.statistics.roles import RANDOM_TICKET
-from prunecheck.statistics.rows import CLEAN, DENSE, Metric
+from prunecheck.statistics.rows import CLEAN, DENSE, Metric, unit_name
 from prunecheck.text import counted, listing
 
 ROLES = {"reference": "reference", "positive": "positive control"}

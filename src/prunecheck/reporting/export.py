@@ -16,6 +16,7 @@ from prunecheck.reporting.data import ReportData, Row
 from prunecheck.reporting.summary import Arm, arms, is_number, natural, order
 from prunecheck.reporting.text import check_effect, effect, headline
 from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, CheckVerdict, StudyVerdict, interval_name, plain
+from prunecheck.statistics.rows import METRIC_NAMES, unit
 from prunecheck.text import percent, points, printable, printable_line, printable_lines
 
 FIRST_COLUMNS = (
@@ -193,7 +194,7 @@ def latex_verdicts(data: ReportData) -> str:
             cells.append(f"{LATEX_MARKS[one.verdict]}~{_drop(effect(headline(one)))}" if one else "")
         rows.append(cells)
     sparsities = ", ".join(percent(s) for s in order(data).sparsities)
-    what = "log-likelihood (nats)" if verdict.metric == "nll" else "accuracy (points)"
+    what = f"{METRIC_NAMES[verdict.metric]} ({unit(verdict.metric)})"
     caption = (
         f"{tex(printable(data.name))}: mean drop in {what} and {tex(interval_name(verdict))} at "
         f"{tex(sparsities)} sparsity; margin {points(verdict.margin)}. $\\bullet$ depends, $\\circ$ does not depend, "

@@ -22,7 +22,7 @@ def data_of_table(
 ) -> ReportData | LanguageReport:
     """Judge the file (unless *judged* is its verdict already) and hold its rows beside the answer.
 
-    *margin*: points of accuracy or in terms of clean runs; None sets it by rule from the dense rows and *chance* (or
+    *margin*: points of the metric or in terms of clean runs; None sets it by rule from the dense rows and *chance* (or
     the number of *classes*).
     Raises StudyError where the file holds no results.
     """

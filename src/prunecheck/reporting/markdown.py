@@ -13,7 +13,7 @@ from prunecheck.reporting.margins import margin_groups, margin_ticks_sentence
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import CONTROL_ANSWERS, whole
 from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, controls_sentence, interval_name
-from prunecheck.statistics.rows import unit
+from prunecheck.statistics.rows import unit_name
 from prunecheck.text import printable, printable_line
 
 
@@ -44,7 +44,7 @@ def markdown(data: ReportData) -> str:
         parts += [
             "## Verdicts",
             md_table(_marked(verdict)),
-            f"Mean drop in {unit(verdict.metric)} and its {interval_name(verdict)}.",
+            f"Mean drop in {unit_name(verdict.metric)} and its {interval_name(verdict)}.",
         ]
         parts.append("\n".join(f"- {md(c.sentence)}" for c in verdict.checks))
     groups = margin_groups(verdict)
@@ -77,7 +77,7 @@ def markdown_tables(data: ReportData) -> str:
     """The verdicts, the accuracies and the published numbers, each as a table: for a README or a pull request."""
     parts = [
         md_table(_marked(data.verdict)),
-        f"Mean drop in {unit(data.verdict.metric)} and its {interval_name(data.verdict)}.",
+        f"Mean drop in {unit_name(data.verdict.metric)} and its {interval_name(data.verdict)}.",
     ]
     lines, held = arms(data), sections.published_table(data, order(data))
     if lines:

@@ -22,7 +22,7 @@ from prunecheck.reporting.strips import ruler
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import STYLES, effect, minus
 from prunecheck.statistics.outcome import SYMBOLS, controls_sentence, interval_name
-from prunecheck.statistics.rows import unit
+from prunecheck.statistics.rows import METRIC_NAMES, unit, unit_name
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import points, printable, printable_lines
 
@@ -94,6 +94,8 @@ def _content(data: ReportData) -> dict[str, object]:
         "opponents": opponents(verdict),
         "leads": {(one.first, one.second): one for one in verdict.comparisons},
         "unit": unit(verdict.metric),
+        "unit_name": unit_name(verdict.metric),
+        "metric_name": METRIC_NAMES[verdict.metric],
         "margins": margins.margin_groups(verdict),
         "margin_ruler": margins.margin_ruler(margins.margin_axis(verdict)),
         "margin_ticks": margins.margin_ticks_sentence(verdict),

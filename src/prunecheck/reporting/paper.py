@@ -30,7 +30,7 @@ PROCEDURE = ("su2020sanity", "goeman2010three", "schuirmann1987comparison", "smy
 METRICS = {
     "accuracy": "test accuracy",
     "p_correct": "mean probability of the correct class on the test set",
-    "brier": "Brier score on the test set",
+    "brier": "Brier score (subtracted from 1) on the test set",
     "nll": "negative log-likelihood per token on the test set",
 }
 

@@ -18,7 +18,7 @@ from prunecheck.reporting.scales import effects_axis, plain_tick
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import headline
 from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, Cell
-from prunecheck.statistics.rows import unit
+from prunecheck.statistics.rows import METRIC_NAMES, unit
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import percent, points, printable, unknown
 
@@ -177,12 +177,11 @@ def _keep_shares(data: ReportData) -> Any:
 
 
 def _effects(data: ReportData) -> Any:
-    """Mean drop and 90 % interval of every method x check, over the margin band."""
+    """Mean drop and interval of every method x check, over the margin band."""
     verdict = data.verdict
     heads = [(c, headline(c)) for c in verdict.checks if c.control not in INSTRUMENT_CONTROLS]
     rows = [(f"{_plain(c.method)}, {_plain(c.check)}", c.verdict, cell) for c, cell in heads if cell is not None]
-    what = "log-likelihood" if verdict.metric == "nll" else "accuracy"
-    return _intervals(rows, f"drop in {what} ({unit(verdict.metric)})")
+    return _intervals(rows, f"drop in {METRIC_NAMES[verdict.metric]} ({unit(verdict.metric)})")
 
 
 def _language_effects(verdict: LanguageVerdict) -> Any:

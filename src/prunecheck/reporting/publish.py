@@ -14,7 +14,7 @@ from prunecheck.errors import StudyError
 from prunecheck.statistics.language_table import DOCUMENTS
 from prunecheck.statistics.outcome import Cell, StudyVerdict
 from prunecheck.statistics.recorded import RESULTS, Change, JudgedAgain, changes, judge_again, verdicts_of
-from prunecheck.statistics.rows import unit
+from prunecheck.statistics.rows import unit_name
 from prunecheck.store.durable import ensure_folder, write_file
 from prunecheck.text import printable, printable_path
 
@@ -73,7 +73,7 @@ def card(found: JudgedAgain, report: str, with_study: bool, license: str | None)
     contents = [
         f"- `{RESULTS}`: one row for each of {found.rows:,} {'models' if is_language else 'trained networks'}.",
         *([f"- `{DOCUMENTS}`: one row for each document of each model, nats per token."] if is_language else []),
-        f"- `verdicts.csv`: one row for each method, check and sparsity, drops in {unit(verdict.metric)}. "
+        f"- `verdicts.csv`: one row for each method, check and sparsity, drops in {unit_name(verdict.metric)}. "
         "`verdicts.json`: with all settings.",
         "- `index.html`: the report as one page, without parts from elsewhere. `report.md`: the same as text.",
         *(["- `study.toml`: the study file, for `prunecheck run`."] if with_study else []),

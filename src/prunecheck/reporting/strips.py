@@ -1,4 +1,4 @@
-"""One effect on one line: margin band, every seed's paired difference, the 90 % interval and the mean.
+"""One effect on one line: margin band, every seed's paired difference, the interval of the verdict and the mean.
 
 A strip has no text and can have any width (strokes do not scale), so one drawing serves all screens.
 """

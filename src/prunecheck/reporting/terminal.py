@@ -12,7 +12,7 @@ from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.text import ASCII_SYMBOLS, CONTROL_ANSWERS, MEANINGS, STYLES
 from prunecheck.reporting.views import margin_text
 from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, controls_sentence, interval_name
-from prunecheck.statistics.rows import unit
+from prunecheck.statistics.rows import unit_name
 from prunecheck.text import counted, printable, printable_line
 
 COLOURS = {"depends": "blue", "not": "dark_orange3", "open": "default", "mute": "dim"}
@@ -50,7 +50,9 @@ def print_verdict(
     if verdict.checks:
         console.print()
         console.print(_table(verdict, console, width), width=width)
-        _print(console, Text(f"Mean drop in {unit(verdict.metric)} [{interval_name(verdict)}].", style="dim"), width)
+        _print(
+            console, Text(f"Mean drop in {unit_name(verdict.metric)} [{interval_name(verdict)}].", style="dim"), width
+        )
         if any(c.verdict == "UNINFORMATIVE" for c in verdict.checks):
             _print(console, Text(f"Uninformative: {MEANINGS['UNINFORMATIVE']}.", style="dim"), width)
     _print(console, Text(controls_sentence(verdict)), width)

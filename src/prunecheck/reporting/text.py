@@ -65,7 +65,7 @@ def minus(text: object) -> str:
 
 
 def effect(cell: Cell | None) -> str:
-    """``+6.10 [+5.20, +7.00]``: mean drop in the cell's unit and its 90 % interval."""
+    """``+6.10 [+5.20, +7.00]``: mean drop in the cell's unit and the interval that the verdict uses."""
     if cell is None or not math.isfinite(cell.mean_drop):
         return ""
     bounds = interval(cell)

@@ -32,9 +32,8 @@ from prunecheck.statistics.outcome import (
     CheckVerdict,
     MethodVerdict,
     StudyVerdict,
-    unit_name,
 )
-from prunecheck.statistics.rows import unit
+from prunecheck.statistics.rows import unit_name
 from prunecheck.text import counted, decimal, listing, percent, points, printable
 
 RAW_ROWS = 500
@@ -150,11 +149,11 @@ def procedure(verdict: StudyVerdict) -> str:
     """How the margin was set and what passing means, in one paragraph."""
     rule = verdict.margin_rule.strip().rstrip(".")
     parts = [
-        f"A drop counts when it exceeds the margin of {points(verdict.margin)} {unit(verdict.metric)}.",
+        f"A drop counts when it exceeds the margin of {points(verdict.margin)} {unit_name(verdict.metric)}.",
         f"{rule}." if rule else "",
     ]
     if verdict.metric in METRICS_IN_WORDS:
-        parts.append(f"Drops and leads are in {unit_name(verdict.metric)}: {METRICS_IN_WORDS[verdict.metric]}.")
+        parts.append(f"{verdict.metric} is {METRICS_IN_WORDS[verdict.metric]}.")
     parts.append("A method passes when it depends on everything the checks destroy.")
     return " ".join(filter(None, parts))
 

@@ -19,11 +19,11 @@ from prunecheck.runner.step_results import StepResults
 from prunecheck.runner.workspace import Workspace
 from prunecheck.statistics import Cell, CheckVerdict, Settings, StudyVerdict, next_look
 from prunecheck.statistics.margin import ENOUGH_DENSE
-from prunecheck.statistics.rows import CLEAN, DENSE
+from prunecheck.statistics.rows import CLEAN, DENSE, number
 from prunecheck.study.plan import Arm, Plan, make_plan
 from prunecheck.study.step import Step
 from prunecheck.study.study import Study
-from prunecheck.text import percent
+from prunecheck.text import counted, percent
 
 Seeds = dict[tuple[str, str], tuple[int, ...]]
 """(method, check) -> seeds"""
@@ -182,8 +182,9 @@ def _decided(check: CheckVerdict, cell: Cell, is_last: bool) -> str | None:
 def _cell_line(check: CheckVerdict, cell: Cell) -> str:
     where = f"{check.method} x {check.check} at {percent(cell.sparsity)}"
     judged = isfinite(cell.low) and isfinite(cell.high)
-    interval = f" [{cell.low:+.2f}, {cell.high:+.2f}]" if judged else ""
-    return f"{where}: {cell.verdict.lower()}, {cell.mean_drop:+.2f}{interval} points, {cell.n} seeds"
+    interval = f" [{number(cell.low, cell.unit)}, {number(cell.high, cell.unit)}]" if judged else ""
+    drop = number(cell.mean_drop, cell.unit)
+    return f"{where}: {cell.verdict.lower()}, {drop}{interval} {cell.unit}, {counted(cell.n, 'seed')}"
 
 
 def _chance(study: Study) -> float:

@@ -42,7 +42,7 @@ def verdict(
 ) -> StudyVerdict:
     """Judge results from a file, a DataFrame, or rows as dicts: one row per trained network, or means with spreads.
 
-    *margin*: points of accuracy, ``"1 sd"`` between the dense runs or ``"30% of lead"`` over the random ticket (see
+    *margin*: points of the metric, ``"1 sd"`` between the dense runs or ``"30% of lead"`` over the random ticket (see
     ``margin_terms``); by rule from the dense rows when None. *chance*: accuracy of guessing, a fraction, or
     *classes*: the number of equally large classes; a column ``chance`` or ``classes`` does as well. *looks*: the
     numbers of seeds at which results were looked at, where seeds were added depending on them; otherwise the number of

@@ -1,4 +1,4 @@
-"""The margin: how many points of accuracy are worth talking about. Settled from dense runs, before any corrupted arm.
+"""The margin: the smallest difference that counts. Settled from dense runs, before any corrupted arm.
 
 A verdict without a margin would only say that the study was large (ICH E10, section 1.5; Schuirmann 1987). The rule
 looks at nothing but the dense networks and the test set, so it cannot be bent towards a verdict.
@@ -21,7 +21,7 @@ ENOUGH_DENSE = 3
 
 
 class Margin(NamedTuple):
-    """``points`` of accuracy, and the ``rule`` they come from, as a sentence."""
+    """``points`` of the metric (or nats), and the ``rule`` they come from, as a sentence."""
 
     points: float
     rule: str

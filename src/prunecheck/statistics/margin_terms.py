@@ -82,7 +82,7 @@ def parse_margin(given: float | str) -> float | SeedSds | ShareOfLead | ShareOfL
         found = ShareOfLead(float(match[1]) / 100, match[2])
     else:
         raise StudyError(
-            f"margin {printable(text, 40)!r}: write points of accuracy (0.5), standard deviations between seeds "
+            f"margin {printable(text, 40)!r}: write points (0.5), standard deviations between seeds "
             '("1 sd"), a share of the lead over the random ticket ("30% of lead", "30% of lead of snip"), or of what a '
             'method loses against the dense network ("10% of loss of magnitude").'
         )
@@ -195,7 +195,7 @@ def _share(term: ShareOfLead, runs: CleanRuns, positive_control: str | None) -> 
     if lead.points <= 0:
         raise StudyError(
             f"margin: {printable(name)} has no lead over the random ticket ({amount(lead.points, runs.unit)}), so that "
-            "no share of it is a margin. Give points of accuracy."
+            f"no share of it is a margin. Give it in {runs.unit}."
         )
     where = f"the lead of {printable(name)} over the random ticket"
     pairs = f"{amount(lead.points, runs.unit)}, {counted(lead.runs, 'pair')} of clean runs"

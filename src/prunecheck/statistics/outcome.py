@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from prunecheck import html
-from prunecheck.statistics.rows import Metric, Unit, number, unit
+from prunecheck.statistics.rows import METRIC_NAMES, Metric, Unit, number, unit, unit_name
 from prunecheck.text import counted, listing, points, printable
 
 SCHEMA_VERSION = 2
@@ -258,7 +258,7 @@ def as_text(verdict: StudyVerdict) -> str:
         ]
     lines += [f"{SYMBOLS[one.verdict]} {one.sentence}" for one in verdict.comparisons]
     if verdict.checks:
-        lines.append(f"Mean drop in {unit(verdict.metric)} [{interval_name(verdict)}].")
+        lines.append(f"Mean drop in {unit_name(verdict.metric)} [{interval_name(verdict)}].")
     lines.append(controls_sentence(verdict))
     return "\n".join(printable(line, 600) for line in lines)
 
@@ -278,7 +278,11 @@ def as_html(verdict: StudyVerdict) -> str:
     if rows:
         heads = ("method", "check", "verdict", f"drop in {unit(verdict.metric)} [{interval_name(verdict)}]")
         parts.append(
-            html.table(f"Mean drop in {verdict.metric} when a check destroys what a method could use", heads, rows)
+            html.table(
+                f"Mean drop in {METRIC_NAMES[verdict.metric]} when a check destroys what a method could use",
+                heads,
+                rows,
+            )
         )
     return "".join([*parts, html.said(controls_sentence(verdict))])
 
@@ -294,11 +298,6 @@ def interval_name(verdict: StudyVerdict) -> str:
 def title(verdict: StudyVerdict) -> str:
     mark = " (summary, unpaired)" if verdict.basis == "summaries" else ""
     return f"{verdict.study}: margin {points(verdict.margin)} {unit_name(verdict.metric)}{mark}"
-
-
-def unit_name(metric: Metric) -> str:
-    """``points``, ``points of brier``, ``nats``: the unit of drops, with the metric where it is not accuracy."""
-    return unit(metric) if metric in ("accuracy", "nll") else f"points of {metric}"
 
 
 def controls_sentence(verdict: StudyVerdict) -> str:

@@ -12,6 +12,13 @@ from prunecheck.text import percent, printable, signed
 Metric = Literal["accuracy", "p_correct", "brier", "nll"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 Unit = Literal["points", "nats"]
+METRIC_NAMES: dict[Metric, str] = {
+    "accuracy": "accuracy",
+    "p_correct": "probability of the right class",
+    "brier": "1 minus the Brier score",
+    "nll": "log-likelihood",
+}
+"""what drops, as captions and sentences name it"""
 CLEAN = "clean"
 DENSE = "dense"
 
@@ -69,6 +76,11 @@ class Row:
 def unit(metric: Metric) -> Unit:
     """The unit of differences and margins."""
     return "nats" if metric == "nll" else "points"
+
+
+def unit_name(metric: Metric) -> str:
+    """``points``, ``points of brier``, ``nats``: the unit of drops, with the metric where it is not accuracy."""
+    return unit(metric) if metric in ("accuracy", "nll") else f"points of {metric}"
 
 
 def scale(metric: Metric) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prunecheck.errors import StudyError
-from prunecheck.statistics.rows import METRICS, Metric
+from prunecheck.statistics.rows import METRICS, Metric, unit_name
 from prunecheck.text import unknown
 
 MIN_SEEDS = 3
@@ -25,7 +25,7 @@ class Settings:
     "sequential": seeds were added depending on results, and ``alpha`` is spread over the interim analyses.
     ``looks``: the numbers of seeds at which a sequential study is analysed, strictly increasing, each from 3 to
     ``max_seeds``; empty = at every number of seeds from 3 to ``max_seeds``.
-    ``margin``: points of accuracy, None = by rule. ``margin_rule``: the sentence of the rule that gave ``margin``,
+    ``margin``: points of the metric, None = by rule. ``margin_rule``: the sentence of the rule that gave ``margin``,
     empty where it was chosen by the user. ``margin_was``: the margin that was fixed first, where it was changed after
     results had been seen.
     ``compare``: pairs of methods whose clean arms are compared; None = every method under test against the random
@@ -64,7 +64,9 @@ class Settings:
             raise StudyError(f"max_seeds {self.max_seeds} must be at least 1.")
         self._validate_looks()
         if self.margin is not None and not 0 < self.margin < 100:
-            raise StudyError(f"margin {self.margin:g} must be above 0: points of accuracy, such as 0.5.")
+            raise StudyError(
+                f"margin {self.margin:g} must be above 0 and below 100: {unit_name(self.metric)}, such as 0.5."
+            )
         if self.family not in ("method", "study"):
             raise StudyError(f"family: {unknown('family of verdicts', str(self.family), ('method', 'study'))}")
         for pair in self.compare or ():
