@@ -28,7 +28,7 @@ def language_verdicts(name: str) -> str:
     margins = ", ".join(f"{margin:.3f} at {percent(sparsity)}" for sparsity, margin in found.margins.items())
     ok = sum(control.status == "ok" for control in found.controls)
     words = (
-        f"Nats per token that the check costs [90 % interval], margin {margins}. "
+        f"Nats per token that the check costs [90% interval], margin {margins}. "
         f"{ok} of {len(found.controls)} controls ok. {found.documents} documents; "
         f"dense perplexity {found.dense_perplexity:.2f}."
     )

@@ -18,7 +18,8 @@ from docs._reference.markdown import DOCS, code, table
 from prunecheck.reporting.answers import lead_cell
 from prunecheck.reporting.export import verdict_table
 from prunecheck.statistics import verdict as judge
-from prunecheck.statistics.outcome import Cell, ComparisonVerdict, StudyVerdict
+from prunecheck.statistics.outcome import Cell, ComparisonVerdict, StudyVerdict, interval_name, levels_name
+from prunecheck.statistics.rows import unit_name
 from prunecheck.text import percent, points, signed
 
 DATA = DOCS / "results" / "data"
@@ -33,7 +34,7 @@ def verdicts(name: str) -> str:
     there = [control for control in found.controls if control.status != "missing"]
     ok = sum(control.status == "ok" for control in there)
     controls = f" {ok} of {len(there)} controls ok." if there else " No controls."
-    margin = f"Mean drop in points of {found.metric} [90 % interval], margin {points(found.margin)}."
+    margin = f"Mean drop in {unit_name(found.metric)} [{interval_name(found)}], margin {points(found.margin)}."
     return f"{table(head, body)}\n\n{margin}{controls}"
 
 
@@ -46,7 +47,9 @@ def drops(name: str) -> str:
     for check in checks:
         cells = {cell.sparsity: cell for cell in check.cells}
         body.append([code(check.method), code(check.check), *[_cell(cells.get(one)) for one in sparsities]])
-    return table(["method", "check", *map(percent, sparsities)], body)
+    level = levels_name(cell for check in checks for cell in check.cells)
+    caption = f"Mean drop in {unit_name(found.metric)} [{level}]."
+    return f"{table(['method', 'check', *map(percent, sparsities)], body)}\n\n{caption}"
 
 
 def leads(name: str, *pairs: str) -> str:
@@ -60,11 +63,15 @@ def leads(name: str, *pairs: str) -> str:
     body = []
     for one in comparisons:
         cells = {cell.sparsity: cell for cell in one.cells}
-        together = _lead(one, lead_cell(one))
+        pooled = _lead(one, lead_cell(one))
         first, _, check = one.first.partition("@")
         words = f"{code(first)}, {check}" if check else code(first)
-        body.append([words, code(one.second), together, *[_cell(cells.get(each)) for each in single]])
-    return table(["first", "second", "lead", *map(percent, single)], body)
+        body.append([words, code(one.second), pooled, *[_cell(cells.get(each)) for each in single]])
+    together = levels_name(cell for one in comparisons if (cell := lead_cell(one)))
+    caption = f"Lead in {unit_name(judged(name).metric)} [{together}]"
+    if single:
+        caption += f", at one sparsity [{levels_name(cell for one in comparisons for cell in one.cells)}]"
+    return f"{table(['first', 'second', 'lead', *map(percent, single)], body)}\n\n{caption}."
 
 
 def accuracies(name: str) -> str:

@@ -9,9 +9,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from prunecheck.reporting.markdown import markdown
+from prunecheck.reporting.page import page
 from prunecheck.reporting.terminal import print_verdict
-from prunecheck.statistics.outcome import StudyVerdict
+from prunecheck.statistics.outcome import StudyVerdict, intervals_sentence
 from tests.reporting import sample, test_margins
+from tests.reporting.dom import parse
 from tests.reporting.payloads import PAYLOADS
 
 
@@ -50,6 +53,30 @@ def test_colour_only_on_terminals() -> None:
     coloured = shown(sample.verdict(), color_system="truecolor", force_terminal=True, width=100)
     assert "\x1b[" in coloured
     assert "\x1b" not in shown(sample.verdict())
+
+
+def test_page_report_and_terminal_explain_intervals_in_the_same_words() -> None:
+    made = sample.verdict()
+    first = made.checks[0]
+    assert first.pooled is not None
+    outside = replace(first, pooled=replace(first.pooled, mean_drop=first.pooled.high + 1, high_level=0.05 / 3))
+    odd = replace(made, checks=(outside, *made.checks[1:]))
+    words = intervals_sentence(odd)
+    assert words.startswith("Mean drop in points [90% to 93.3% interval]. Some means lie outside their interval: ")
+    data = replace(sample.data(), verdict=odd)
+    assert words in " ".join(shown(odd).split())
+    assert words in markdown(data)
+    assert words in parse(page(data)).by_id("answer").one("caption").text
+
+
+def test_level_of_leads_is_printed_where_it_is_another() -> None:
+    made = test_margins.verdict()
+    (lead,) = made.comparisons
+    assert lead.pooled is not None
+    wider = replace(lead, pooled=replace(lead.pooled, low_level=0.05 / 3))
+    assert "Leads: [93.3% interval]." in shown(replace(made, comparisons=(wider,)))
+    assert "Leads in points [93.3% interval]." in shown(replace(made, comparisons=(wider,), checks=()))
+    assert "Leads" not in shown(made)
 
 
 def test_only_controls_that_are_not_ok_are_printed_in_full() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunecheck.statistics import Cell, CheckVerdict, Row, Settings, StudyVerdict, judge
+from prunecheck.statistics.outcome import intervals_sentence
 from tests.statistics.makers import arm, clean
 from tests.statistics.test_known_cases import SMALL, judged, only, pairs
 
@@ -97,6 +98,18 @@ def test_the_interval_of_every_cell_agrees_with_its_verdict() -> None:
         [cell] = found.cells
         assert (cell.low > cell.margin) == (cell.p_depends < 0.05) == (cell.verdict == "DEPENDS")
         assert (cell.high < cell.margin) == (cell.p_not < 0.05) == (cell.verdict == "DOES NOT DEPEND")
+
+
+def test_mean_outside_its_bounds_is_explained() -> None:
+    drifting = judged(pairs([0.0, 0.02, -0.02, 20.0, 30.0]), 1.0, design="sequential", looks=(3, 5))
+    [cell] = only(drifting).cells
+    assert cell.mean_drop > cell.high
+    assert "] from an earlier analysis" in cell.sentence
+    assert "Some means lie outside their interval: " in intervals_sentence(drifting)
+    assert "Some means lie outside their interval: " in repr(drifting)
+    steady = judged(pairs([0.0, 0.02, -0.02, 0.01, 0.0]), 1.0, design="sequential", looks=(3, 5))
+    assert intervals_sentence(steady) == "Mean drop in points [90% interval]."
+    assert "earlier" not in only(steady).cells[0].sentence
 
 
 def test_seeds_between_analyses_wait_and_those_beyond_the_last_are_left_out() -> None:

@@ -12,8 +12,7 @@ from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.margins import margin_groups, margin_ticks_sentence
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import CONTROL_ANSWERS, whole
-from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, controls_sentence, interval_name
-from prunecheck.statistics.rows import unit_name
+from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, controls_sentence, intervals_sentence
 from prunecheck.text import printable, printable_line
 
 
@@ -41,11 +40,9 @@ def markdown(data: ReportData) -> str:
     parts += [md(note) for note in study_remarks(data)]
     parts += [md(" ".join([views.procedure(verdict), *general_notes(verdict)]))]
     if verdict.checks:
-        parts += [
-            "## Verdicts",
-            md_table(_marked(verdict)),
-            f"Mean drop in {unit_name(verdict.metric)} and its {interval_name(verdict)}.",
-        ]
+        parts += ["## Verdicts", md_table(_marked(verdict))]
+    parts.append(md(intervals_sentence(verdict)))
+    if verdict.checks:
         parts.append("\n".join(f"- {md(c.sentence)}" for c in verdict.checks))
     groups = margin_groups(verdict)
     if groups:
@@ -77,7 +74,7 @@ def markdown_tables(data: ReportData) -> str:
     """The verdicts, the accuracies and the published numbers, each as a table: for a README or a pull request."""
     parts = [
         md_table(_marked(data.verdict)),
-        f"Mean drop in {unit_name(data.verdict.metric)} and its {interval_name(data.verdict)}.",
+        md(intervals_sentence(data.verdict)),
     ]
     lines, held = arms(data), sections.published_table(data, order(data))
     if lines:

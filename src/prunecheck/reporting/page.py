@@ -21,7 +21,7 @@ from prunecheck.reporting.markdown import markdown
 from prunecheck.reporting.strips import ruler
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import STYLES, effect, minus
-from prunecheck.statistics.outcome import SYMBOLS, controls_sentence, interval_name
+from prunecheck.statistics.outcome import SYMBOLS, controls_sentence, interval_name, intervals_sentence
 from prunecheck.statistics.rows import METRIC_NAMES, unit, unit_name
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import points, printable, printable_lines
@@ -91,6 +91,7 @@ def _content(data: ReportData) -> dict[str, object]:
         "remarks_on_study": study_remarks(data),
         "general_notes": general_notes(verdict),
         "interval": interval_name(verdict),
+        "intervals": intervals_sentence(verdict),
         "opponents": opponents(verdict),
         "leads": {(one.first, one.second): one for one in verdict.comparisons},
         "unit": unit(verdict.metric),

@@ -11,8 +11,7 @@ from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import verdict_table
 from prunecheck.reporting.text import ASCII_SYMBOLS, CONTROL_ANSWERS, MEANINGS, STYLES
 from prunecheck.reporting.views import margin_text
-from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, controls_sentence, interval_name
-from prunecheck.statistics.rows import unit_name
+from prunecheck.statistics.outcome import SYMBOLS, StudyVerdict, controls_sentence, intervals_sentence
 from prunecheck.text import counted, printable, printable_line
 
 COLOURS = {"depends": "blue", "not": "dark_orange3", "open": "default", "mute": "dim"}
@@ -50,11 +49,10 @@ def print_verdict(
     if verdict.checks:
         console.print()
         console.print(_table(verdict, console, width), width=width)
-        _print(
-            console, Text(f"Mean drop in {unit_name(verdict.metric)} [{interval_name(verdict)}].", style="dim"), width
-        )
-        if any(c.verdict == "UNINFORMATIVE" for c in verdict.checks):
-            _print(console, Text(f"Uninformative: {MEANINGS['UNINFORMATIVE']}.", style="dim"), width)
+    if legend := intervals_sentence(verdict):
+        _print(console, Text(legend, style="dim"), width)
+    if any(c.verdict == "UNINFORMATIVE" for c in verdict.checks):
+        _print(console, Text(f"Uninformative: {MEANINGS['UNINFORMATIVE']}.", style="dim"), width)
     _print(console, Text(controls_sentence(verdict)), width)
     for line in _remarks(data, more):
         _print(console, Text(printable_line(line), style="dim"), width)

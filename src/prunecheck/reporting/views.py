@@ -232,6 +232,7 @@ def _check_view(i: int, check: CheckVerdict, scale: Effects, words: str, status:
 
 def _cell_view(cell: Cell, scale: Effects, colour: str, label: str = "") -> CellView:
     numbers = (
+        ("interval", percent(1 - cell.low_level - cell.high_level)),
         ("p, depends", probability(cell.p_depends)),
         ("p, does not", probability(cell.p_not)),
         ("sd of differences", decimal(cell.sd)),

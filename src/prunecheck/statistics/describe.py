@@ -191,6 +191,8 @@ def interval(cell: Cell) -> str:
         return ""
     level = f"{100 * (1 - cell.low_level - cell.high_level):.3g}%"
     text = f", {level} interval [{number(cell.low, cell.unit)}, {number(cell.high, cell.unit)}]"
+    if not cell.low <= cell.mean_drop <= cell.high:  # the tightest bound counts, and it came with fewer seeds
+        text += " from an earlier analysis"
     if cell.limit is None:
         return text
     least = -cell.high if cell.verdict == "WORSE" else cell.low

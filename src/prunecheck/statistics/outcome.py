@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -257,8 +257,7 @@ def as_text(verdict: StudyVerdict) -> str:
             if check.method == method.method and check.control not in INSTRUMENT_CONTROLS
         ]
     lines += [f"{SYMBOLS[one.verdict]} {one.sentence}" for one in verdict.comparisons]
-    if verdict.checks:
-        lines.append(f"Mean drop in {unit_name(verdict.metric)} [{interval_name(verdict)}].")
+    lines += [legend] if (legend := intervals_sentence(verdict)) else []
     lines.append(controls_sentence(verdict))
     return "\n".join(printable(line, 600) for line in lines)
 
@@ -288,10 +287,42 @@ def as_html(verdict: StudyVerdict) -> str:
 
 
 def interval_name(verdict: StudyVerdict) -> str:
-    """``90% interval``; ``90% to 93.3% interval`` where the verdicts use bounds of several levels."""
-    cells = [check.pooled or (check.cells[0] if len(check.cells) == 1 else None) for check in verdict.checks]
-    found = [cell for cell in cells if cell is not None and math.isfinite(cell.low)]
-    levels = sorted({round(100 * (1 - cell.low_level - cell.high_level), 1) for cell in found}) or [90.0]
+    """``90% interval``; ``90% to 93.3% interval`` where the verdicts of checks use bounds of several levels."""
+    return levels_name(_headlines(verdict.checks))
+
+
+def intervals_sentence(verdict: StudyVerdict) -> str:
+    """What the numbers of the answers are: their unit, the level of the intervals, and how a mean can lie outside of
+    them. Empty where nothing was judged."""
+    of, leads = unit_name(verdict.metric), levels_name(_headlines(verdict.comparisons))
+    parts = []
+    if verdict.checks:
+        parts.append(f"Mean drop in {of} [{interval_name(verdict)}].")
+    if verdict.comparisons and not (verdict.checks and leads == interval_name(verdict)):
+        parts.append(f"Leads: [{leads}]." if verdict.checks else f"Leads in {of} [{leads}].")
+    return " ".join([*parts, *filter(None, [outside_sentence(verdict)])])
+
+
+def outside_sentence(verdict: StudyVerdict) -> str:
+    """Why a mean can lie outside its interval; empty where none does."""
+    judged: list[CheckVerdict | ComparisonVerdict] = [*verdict.checks, *verdict.comparisons]
+    cells = [cell for one in judged for cell in (*one.cells, *([one.pooled] if one.pooled else []))]
+    if any(cell.mean_drop < cell.low or cell.mean_drop > cell.high for cell in cells):
+        return (
+            "Some means lie outside their interval: its bounds hold over all interim analyses together, and an earlier "
+            "analysis, with fewer seeds, gave the tighter bound."
+        )
+    return ""
+
+
+def _headlines(judged: Sequence[CheckVerdict] | Sequence[ComparisonVerdict]) -> list[Cell]:
+    cells = [one.pooled or (one.cells[0] if len(one.cells) == 1 else None) for one in judged]
+    return [cell for cell in cells if cell is not None and math.isfinite(cell.low)]
+
+
+def levels_name(cells: Iterable[Cell]) -> str:
+    """``90% interval``; ``90% to 93.3% interval`` where the bounds of *cells* are of several levels."""
+    levels = sorted({round(100 * (1 - cell.low_level - cell.high_level), 1) for cell in cells}) or [90.0]
     return f"{levels[0]:g}% interval" if len(levels) == 1 else f"{levels[0]:g}% to {levels[-1]:g}% interval"
 
 
