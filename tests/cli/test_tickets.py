@@ -143,3 +143,12 @@ def test_audit_of_two_checkpoints_compares_their_masks(
     assert main(["audit", str(ticket), str(other), *MODEL[:2]]) == 2
     assert main(["audit", str(ticket)]) == 2
     assert "give --model" in capsys.readouterr().err
+
+
+def test_audit_names_a_missing_or_empty_file_before_it_asks_for_a_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.pt").touch()
+    for name, problem in (("nope.pt", "nope.pt does not exist."), ("empty.pt", "empty.pt is empty.")):
+        assert main(["audit", str(tmp_path / name)]) == 2
+        assert problem in capsys.readouterr().err

@@ -132,7 +132,7 @@ TORN = {
 def test_incomplete_file_is_refused_in_one_sentence(name: str, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
     path.write_bytes(TORN[name])
-    with pytest.raises(StudyError, match=rf"a\{suffix} (is not|holds)"):
+    with pytest.raises(StudyError, match=rf"a\{suffix} (is not|is empty|holds)"):
         read_tensors(path)
 
 
@@ -166,7 +166,7 @@ def test_text_in_an_npz_and_lists_in_a_checkpoint(tmp_path: Path) -> None:
 def test_missing_files_folders_and_other_kinds(tmp_path: Path) -> None:
     (tmp_path / "folder.npz").mkdir()
     for name in ("nothing.pt", "folder.npz"):
-        with pytest.raises(StudyError, match="does not exist or is not a file"):
+        with pytest.raises(StudyError, match=r"does not exist|is a folder, not a file"):
             read_tensors(tmp_path / name)
     with pytest.raises(StudyError, match=r"model.onnx: masks and weights are read from \.safetensors, \.npz, \.pt"):
         read_tensors(tmp_path / "model.onnx")

@@ -147,7 +147,7 @@ def test_folders_that_are_not_empty_or_incomplete_are_refused(results: Path, tmp
     (results / "index.html").unlink()
     with pytest.raises(StudyError, match=r"index.html cannot be read"):
         publish(results, tmp_path / "out")
-    with pytest.raises(StudyError, match=r"verdicts.json: there is no such file"):
+    with pytest.raises(StudyError, match=r"holds no verdicts.json, which a run"):
         publish(tmp_path, tmp_path / "out")
 
 

@@ -188,7 +188,7 @@ def test_nothing_to_read(tmp_path: Path) -> None:
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"nowhere.csv cannot be read: No such file or directory\.$"):
+    with pytest.raises(StudyError, match=r"nowhere.csv does not exist\.$"):
         read_rows(tmp_path / "nowhere.csv")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(StudyError, match=r"binary.csv is not UTF-8 text: save the table as CSV \(UTF-8\).$"):

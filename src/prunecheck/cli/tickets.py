@@ -16,6 +16,7 @@ from prunecheck.cli import completers
 from prunecheck.cli.console import note, print_columns, print_json
 from prunecheck.cli.options import CIFAR, AlsoPrune, Images, Json, Model
 from prunecheck.errors import StudyError
+from prunecheck.paths import file_problem
 from prunecheck.text import percent
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def audit(
         _print_overlaps(checkpoint, other, model, json=json)
         return
     if model is None:
+        if not checkpoint.is_dir() and (problem := file_problem(checkpoint)):
+            raise StudyError(problem)
         raise StudyError(
             "audit: give --model, which knows the order of the layers, or a second checkpoint to compare with."
         )

@@ -15,7 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from prunecheck.errors import DataError, DataMissing
-from prunecheck.text import counted, nearest, printable, printable_path
+from prunecheck.paths import neighbour
+from prunecheck.text import counted, printable, printable_path
 
 WORDS = 13
 """words of the sequences by which copied text is recognised, as in Brown et al. 2020 (GPT-3), appendix C"""
@@ -68,10 +69,7 @@ def _files(place: Path) -> list[Path]:
         return sorted(path for path in place.rglob("*") if path.is_file() and not path.name.startswith("."))
     if place.is_file():
         return [place]
-    beside = [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
-    guess = nearest(place.name, beside)
-    hint = f" Did you mean {guess!r}?" if guess else ""
-    raise DataMissing(f"there is no file or folder {printable_path(place)}.{hint}")
+    raise DataMissing(f"there is no file or folder {printable_path(place)}.{neighbour(place)}")
 
 
 def _stamp(place: Path) -> tuple[tuple[str, int, int], ...]:

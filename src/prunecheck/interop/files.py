@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from prunecheck.errors import StudyError
+from prunecheck.paths import file_problem
 from prunecheck.text import listing, printable, printable_path
 
 Nested: TypeAlias = dict[tuple[str, ...], Tensor]
@@ -38,8 +39,8 @@ def read_tensors(path: Path) -> Nested:
     reader = _READERS.get(_suffix(path))
     if reader is None:
         raise StudyError(f"{shown}: masks and weights are read from {', '.join(_READERS)} files.")
-    if not path.is_file():
-        raise StudyError(f"{shown} does not exist or is not a file.")
+    if problem := file_problem(path):
+        raise StudyError(problem)
     _refuse_bomb(path, shown)
     content = reader(path, shown)
     if not isinstance(content, Mapping):

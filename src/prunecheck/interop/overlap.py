@@ -20,6 +20,7 @@ from torch import Tensor
 
 from prunecheck import html
 from prunecheck.errors import StudyError
+from prunecheck.paths import file_problem
 from prunecheck.text import counted, listing, nearest, percent, printable, printable_path
 
 INDEX = "model.safetensors.index.json"
@@ -209,6 +210,8 @@ def _files(path: Path) -> Mapping[Path, tuple[str, ...] | None]:
     """The files of a checkpoint, each with the names it is to hold (None: all that it holds)."""
     shown = printable_path(path)
     if path.is_file():
+        if problem := file_problem(path):
+            raise StudyError(problem)
         if path.suffix != ".safetensors":
             raise StudyError(
                 f"{shown}: two checkpoints are compared as .safetensors files or folders of them. Save one with "
@@ -216,7 +219,7 @@ def _files(path: Path) -> Mapping[Path, tuple[str, ...] | None]:
             )
         return {path: None}
     if not path.is_dir():
-        raise StudyError(f"{shown} does not exist.")
+        raise StudyError(file_problem(path))
     if (path / INDEX).is_file():
         return _shards(path / INDEX)
     if (path / SINGLE).is_file():

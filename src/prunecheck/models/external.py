@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from prunecheck.errors import STOPS, ModelError
+from prunecheck.paths import file_problem, neighbour
 from prunecheck.process_state import process_state_kept
 from prunecheck.source import INSTALLED, Source, read_source, run_source
 from prunecheck.text import nearest, printable, printable_error, printable_path, unknown
@@ -62,7 +63,10 @@ def file_of(name: str, folder: Path | None = None) -> Path:
         if (root / written).is_file():
             return (root / written).resolve()
     places = " and ".join(sorted({printable_path(root.resolve()) for root in roots}))
-    raise ModelError(f"model file {printable_path(written)} does not exist (looked in {places}).")
+    if (roots[0] / written).is_dir():
+        raise ModelError(f"model file {file_problem(written)}")
+    hint = neighbour(written)
+    raise ModelError(f"model file {printable_path(written)} does not exist (looked in {places}).{hint}")
 
 
 def code_of(name: str, folder: Path | None = None) -> str | None:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from prunecheck.errors import STOPS, ModelError
 from prunecheck.models.external import build_external, code_of, is_external
-from prunecheck.text import nearest, printable, printable_error, printable_path
+from prunecheck.paths import neighbour
+from prunecheck.text import printable, printable_error, printable_path
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -113,10 +114,7 @@ def open_language_model(choice: ModelChoice, device: str = "cpu", *, skeleton: b
 def _existing(path: Path, what: str) -> Path:
     if path.exists():
         return path.resolve()
-    beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
-    guess = nearest(path.name, beside)
-    hint = f" Did you mean {guess!r}?" if guess else ""
-    raise ModelError(f"{what}: {printable_path(path)} does not exist.{hint}")
+    raise ModelError(f"{what}: {printable_path(path)} does not exist.{neighbour(path)}")
 
 
 def _versions() -> dict[str, str]:

@@ -19,6 +19,7 @@ from types import CodeType
 from typing import Any, Generic, TypeVar, cast
 
 from prunecheck.errors import STOPS, PluginError
+from prunecheck.paths import file_problem
 from prunecheck.process_state import process_state_kept
 from prunecheck.pruning.plugins import Allocation, Check, Method
 from prunecheck.pruning.post_training_plugins import PostTrainingCheck, PostTrainingMethod
@@ -249,7 +250,7 @@ def load_file(path: Path) -> str:
     """
     path = path.resolve()
     if not path.is_file():
-        raise PluginError(f"plug-in file {printable_path(path)} does not exist.")
+        raise PluginError(f"plug-in file {file_problem(path)}")
     if path.suffix != ".py":
         raise PluginError(f"plug-in file {printable_path(path)} is not a Python file (.py).")
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prunecheck.errors import StudyError
+from prunecheck.paths import file_problem
 from prunecheck.text import printable, printable_path
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -72,7 +73,7 @@ def _decoded(path: Path, name: str) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise StudyError(f"{name} cannot be read: {error.strerror or error}.") from None
+        raise StudyError(file_problem(path) or f"{name} cannot be read: {error.strerror or error}.") from None
     except ValueError:
         raise StudyError(f"{printable(name)!r} cannot be the name of a file.") from None
     for magic, what in _OTHER_FORMATS:

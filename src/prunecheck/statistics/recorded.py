@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from prunecheck.errors import StudyError
+from prunecheck.paths import file_problem
 from prunecheck.statistics.judge_table import verdict
 from prunecheck.statistics.language_table import (
     is_language_table,
@@ -64,10 +65,17 @@ def _read_record(path: Path) -> dict[str, Any]:
     file = path / FILE if path.is_dir() else path
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StudyError(f"{printable_path(file)}: there is no such file. A run of a study writes {FILE}.") from None
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{printable_path(file)} cannot be read as JSON: {printable(str(error))}.") from None
+    except ValueError as error:
+        why = file_problem(file) or f"{printable_path(file)} is not JSON: {printable(str(error))}."
+        raise StudyError(why) from None
+    except OSError as error:
+        if path.exists() and not path.is_dir():
+            why = f"{printable_path(path)} cannot be read: {error.strerror}."
+        elif path.is_dir():
+            why = f"{printable_path(path)} holds no {FILE}, which a run of a study writes."
+        else:
+            why = file_problem(path)
+        raise StudyError(why) from None
     if not isinstance(record, dict):
         raise StudyError(f"{printable_path(file)} is no {FILE} of prunecheck: it is no JSON object.")
     return record

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from prunecheck.errors import StudyError
+from prunecheck.paths import neighbour
 from prunecheck.study.language_study import LanguageStudy
 from prunecheck.study.messages import explain, fields_at, not_a_field
 from prunecheck.study.study import Study
@@ -63,7 +63,7 @@ def _read(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise StudyError(f"There is no study file {name!r}.{_neighbour(path)}") from None
+        raise StudyError(f"There is no study file {name!r}.{neighbour(path)}") from None
     except OSError as error:
         raise StudyError(f"{name} cannot be read: {error.strerror}.") from None
     except ValueError:
@@ -76,13 +76,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise StudyError(f"{name} is not UTF-8 text, so it is not TOML.") from None
     except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         raise StudyError(f"{name} is not valid TOML: {printable(str(error), 200)}") from None
-
-
-def _neighbour(path: Path) -> str:
-    folder = path.parent if path.parent.is_dir() else Path()
-    there = {file.stem: file for file in folder.glob("*.toml")}
-    guess = difflib.get_close_matches(path.stem, there, n=1)
-    return f" Did you mean {printable_path(path.with_name(there[guess[0]].name))!r}?" if guess else ""
 
 
 def _override(fields: dict[str, Any], override: str) -> None:
