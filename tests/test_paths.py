@@ -13,7 +13,7 @@ def test_missing_file_is_named_with_the_nearest_of_its_kind(tmp_path: Path) -> N
     (tmp_path / "study.toml").write_text("x")
     (tmp_path / "stuby.csv").write_text("x")
     assert file_problem(tmp_path / "stuby.toml") == (
-        f"{tmp_path / 'stuby.toml'} does not exist. Did you mean '{tmp_path / 'study.toml'}'?"
+        f"{tmp_path / 'stuby.toml'} does not exist. Did you mean 'study.toml'?"
     )
     assert file_problem(tmp_path / "other.toml") == f"{tmp_path / 'other.toml'} does not exist."
     assert file_problem(tmp_path / "study.toml" / "inner.pt").endswith("inner.pt does not exist.")

@@ -32,4 +32,4 @@ def neighbour(path: Path) -> str:
     except (OSError, ValueError):
         return ""
     guess = nearest(path.stem, stems)
-    return f" Did you mean {printable_path(path.with_name(guess + path.suffix))!r}?" if guess else ""
+    return f" Did you mean {printable(guess + path.suffix)!r}?" if guess else ""

@@ -145,7 +145,7 @@ def test_folders_that_are_not_empty_or_incomplete_are_refused(results: Path, tmp
     with pytest.raises(StudyError, match=r"is not empty. Name a new folder"):
         publish(results, results)
     (results / "index.html").unlink()
-    with pytest.raises(StudyError, match=r"index.html cannot be read"):
+    with pytest.raises(StudyError, match=r"index.html does not exist"):
         publish(results, tmp_path / "out")
     with pytest.raises(StudyError, match=r"holds no verdicts.json, which a run"):
         publish(tmp_path, tmp_path / "out")
@@ -195,7 +195,7 @@ def test_registry_refuses_a_folder_whose_verdicts_do_not_follow_from_its_rows(re
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "cannot be read as JSON"),
+        ("{", "is not JSON"),
         ("[]", "is no registry of verdicts"),
         ('{"entries": [3]}', "entry 1: folder is missing"),
         ('{"entries": [{"folder": "results"}]}', "entry 1: rows_sha256 is missing or of another type"),

@@ -41,7 +41,7 @@ def test_verdicts_are_read_from_a_file_or_its_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "cannot be read as JSON"), ("[]", "is no verdicts.json"), ('{"methods": []}', "is no verdicts.json")],
+    [("{", "is not JSON"), ("[]", "is no verdicts.json"), ('{"methods": []}', "is no verdicts.json")],
 )
 def test_other_files_are_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(text)

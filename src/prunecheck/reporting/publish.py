@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from prunecheck.errors import StudyError
+from prunecheck.paths import file_problem
 from prunecheck.statistics.language_table import DOCUMENTS
 from prunecheck.statistics.outcome import Cell, StudyVerdict
 from prunecheck.statistics.recorded import RESULTS, Change, JudgedAgain, changes, judge_again, verdicts_of
@@ -150,7 +151,7 @@ def _entries(registry: Path) -> list[dict[str, Any]]:
     try:
         document = json.loads(_read(registry))
     except ValueError as error:
-        raise StudyError(f"{where} cannot be read as JSON: {printable(str(error))}.") from None
+        raise StudyError(file_problem(registry) or f"{where} is not JSON: {printable(str(error))}.") from None
     if not isinstance(document, dict) or not isinstance(document.get("entries"), list):
         raise StudyError(f"{where} is no registry of verdicts: it has no list of entries.")
     types: dict[str, Any] = {"folder": str, "rows_sha256": str, "margin": (int, float), "metric": str, "verdicts": dict}
@@ -165,4 +166,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise StudyError(f"{printable_path(path)} cannot be read: {error.strerror}.") from None
+        raise StudyError(file_problem(path) or f"{printable_path(path)} cannot be read: {error.strerror}.") from None
