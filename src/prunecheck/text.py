@@ -13,10 +13,10 @@ from typing import Any
 from prunecheck.errors import StudyError
 
 
-def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that *word* most probably meant, or None where nothing is close."""
+def nearest(word: str, choices: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The choice that *word* most probably meant, or None where none is as similar as *cutoff*, from 0 to 1."""
     table = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(word.lower(), table, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word.lower(), table, n=1, cutoff=cutoff)
     return table[close[0]] if close else None
 
 

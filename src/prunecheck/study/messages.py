@@ -23,6 +23,31 @@ _WANTED = {
 """Kind of problem -> wording in terms of a study file, where pydantic's message is about Python."""
 
 
+_MEANT = {
+    **dict.fromkeys(("network", "net", "arch", "architecture"), "Did you mean 'model'?"),
+    **dict.fromkeys(("learning_rate", "training.learning_rate"), "Did you mean 'training.lr'?"),
+    **dict.fromkeys(
+        ("optimizer", "optimiser", "training.optimizer", "training.optimiser"),
+        "Training is by SGD: training.lr, training.momentum, training.weight_decay.",
+    ),
+    **dict.fromkeys(("gpu", "gpus", "cuda"), 'Write device = "cuda".'),
+    **dict.fromkeys(("classes", "chance"), "Classes and chance accuracy follow from the data."),
+    **dict.fromkeys(("against", "reference", "baseline"), 'Write compare = [["snip", "random_ticket"]].'),
+    **dict.fromkeys(("looks", "look"), 'Write seeds = "auto" and max_seeds = 10; analyses follow from them.'),
+    **dict.fromkeys(("store", "out", "workers", "strict"), "It is an option: see prunecheck run --help."),
+}
+"""What is often written, by place -> what does it."""
+_TABLES = ("training", "data", "scoring", "methods", "checks")
+"""In this order, since ``epochs`` is a field of two."""
+_EXAMPLES = {
+    "data": ("the data", '{name = "mnist5k", FIELD = ...}'),
+    "methods": ("a method", '[{name = "snip", FIELD = ...}]'),
+    "checks": ("a check", '[{name = "layerwise_rearrange", FIELD = ...}]'),
+}
+_CLOSE = 0.65
+"""Least similarity of a field that is suggested: at 0.5 ``augment`` is taken for ``name``."""
+
+
 def explain(error: ValidationError, where: str, fields: type[BaseModel] = Study) -> str:
     """The first problem as a sentence, and the places of up to three more. *where*: the file's name; *fields*: the
     class of the study."""
@@ -37,12 +62,29 @@ def explain(error: ValidationError, where: str, fields: type[BaseModel] = Study)
     return f"{where}: {_sentence(problems[0], places[0], fields)}{more}"
 
 
-def not_a_field(place: str, word: str, known: Iterable[str]) -> str:
+def not_a_field(place: str, word: str, known: Iterable[str], fields: type[BaseModel] = Study) -> str:
+    """*place* and what was probably meant: a field of another name, or of another table of a study of class *fields*."""
     known = sorted(known)
-    guess = nearest(word, known)
-    return f"{place} is not a field of a study. " + (
-        f"Did you mean {guess!r}?" if guess else f"There are: {', '.join(known)}."
-    )
+    guess = nearest(word, known, _CLOSE)
+    hint = (_MEANT.get(place) if fields is Study else "") or _other_table(place, word, fields)
+    if not hint:
+        hint = f"Did you mean {guess!r}?" if guess else f"There are: {', '.join(known)}."
+    return f"{place} is not a field of a study. {hint}"
+
+
+def _other_table(place: str, word: str, fields: type[BaseModel]) -> str:
+    """How the field *word* is written where it belongs; empty where no table has it."""
+    if "." in place and word in fields_at((), fields):
+        return f"{word} belongs at the top of the file, above the first [table]."
+    for table in _TABLES:
+        inside = fields_at((table,), fields)
+        if inside == fields_at((), fields) or word not in inside or place.startswith(table):
+            continue
+        if table in _EXAMPLES:
+            owner, text = _EXAMPLES[table]
+            return f"It belongs to {owner}: {table} = {text.replace('FIELD', word)}."
+        return f"Did you mean '{table}.{word}'?"
+    return ""
 
 
 def place_of(location: tuple[int | str, ...]) -> str:
@@ -74,7 +116,7 @@ def _sentence(problem: Any, place: str, fields: type[BaseModel]) -> str:
     kind, found = problem["type"], shown(problem.get("input"))
     text = problem["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
-        return not_a_field(place, str(problem["loc"][-1]), fields_at(problem["loc"][:-1], fields))
+        return not_a_field(place, str(problem["loc"][-1]), fields_at(problem["loc"][:-1], fields), fields)
     if kind == "missing":
         hint = "" if "." in place else " A study needs model, data, methods, checks and sparsities."
         return f"{place} is missing.{hint}"
