@@ -63,7 +63,7 @@ def explain(error: ValidationError, where: str, fields: type[BaseModel] = Study)
 
 
 def not_a_field(place: str, word: str, known: Iterable[str], fields: type[BaseModel] = Study) -> str:
-    """*place* and what was probably meant: a field of another name, or of another table of a study of class *fields*."""
+    """*place* and what was probably meant: a field of another name, or of another table of *fields*, a study."""
     known = sorted(known)
     guess = nearest(word, known, _CLOSE)
     hint = (_MEANT.get(place) if fields is Study else "") or _other_table(place, word, fields)
