@@ -118,6 +118,14 @@ def test_at_most_three_remarks_are_printed_and_none_twice() -> None:
     )
 
 
+def test_remarks_that_stand_on_the_screen_already_are_not_repeated() -> None:
+    console = Console(file=io.StringIO(), width=100)
+    verdict = replace(sample.verdict(), notes=("Remark 1.", "Remark 2."))
+    print_verdict(verdict, console, given=["Remark 1."])
+    assert "Remark 1." not in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Remark 2." in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 def test_leads_come_first_and_accuracies_stand_in_them() -> None:
     console = Console(file=io.StringIO(), width=200)
     judged = test_margins.verdict()

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from prunecheck.reporting import ReportData
+from prunecheck.reporting.terminal import print_verdict
 from prunecheck.runner.equal_masks import equal_methods
 from prunecheck.runner.equal_trainings import EqualTrainings
 from prunecheck.runner.progress import Progress
@@ -187,12 +189,16 @@ def test_verification_computes_equal_trainings_again(tmp_path: Path, trained: li
     assert len(clean) == 2, "the copy is computed too"
 
 
-def test_run_prints_which_methods_are_equal(tmp_path: Path) -> None:
+def test_run_prints_once_which_methods_are_equal(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=1000)
     study = load_study(fields(tmp_path, ["fisher", "snip"], seeds=1))
-    run_study(study, tiny.place(tmp_path), 1, Progress(console))
+    results = run_study(study, tiny.place(tmp_path), 1, Progress(console))
+    assert isinstance(results.data, ReportData)
+    print_verdict(results.verdict, console, results.data, given=results.given)
     assert isinstance(console.file, io.StringIO)
-    assert "fisher and snip have equal masks and equal trained networks" in console.file.getvalue()
+    text = console.file.getvalue()
+    assert text.count("fisher and snip have equal masks and equal trained networks") == 1
+    assert [text.count(remark) for remark in results.given] == [1] * len(results.given)
 
 
 def test_mask_tier_names_methods_with_equal_masks(tmp_path: Path) -> None:

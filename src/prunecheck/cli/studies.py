@@ -232,7 +232,9 @@ def _show(results: Results, junit: Path | None, options: Options, strict: bool =
         )
         print(f"report:    {results.page}")
     else:
-        print_verdict(results.verdict, console.out(), results.data)
+        screen = console.out()
+        # on a terminal both streams are on one screen; a file of stdout alone has every remark
+        print_verdict(results.verdict, screen, results.data, given=results.given if screen.is_terminal else ())
         print()
         counted = f"{results.plan.trainings} in all, {results.trained} run now, {results.shared} saved by sharing"
         if results.copied:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,12 +22,16 @@ MOST_REMARKS = 3
 
 
 def print_verdict(
-    verdict: StudyVerdict, console: Console, data: ReportData | None = None, more: str = "in the report"
+    verdict: StudyVerdict,
+    console: Console,
+    data: ReportData | None = None,
+    more: str = "in the report",
+    given: Collection[str] = (),
 ) -> None:
     """What was trained, the leads, one line per method, the table of checks, the controls and the remarks.
 
     *data*: the report's data, where the verdict has one: it knows what was trained and the accuracies. *more*: where
-    all remarks are.
+    all remarks are. *given*: remarks that stand on the same screen already.
     A *console* that is no terminal is widened to 100 columns, so that logs hold whole lines.
     """
     if not console.is_terminal:
@@ -54,7 +60,7 @@ def print_verdict(
     if any(c.verdict == "UNINFORMATIVE" for c in verdict.checks):
         _print(console, Text(f"Uninformative: {MEANINGS['UNINFORMATIVE']}.", style="dim"), width)
     _print(console, Text(controls_sentence(verdict)), width)
-    for line in _remarks(data, more):
+    for line in _remarks(data, more, given):
         _print(console, Text(printable_line(line), style="dim"), width)
 
 
@@ -63,10 +69,12 @@ def _print_answer(console: Console, verdict: str, name: str, sentence: str) -> N
     _print(console, Text.assemble(begin, printable_line(sentence)), console.width)
 
 
-def _remarks(data: ReportData, more: str) -> list[str]:
-    """At most three: controls that failed or are weak, then remarks on the study, then its design and error rates."""
+def _remarks(data: ReportData, more: str, given: Collection[str] = ()) -> list[str]:
+    """At most three, without those *given*: controls that failed or are weak, remarks on the study, then its design and
+    error rates."""
     controls = [c.sentence for status in ("failed", "weak") for c in data.verdict.controls if c.status == status]
-    every = list(dict.fromkeys([*controls, *study_remarks(data), *general_notes(data.verdict)]))
+    found = dict.fromkeys([*controls, *study_remarks(data), *general_notes(data.verdict)])
+    every = [line for line in found if line not in given]
     if len(every) <= MOST_REMARKS:
         return every
     rest = len(every) - MOST_REMARKS + 1

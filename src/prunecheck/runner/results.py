@@ -44,6 +44,9 @@ class Results:
     copied: int = 0
     """trainings that were not run because another method had the same mask"""
 
+    given: list[str] = field(default_factory=list)
+    """remarks of the report that the progress display printed before the first step"""
+
     @property
     def verdict(self) -> StudyVerdict:
         return self.data.verdict

@@ -73,7 +73,8 @@ def run_study(
     the results of what is there are written."""
     task = task_of(study)
     model_bytes = task.before(study)
-    for remark in task.remarks(study):
+    given = list(task.remarks(study))
+    for remark in given:
         progress.note(remark)
     plan = make_plan(study)
     enough_space(needed(plan.steps, plan.targets, workspace.store).values(), model_bytes, workspace.store)
@@ -83,6 +84,7 @@ def run_study(
     write_plan(workspace.folder, plan)
     with closing(Trainer(study, workspace.store, workers, progress, watch, engine)) as trainer:
         results = _analyse_and_report(study, workspace, trainer, progress, command)
+    results.given = given if progress.console is not None else []
     if results.failures:
         raise StepError(_failure_message(results.failures, results.page))
     return results
@@ -249,8 +251,6 @@ def _analyse_and_report(
     if analysis.verdict is None:
         raise _nothing_to_judge(study, workspace, total.failures)
     equal = equal_methods(present(analysis.plan, workspace.store), results)
-    for line in equal if executor.trains else ():
-        progress.note(line)
     notes_on_study = (*equal, *task.notes(study, analysis.verdict.notes))
     verdict = replace(analysis.verdict, notes=notes_on_study)
     data = task.report_data(study, workspace, analysis, verdict, results, command)
