@@ -189,6 +189,18 @@ def test_the_plan_names_what_does_not_apply_once_with_its_reason(example: Path, 
     assert 0.5 * document["steps"]["prune"] < document["seconds"] < 2 * document["steps"]["prune"]
 
 
+def test_hf_model_without_transformers_is_named_in_plan_and_report(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prunecheck.models.language._versions", dict)
+    (tmp_path / "config.json").write_text("{}")
+    fields = study(example, model=f"hf:{tmp_path}", weights=None)
+    lines = dict(language_forecast(load_study(fields), tmp_path / "store", 1)[1])  # type: ignore[arg-type]
+    assert lines["missing"].startswith("transformers, of the extra prunecheck[llm]")
+    with pytest.raises(StudyError, match=r"the version of transformers, which is not installed"):
+        api.report(fields, store=tmp_path / "store", folder=tmp_path / "out")
+
+
 def test_a_rough_time_grows_with_the_model_and_its_tokens(example: Path) -> None:
     small, large = (load_study(study(example, data={"sequences": n})) for n in (8, 800))
     assert rough_seconds(large)["prune"] > rough_seconds(small)["prune"] + 0.5

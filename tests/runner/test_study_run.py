@@ -299,7 +299,7 @@ def test_report_of_an_unfinished_study_says_so(lost: str, tmp_path: Path) -> Non
     for arm in results.plan.arms:
         if (arm.method, arm.check) == ("snip", lost):
             store.drop(arm.train)
-    with pytest.raises(StudyError, match=r"study 'tiny' has no results to judge in .* yet: run it first"):
+    with pytest.raises(StudyError, match=r"no results to judge in .* yet; those in .*out are of another study file"):
         report_study(results.study, tiny.place(tmp_path))
 
 

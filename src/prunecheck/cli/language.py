@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prunecheck.cli.console import open_store
+from prunecheck.models.language import is_loadable
 from prunecheck.runner.engine import needed
 from prunecheck.runner.estimate import Estimate
 from prunecheck.runner.language import in_words, rough_seconds
@@ -55,6 +56,8 @@ def language_forecast(
     ]
     if study.device.startswith("cuda") and not gpus_of(study.device):
         rows.append(("missing", f"device = {study.device!r}, but this machine has no such GPU"))
+    if not is_loadable(study.model):
+        rows.append(("missing", "transformers, of the extra prunecheck[llm]; its version is part of every key"))
     document = {
         "schema_version": 1,
         "study": study.name,

@@ -117,6 +117,11 @@ def _existing(path: Path, what: str) -> Path:
     raise ModelError(f"{what}: {printable_path(path)} does not exist.{neighbour(path)}")
 
 
+def is_loadable(name: str) -> bool:
+    """False for a ``hf:`` model where transformers is not installed: its version is part of every key."""
+    return not name.startswith(HF) or "transformers" in _versions()
+
+
 def _versions() -> dict[str, str]:
     found = {}
     for name in LIBRARIES:

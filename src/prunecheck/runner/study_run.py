@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from prunecheck.errors import PrunecheckError, StepError, StudyError
+from prunecheck.models.language import is_loadable
 from prunecheck.reporting import MaskOverlap
 from prunecheck.runner.empty_layers import methods_with_empty_layers
 from prunecheck.runner.engine import Failure, Outcome, Watcher, execute, needed, unwatched
@@ -263,7 +264,18 @@ def _analyse_and_report(
 def _nothing_to_judge(study: AnyStudy, workspace: Workspace, failures: list[Failure]) -> PrunecheckError:
     if failures:
         return StepError(_failure_message(failures, None))
-    return StudyError(f"study {study.name!r} has no results to judge in {workspace.store.root} yet: run it first.")
+    found = f"study {study.name!r} has no results to judge in {workspace.store.root} yet"
+    if isinstance(study, LanguageStudy) and not is_loadable(study.model):
+        return StudyError(
+            f"{found}. Results of a hf: model are found by the version of transformers, which is not installed: "
+            "install prunecheck[llm] with the version that the run had."
+        )
+    if (workspace.folder / "results.csv").is_file():
+        return StudyError(
+            f"{found}; those in {workspace.shown(workspace.folder)} are of another study file, version or processor, "
+            "or of steps that were removed from the store. Run it again, or judge these rows with prunecheck verify."
+        )
+    return StudyError(f"{found}: run it first.")
 
 
 def _failure_message(failures: list[Failure], page: Path | None) -> str:
