@@ -75,7 +75,7 @@ def test_version_is_that_of_the_package(cli: Cli) -> None:
         (["counts", "convnet", "--sparsity", "0.9", "--preset", "offical"], "'official'"),
         (["counts", "convnet", "--sparsity", "0.9", "--classes", "1"], "classes"),
         (["verdict", "nowhere.csv"], "nowhere.csv"),
-        (["verdict", "."], "directory"),
+        (["verdict", "."], "is a folder, not a file"),
     ],
     ids=" ".join,
 )

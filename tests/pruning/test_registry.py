@@ -107,7 +107,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_a_folder_and_a_file_of_another_kind(tmp_path: Path) -> None:
-    assert "does not exist" in refusal(tmp_path)
+    assert "is a folder, not a file" in refusal(tmp_path)
     (tmp_path / "notes.txt").write_text("x = 1")
     assert "is not a Python file" in refusal(tmp_path / "notes.txt")
 
