@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from prunecheck.pruning import CHECKS
+from prunecheck.pruning.registry import POST_TRAINING_CHECKS
 from prunecheck.reporting.answers import (
     answers,
     control_status,
@@ -23,7 +24,7 @@ from tests.reporting import sample, test_margins
 
 
 def test_every_plain_name_belongs_to_a_built_in_check() -> None:
-    assert set(PLAIN) <= set(CHECKS.names())
+    assert set(PLAIN) <= {*CHECKS.names(), *POST_TRAINING_CHECKS.names()}
     assert check_name("my_own_check") == "my_own_check"
 
 

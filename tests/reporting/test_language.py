@@ -27,7 +27,9 @@ def test_every_method_has_its_perplexity_its_lead_and_what_it_needs(data: Langua
     wanda = lines["wanda"]
     assert wanda.verdict == "FAILS"
     assert wanda.text.startswith("Perplexity 30.00 at 50%. Better than magnitude: lead +0.3")
-    assert "It needs what random_tokens destroys. It does not need what shuffled_tokens destroys." in wanda.text
+    assert wanda.losses.startswith("No loss beyond the margin with tokens in random order (")
+    assert "Loses more than the margin with random tokens (+" in wanda.losses
+    assert wanda.text.endswith(wanda.losses)
     assert (lines["magnitude"].verdict, lines["magnitude"].text) == ("", "Perplexity 40.00 at 50%.")
 
 
@@ -47,7 +49,7 @@ def test_page_and_text_begin_with_the_dense_model_and_say_each_answer_once(data:
     dense = f"{data.verdict.dense_perplexity:.2f}"
     assert page.index(dense) < page.index('id="answer"')
     assert text.index(dense) < text.index("## The answer")
-    assert page.count("It does not need what shuffled_tokens destroys.") == 1
+    assert page.count("No loss beyond the margin with tokens in random order") == 1
     assert "**wanda: fails.** Perplexity 30.00" in text
 
 

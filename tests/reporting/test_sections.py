@@ -118,9 +118,9 @@ def test_runs_at_or_below_the_line_collapsed() -> None:
     found = arms(tickets(0.1, 0.11, 0.9, line=0.11, effective_sparsity=0.934))
     assert health_sentences(found) == [
         "Of 3 trained tickets, 2 collapsed to chance and 0 diverged.",
-        "Collapsed most often: snip under clean at 90%: 2 of 3.",
+        "Collapsed most often: snip at 90%: 2 of 3.",
         "The effective sparsity, which counts weights on no path from input to output as removed, exceeds the nominal "
-        "one by 3.40 points at most (snip under clean at 90%: 93.40%).",
+        "one by 3.40 points at most (snip at 90%: 93.40%).",
     ]
     table = health_table(found)
     assert table is not None

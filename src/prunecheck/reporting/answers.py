@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from prunecheck.reporting.check_names import check_name
+from prunecheck.reporting.check_names import check_name, in_plain_words
 from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.summary import Arm, arms, is_number, mean
 from prunecheck.reporting.text import MEANINGS, check_effect, effect, remarks, share
@@ -84,8 +84,8 @@ def _answer(method: MethodVerdict, verdict: StudyVerdict, clean: Mapping[str, st
         method.method,
         method.verdict if is_judged else None,
         ROLES.get(method.role or "", ""),
-        _sentence(method, mine),
-        remarks(notes),
+        losses_sentence(method, mine),
+        remarks(in_plain_words(note, (check.check for check in verdict.checks)) for note in notes),
         clean.get(method.method, ""),
         _beside(method.method, clean),
     )
@@ -99,7 +99,7 @@ def _beside(method: str, clean: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {clean[key]}" for name, key in others if key in clean and key != method)
 
 
-def _sentence(method: MethodVerdict, mine: Sequence[CheckVerdict]) -> str:
+def losses_sentence(method: MethodVerdict, mine: Sequence[CheckVerdict]) -> str:
     """What the checks of one method cost it, with the numbers that decide its verdict."""
     if not mine:
         role = "The other methods are compared with it. " if method.role == "reference" else ""

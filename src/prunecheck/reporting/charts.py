@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 from prunecheck.reporting.figures import Axis, Figure, Panel, Series
@@ -10,8 +10,10 @@ from prunecheck.text import printable_lines
 
 WIDTH, HEIGHT = 340, 220
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 10, 34
-SLANTED = 46
-"""more room below an axis whose labels are slanted"""
+WIDE = 480
+"""the width of a chart that stands alone and has many labels"""
+SLANTED_LETTER = 5.2
+"""more room below an axis for each letter of its slanted labels"""
 MAX_PANELS = 24
 PALETTE = 8
 """colours of series, ``.c0`` (ink, the clean arm) to ``.c7``; shapes and dashes repeat out of step with them"""
@@ -40,22 +42,34 @@ def draw(figure: Figure | None) -> Drawing | None:
     if figure is None:
         return None
     legend = tuple((swatch(series), series.name) for series in figure.legend)
-    panels = tuple((panel.title, draw_panel(panel)) for panel in figure.panels[:MAX_PANELS])
+    wide = len(figure.panels) == 1 and figure.panels[0].x.slanted
+    panels = tuple((panel.title, draw_panel(panel, WIDE if wide else WIDTH)) for panel in figure.panels[:MAX_PANELS])
     return Drawing(legend, panels, max(0, len(figure.panels) - MAX_PANELS))
 
 
-def draw_panel(panel: Panel) -> str:
+def draw_panel(panel: Panel, width: int = WIDTH) -> str:
     """One chart; the first series is drawn last, over the others."""
-    x, y, series = panel.x, panel.y, panel.series[::-1]
-    parts = [tag("desc", words(panel.summary)), *_frame(x, y)]
+    x, y, series = _in_pixels(panel.x, width), panel.y, panel.series[::-1]
+    height = HEIGHT + _slanted_room(x)
+    parts = [tag("desc", words(panel.summary)), *_frame(x, y, width, height)]
     if panel.level is not None:
         at = _down(y, panel.level)
-        parts.append(tag("path", d=f"M{LEFT} {short(at)}H{WIDTH - RIGHT}", class_="dense"))
+        parts.append(tag("path", d=f"M{LEFT} {short(at)}H{width - RIGHT}", class_="dense"))
     parts += [_spread(line, x, y) for line in series]
     parts += [_stroke(line, x, y) for line in series]
     parts += [_marks(line, x, y) for line in series if line.marked]
-    height = HEIGHT + (SLANTED if x.slanted else 0)
-    return tag("svg", *parts, class_="panel", viewBox=f"0 0 {WIDTH} {height}", role="img", aria_label=panel.label)
+    kind = "panel" if width == WIDTH else "panel wide"
+    return tag("svg", *parts, class_=kind, viewBox=f"0 0 {width} {height}", role="img", aria_label=panel.label)
+
+
+def _in_pixels(x: Axis, width: int) -> Axis:
+    """The axis with its places in pixels of a chart of *width* instead of in [0, 1]."""
+    return replace(x, place=lambda value: LEFT + 8 + x.place(value) * (width - LEFT - RIGHT - 16))
+
+
+def _slanted_room(x: Axis) -> int:
+    """What slanted labels need below the axis, beyond the room of level ones."""
+    return round(SLANTED_LETTER * max(len(text) for _, text in x.ticks)) if x.slanted and x.ticks else 0
 
 
 def swatch(series: Series) -> str:
@@ -66,32 +80,32 @@ def swatch(series: Series) -> str:
     return tag("svg", *parts, class_="swatch", viewBox="0 0 28 14", aria_hidden="true")
 
 
-def _frame(x: Axis, y: Axis) -> list[str]:
+def _frame(x: Axis, y: Axis, width: int, height: int) -> list[str]:
     parts = []
     for value, text in y.ticks:
         at = _down(y, value)
-        parts.append(tag("path", d=f"M{LEFT} {short(at)}H{WIDTH - RIGHT}", class_="grid"))
+        parts.append(tag("path", d=f"M{LEFT} {short(at)}H{width - RIGHT}", class_="grid"))
         parts.append(tag("text", words(text), x=LEFT - 6, y=at + 3.5, text_anchor="end"))
     for value, text in x.ticks:
-        at, below = _across(x, value), HEIGHT - BOTTOM + 15
+        at, below = x.place(value), HEIGHT - BOTTOM + 15
         if x.slanted:
             turn = f"rotate(-55 {short(at)} {below - 4})"
             parts.append(tag("text", words(text), x=at + 3, y=below - 3, text_anchor="end", transform=turn))
         else:
             parts.append(tag("text", words(text), x=at, y=below, text_anchor="middle"))
-    middle, bottom = (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4 + (SLANTED if x.slanted else 0)
-    parts.append(tag("text", words(x.title), x=middle, y=bottom, text_anchor="middle", class_="axis"))
+    middle = (LEFT + width - RIGHT) / 2
+    parts.append(tag("text", words(x.title), x=middle, y=height - 4, text_anchor="middle", class_="axis"))
     return parts
 
 
 def _stroke(line: Series, x: Axis, y: Axis) -> str:
-    spots = [f"{short(_across(x, p.x))} {short(_down(y, p.y))}" for p in line.points]
+    spots = [f"{short(x.place(p.x))} {short(_down(y, p.y))}" for p in line.points]
     return tag("path", d="M" + "L".join(spots), class_=_css(line)) if spots else ""
 
 
 def _spread(line: Series, x: Axis, y: Axis) -> str:
     spans = [
-        (_across(x, p.x), _down(y, p.low), _down(y, p.high))
+        (x.place(p.x), _down(y, p.low), _down(y, p.high))
         for p in line.points
         if p.low is not None and p.high is not None
     ]
@@ -106,17 +120,13 @@ def _spread(line: Series, x: Axis, y: Axis) -> str:
 
 
 def _marks(line: Series, x: Axis, y: Axis) -> str:
-    return "".join(marker(line.kind, _across(x, p.x), _down(y, p.y), data_tip=p.tip) for p in line.points)
+    return "".join(marker(line.kind, x.place(p.x), _down(y, p.y), data_tip=p.tip) for p in line.points)
 
 
 def _css(series: Series) -> str:
     if series.reference:
         return f"line reference r{series.kind % 2}"
     return f"line c{series.kind % PALETTE} d{series.kind % 3}"
-
-
-def _across(x: Axis, value: float) -> float:
-    return LEFT + 8 + x.place(value) * (WIDTH - LEFT - RIGHT - 16)
 
 
 def _down(y: Axis, value: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from prunecheck.reporting.check_names import check_name
 from prunecheck.reporting.data import REFERENCES, Curve, LayerTable, ReportData
 from prunecheck.reporting.scales import Decades, Linear
 from prunecheck.reporting.summary import Arm, Order, mean
@@ -164,7 +165,8 @@ def clean_layer_tables(data: ReportData) -> list[LayerTable]:
 def curves(data: ReportData, known: Order) -> list[tuple[str, Figure]]:
     """Accuracy after every epoch: one figure per sparsity (highest first, dense networks last), one panel per method.
 
-    The band is the spread of the clean arm's seeds. At most ``MAX_CHOICES`` figures; all share one y axis.
+    The band is the spread of the clean arm's seeds. At most ``MAX_CHOICES`` figures; all share one y axis, and the
+    panels of a figure one x axis.
     """
     drawn = [c for c in data.curves if c.accuracy and c.check not in undrawn_checks(data.verdict)]
     if not drawn:
@@ -183,14 +185,15 @@ def curves(data: ReportData, known: Order) -> list[tuple[str, Figure]]:
 def _curves_at(where: str, drawn: Sequence[Curve], known: Order, most: int, y: Axis) -> Figure:
     checks = [CLEAN, *[c for c in known.checks if any(d.check == c for d in drawn)]]
     panels = []
+    x = _epochs(max(len(d.accuracy) for d in drawn))
     for method in [m for m in known.methods if any(d.method == m for d in drawn)]:
         mine = [d for d in drawn if d.method == method]
         series = [_curve_series(i, c, [d for d in mine if d.check == c], most) for i, c in enumerate(checks)]
         epochs = max(len(d.accuracy) for d in mine)
         summary = f"{counted(len(mine), 'training')} of up to {counted(epochs, 'epoch')}, mean over seeds"
         label = f"Training curves of {printable(method)}, {where}"
-        panels.append(Panel(method, label, summary, tuple(series), _epochs(epochs), y))
-    return Figure(tuple(panels), tuple(Series(c, i, marked=False) for i, c in enumerate(checks)))
+        panels.append(Panel(method, label, summary, tuple(series), x, y))
+    return Figure(tuple(panels), tuple(Series(check_name(c), i, marked=False) for i, c in enumerate(checks)))
 
 
 def _offset(i: int, n: int) -> float:

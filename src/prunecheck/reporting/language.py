@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from prunecheck.reporting.answers import losses_sentence, opponents
+from prunecheck.reporting.check_names import check_name
 from prunecheck.reporting.data import MaskOverlap, Row
 from prunecheck.reporting.export import results_csv
 from prunecheck.reporting.markdown import md, md_table
 from prunecheck.reporting.page import environment, page_parts, write_files
 from prunecheck.reporting.views import Table, capped
-from prunecheck.statistics.outcome import SYMBOLS, Cell, ComparisonVerdict
+from prunecheck.statistics.outcome import SYMBOLS, Cell, ComparisonVerdict, controls_sentence
 from prunecheck.statistics.rows import CLEAN, DENSE
 from prunecheck.text import counted, listing, percent, printable, signed
 
@@ -83,8 +85,11 @@ def language_page(data: LanguageReport) -> str:
             facts=facts(data),
             columns=columns,
             found={(check.method, check.check): check for check in data.verdict.checks},
-            numbers=headline,
+            opponents=opponents(data.verdict),
+            leads={(one.first, one.second): one for one in data.verdict.comparisons},
+            effects=effects,
             lines=method_lines(data),
+            controls_sentence=controls_sentence(data.verdict),
             perplexities=perplexity_table(data),
             evidence=evidence_table(data.verdict),
             overlaps=_overlap_table(data.overlaps),
@@ -141,10 +146,13 @@ def facts(data: LanguageReport) -> list[tuple[str, str]]:
 
 
 class MethodLine(NamedTuple):
-    """One method in a few sentences. ``verdict``: PASSES, FAILS and so on, empty for a reference."""
+    """One method in a few sentences. ``verdict``: PASSES, FAILS and so on, empty for a reference. ``perplexity``: of
+    its clean arm. ``losses``: what the checks cost it; ``text`` says all three, its leads in the middle."""
 
     method: str
     verdict: str
+    perplexity: str
+    losses: str
     text: str
 
 
@@ -158,13 +166,15 @@ def method_lines(data: LanguageReport) -> list[MethodLine]:
     lines = []
     for method, found in clean.items():
         at = [f"{mean_perplexity(rows)} at {percent(sparsity)}" for sparsity, rows in sorted(found.items())]
-        parts = [f"Perplexity {listing(at)}."]
-        parts += [_lead(one) for one in data.verdict.comparisons if one.first == method]
+        leads = [_lead(one) for one in data.verdict.comparisons if one.first == method]
+        mine = [check for check in data.verdict.checks if check.method == method and check.control is None]
         one = judged.get(method)
+        losses = ""
         if one is not None:
-            parts += one.reasons
+            losses = losses_sentence(one, mine) if mine else " ".join(one.reasons)
         answer = one.verdict if one is not None and one.role is None else ""
-        lines.append(MethodLine(method, answer, " ".join(filter(None, parts))))
+        text = " ".join(filter(None, [f"Perplexity {listing(at)}.", *leads, losses]))
+        lines.append(MethodLine(method, answer, listing(at), losses, text))
     return lines
 
 
@@ -186,6 +196,11 @@ def headline(cells: Sequence[Cell]) -> str:
         if len(shown) == 1
         else "; ".join(f"{percent(c.sparsity)} {t}" for c, t in zip(cells, shown, strict=True))
     )
+
+
+def effects(cells: Sequence[Cell]) -> list[tuple[str, str]]:
+    """(sparsity, its effect) of every cell; no sparsity where there is one only."""
+    return [(percent(cell.sparsity) if len(cells) > 1 else "", effect(cell)) for cell in cells]
 
 
 def effect(cell: Cell) -> str:
@@ -218,7 +233,7 @@ def perplexity_table(data: LanguageReport) -> Table:
         rows.append(
             (
                 method,
-                check,
+                check_name(check),
                 "none" if sparsity is None else percent(sparsity),
                 mean_perplexity(found),
                 f"{mean:.3f}",
@@ -246,7 +261,7 @@ def evidence_table(verdict: LanguageVerdict) -> Table:
     rows = [
         (
             method,
-            check,
+            check_name(check),
             percent(cell.sparsity),
             f"{SYMBOLS[cell.verdict]} {cell.verdict.lower()}",
             signed(cell.mean_drop, 3),
@@ -263,10 +278,13 @@ def evidence_table(verdict: LanguageVerdict) -> Table:
 
 def _overlap_table(overlaps: Iterable[MaskOverlap]) -> Table | None:
     rows = [
-        (one.method, one.check, percent(one.sparsity), f"{one.iou:.3f}", f"{one.chance_iou:.3f}", one.note)
+        (one.method, check_name(one.check), percent(one.sparsity), f"{one.iou:.3f}", f"{one.chance_iou:.3f}", one.note)
         for one in overlaps
     ]
-    return capped(("method", "check", "sparsity", "overlap", "by chance", "note"), rows) if rows else None
+    heads = ("method", "check", "sparsity", "overlap", "by chance", "note")
+    if not any(row[-1] for row in rows):
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    return capped(heads, rows) if rows else None
 
 
 def _raw(rows: Sequence[Row]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -143,7 +144,7 @@ def environment() -> Environment:
     made.filters |= {
         "name": printable,
         "svg": _markup,
-        "minus": minus,
+        "minus": _typographic,
         "lead": margins.lead_sentence,
         "lead_effect": lambda one: effect(lead_cell(one)) or "n/a",
         "plain": check_name,
@@ -157,6 +158,14 @@ def environment() -> Environment:
 def _finalize(value: object) -> object:
     """Every text that enters the page passes here, just before it is escaped."""
     return printable_lines(value) if type(value) is str else value
+
+
+def _typographic(text: object) -> object:
+    """Text with typographic minus signs and intervals that no line break divides."""
+    from markupsafe import Markup, escape
+
+    safe = str(escape(printable_lines(minus(text))))
+    return Markup(re.sub(r"\[[^][\s]+, [^][\s]+\]", r'<span class="bounds">\g<0></span>', safe))
 
 
 def _markup(text: str) -> object:

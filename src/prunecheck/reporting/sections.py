@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from prunecheck.reporting.check_names import check_name
 from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.summary import Arm, Order, is_number, mean
 from prunecheck.reporting.text import share, whole
 from prunecheck.reporting.views import Table, capped
 from prunecheck.resources import CERTAINTIES, PublishedNumber
+from prunecheck.statistics.rows import CLEAN
 from prunecheck.text import counted, duration, listing, percent, printable, signed
 
 HEALTH_HEADS = ("method", "check", "sparsity", "effective sparsity", "dead layers", "collapsed", "diverged")
@@ -77,7 +79,7 @@ def health_table(arms: Sequence[Arm]) -> Table | None:
     rows = [
         (
             a.method,
-            a.check,
+            check_name(a.check),
             percent(a.sparsity),
             "n/a" if a.effective_sparsity is None else share(a.effective_sparsity, 2),
             a.dead_layers or "n/a",
@@ -111,7 +113,8 @@ def health_sentences(arms: Sequence[Arm]) -> list[str]:
 
 
 def _named(arm: Arm, what: str) -> str:
-    return f"{arm.method} under {arm.check} at {percent(arm.sparsity)}: {what}"
+    under = "" if arm.check == CLEAN else f" with {check_name(arm.check)}"
+    return f"{arm.method}{under} at {percent(arm.sparsity)}: {what}"
 
 
 def published_table(data: ReportData, known: Order) -> Table | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prunecheck.reporting.answers import control_status
+from prunecheck.reporting.check_names import check_name
 from prunecheck.reporting.data import REFERENCES, LayerTable, ReportData
 from prunecheck.reporting.figures import clean_layer_tables
 from prunecheck.reporting.scales import Effects, effects_axis
@@ -30,6 +31,7 @@ from prunecheck.statistics.outcome import (
     SYMBOLS,
     Cell,
     CheckVerdict,
+    Control,
     MethodVerdict,
     StudyVerdict,
 )
@@ -201,19 +203,24 @@ def check_views(verdict: StudyVerdict, known: Order, words: Mapping[str, str]) -
     scale = axis(verdict)
     ordered = sorted(verdict.checks, key=lambda c: known.place(c.method, c.check, 0.0))
     return {
-        (c.method, c.check): _check_view(i, c, scale, words.get(c.check, ""), control_status(c, verdict.controls))
+        (c.method, c.check): _check_view(i, c, scale, words.get(c.check, ""), verdict.controls)
         for i, c in enumerate(ordered)
     }
 
 
-def _check_view(i: int, check: CheckVerdict, scale: Effects, words: str, status: str | None) -> CheckView:
-    head = headline(check)
+def _check_view(
+    i: int, check: CheckVerdict, scale: Effects, words: str, controls: Sequence[Control]
+) -> CheckView:
+    head, status = headline(check), control_status(check, controls)
     css, mark, word = CONTROL_STATES[status] if status else (STYLES[check.verdict], SYMBOLS[check.verdict], "")
     colour = css if status else ""
     cells = [_cell_view(cell, scale, colour) for cell in check.cells]
     if check.pooled is not None and len(check.cells) > 1:
         cells.append(_cell_view(check.pooled, scale, colour, "mean"))
     sentence = check.sentence.removeprefix(f"{check.method} x {check.check}: ")
+    place = check.control, check.method, check.check
+    if status and (own := [c.sentence for c in controls if (c.role, c.method, c.check) == place]):
+        sentence = " ".join(own)  # the verdict of a check that tests the study itself would mislead
     return CheckView(
         f"check-{i}",
         check,
@@ -258,7 +265,7 @@ def matrix_checks(verdict: StudyVerdict, known: Order) -> list[str]:
 
 def accuracy_table(arms: Sequence[Arm]) -> Table:
     rows = [
-        (a.method, a.check, percent(a.sparsity), share(a.mean, 2), share(a.low, 2), share(a.high, 2), whole(a.n))
+        (a.method, check_name(a.check), percent(a.sparsity), share(a.mean, 2), share(a.low, 2), share(a.high, 2), whole(a.n))
         for a in arms
     ]
     heads = ("method", "check", "sparsity", "mean accuracy", "lowest", "highest", "seeds")
@@ -300,7 +307,7 @@ def overlap_table(data: ReportData, known: Order) -> Table | None:
         rows.append(
             (
                 o.method,
-                o.check,
+                check_name(o.check),
                 percent(o.sparsity),
                 decimal(o.iou, 3),
                 decimal(o.chance_iou, 3),
@@ -310,7 +317,9 @@ def overlap_table(data: ReportData, known: Order) -> Table | None:
             )
         )
     heads = ("method", "check", "sparsity", "overlap (IoU)", "by chance", "above chance", "counts correlation", "note")
-    return capped(heads, [tuple(r) for r in rows])
+    if not any(row[-1] for row in rows):
+        return capped(heads[:-1], [row[:-1] for row in rows])
+    return capped(heads, rows)
 
 
 def raw_table(data: ReportData, columns: Iterable[str]) -> Table:

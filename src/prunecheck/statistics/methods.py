@@ -85,7 +85,7 @@ def judge_method(
     lacking = [name for name in needed if name not in {check.check for check in mine}]
     if lacking:
         notes.append(f"not run: {', '.join(lacking)}")
-    if lead is not None and lead.n and lead.mean_drop < analysis.margin.points and part is None:
+    if lead is not None and lead.high < analysis.margin.points and part is None:
         notes.append(lead_below_margin(lead))
     place = {check: j for j, (one, check) in enumerate(analysis.layout.checks) if one == method}
     held = {

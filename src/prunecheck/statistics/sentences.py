@@ -184,11 +184,10 @@ def _reason(check: CheckVerdict) -> str:
 
 
 def lead_below_margin(lead: Cell) -> str:
-    """Why a method with a small lead fails whatever it uses."""
+    """That no check which makes its tickets random can cost a method with a small lead more than the margin."""
     return (
-        f"its lead over a random ticket is {amount(lead.mean_drop, lead.unit)}, below the margin of "
-        f"{size(lead.margin, lead.unit)}: a check that turns its ticket into a random one cannot cost more, so that "
-        "failing follows from arithmetic"
+        f"its lead over a random ticket ({amount(lead.mean_drop, lead.unit)}) is below the margin of "
+        f"{size(lead.margin, lead.unit)}, so that a check which only makes its tickets random cannot cost more than that"
     )
 
 
