@@ -16,7 +16,7 @@ from prunecheck.reporting.answers import (
     lead_sentence,
     study_remarks,
 )
-from prunecheck.reporting.check_names import PLAIN, check_name
+from prunecheck.reporting.check_names import PLAIN, check_name, in_plain_words
 from prunecheck.reporting.data import ReportData
 from prunecheck.statistics import verdict
 from prunecheck.statistics.outcome import Control
@@ -59,6 +59,17 @@ def test_undecided_checks_are_named_and_the_reason_of_the_verdict_is_kept() -> N
     counted = replace(changed, sentence="1 of 2 checks depend; not decided: a.b and c.", reasons=(f"a.b: {WHY}",))
     (answer,) = answers(replace(data, verdict=replace(data.verdict, methods=(counted,))))[:1]
     assert answer.notes == f"a.b: {WHY}"
+
+
+def test_remarks_of_a_method_name_the_built_in_checks_in_words() -> None:
+    assert in_plain_words("layerwise_rearrange: open. my_layerwise_rearrange", ["layerwise_rearrange"]) == (
+        "other positions in the same layers: open. my_layerwise_rearrange"
+    )
+    assert in_plain_words("identity of planted effects", ["reinit"]) == "identity of planted effects"
+    data = sample.data()
+    method = replace(data.verdict.methods[0], notes=("not run: half_dataset",))
+    answer = answers(replace(data, verdict=replace(data.verdict, methods=(method,))))[0]
+    assert answer.notes == "Not run: half of the training set."
 
 
 def test_reference_of_which_only_controls_were_run_has_no_verdict() -> None:

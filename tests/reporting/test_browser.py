@@ -88,8 +88,8 @@ def test_page_of_language_models_fits_and_its_first_screen_has_the_dense_perplex
     page_file = write_language(data, tmp_path / "page")
     with opened(browser, page_file, viewport={"width": width, "height": 844}) as (page, wrong):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        for words in (f"{data.verdict.dense_perplexity:.2f}", "Better than magnitude"):
-            assert page.get_by_text(words).first.bounding_box()["y"] < 844
+        for words in (f"{data.verdict.dense_perplexity:.2f}", "lead over magnitude"):
+            assert page.get_by_text(words).locator("visible=true").first.bounding_box()["y"] < 844
     assert wrong == []
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from prunecheck.reporting.foreign import data_of_table
 from prunecheck.reporting.language import LanguageReport, facts, language_markdown, language_page, method_lines
+from tests.reporting.dom import parse
 from tests.statistics.test_language_table import write
 
 
@@ -56,6 +57,26 @@ def test_page_and_text_begin_with_the_dense_model_and_say_each_answer_once(data:
 def test_the_positive_control_is_the_last_column(data: LanguageReport) -> None:
     head = language_page(data).partition("<thead")[2].partition("</thead>")[0]
     assert head.index("shuffled") < head.index("rearranged")
+
+
+def test_page_has_every_method_once_with_perplexity_lead_and_checks_in_words(data: LanguageReport) -> None:
+    tree = parse(language_page(data))
+    table = tree.one("table", "answers")
+    assert [name.text for name in table.all("span", "name")] == ["wanda", "magnitude"]
+    wanda = table.all("tbody")[0]
+    cells = [cell.text for cell in wanda.all("td")]
+    assert cells[0] == "perplexity30.00dense " + f"{data.verdict.dense_perplexity:.2f}"
+    assert cells[1].startswith("lead over magnitude▲ better+0.3")
+    heads = [head.text for head in table.one("thead").all("th")]
+    assert "with tokens in random order shuffled_tokens" in heads
+    assert tree.by_id("answer").one("p", "instrument").text.startswith("Controls. ")
+    assert dict(facts(data))["sparsity"] == "50%"
+
+
+def test_language_page_has_one_minus_sign_outside_the_raw_rows(data: LanguageReport) -> None:
+    tree = parse(language_page(data))
+    for section in ("answer", "perplexity", "evidence"):
+        assert not re.search(r"(?<![\w.])-\d", tree.by_id(section).text)
 
 
 def test_what_a_table_does_not_know_is_left_out(data: LanguageReport) -> None:

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean, geometric_mean, stdev
 from typing import Any
 
 import pytest
 
 from prunecheck.reporting import write
 from prunecheck.reporting.foreign import data_of_table
+from prunecheck.reporting.language import LanguageReport, write_language
 from tests.reporting import sample
 from tests.reporting.dom import Node, parse
+from tests.statistics.test_language_table import write as write_language_tables
 
 NUMBER = re.compile(r"(?<![\w.,])[+\N{MINUS SIGN}-]?\d[\d,]*(?:\.\d+)?(?![\w])")
-SECTIONS = ("answer", "evidence", "margins", "controls", "accuracy", "published", "shares", "masks", "health")
+SECTIONS = (
+    "answer",
+    "evidence",
+    "margins",
+    "controls",
+    "accuracy",
+    "published",
+    "shares",
+    "masks",
+    "health",
+    "perplexity",
+)
 COUNTS = 30
 """whole numbers up to here count seeds, checks, controls and layers"""
 COST = {
@@ -56,7 +71,10 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("which", "sections"),
-    [("folder", {*SECTIONS} - {"margins"}), ("judged", {"answer", "evidence", "margins", "controls", "accuracy"})],
+    [
+        ("folder", {*SECTIONS} - {"margins", "perplexity"}),
+        ("judged", {"answer", "evidence", "margins", "controls", "accuracy"}),
+    ],
 )
 def test_every_number_on_the_page_is_in_the_files_beside_it(
     which: str, sections: set[str], request: pytest.FixtureRequest
@@ -67,6 +85,22 @@ def test_every_number_on_the_page_is_in_the_files_beside_it(
     found = list(printed(html))
     assert len(found) > 150
     assert missing(found, file_numbers(folder)) == []
+
+
+def test_every_number_on_the_page_of_a_language_model_is_in_the_files_beside_it(tmp_path: Path) -> None:
+    write_language_tables(tmp_path)
+    data = data_of_table(tmp_path / "results.csv")
+    assert isinstance(data, LanguageReport)
+    rows = [{**row, "perplexity": math.exp(row["nll"])} for row in data.rows]
+    folder = write_language(replace(data, rows=rows), tmp_path / "page").parent
+    html = (folder / "index.html").read_text(encoding="utf-8")
+    found = list(printed(html))
+    assert len(found) > 50
+    known = [*file_numbers(folder), *language_numbers(folder)]
+    assert missing(found, known) == []
+    assert missing(list(printed(html.replace("dense model</dt><dd>", "dense model</dt><dd>9.876 "))), known) == [
+        "9.876"
+    ]
 
 
 def test_cost_is_on_the_page_and_in_the_files(folder: Path) -> None:
@@ -97,7 +131,7 @@ def printed(html: str) -> Iterator[str]:
     """The numbers in the text of the page's results and of its cost, without the ticks of axes."""
     tree = parse(html)
     there = {node.attributes.get("id") for node in tree.walk()}
-    parts = [tree.one("header").text, *(visible(tree.by_id(name)) for name in SECTIONS if name in there)]
+    parts = [visible(tree.one("header")), *(visible(tree.by_id(name)) for name in SECTIONS if name in there)]
     if "provenance" in there:
         cost = tree.by_id("provenance")
         parts += [visible(node) for node in cost.walk() if node.attributes.get("class") in ("lead", "more")][:2]
@@ -133,6 +167,21 @@ def file_numbers(folder: Path) -> list[float]:
     gaps = [sum(of) / len(of) - float(place[3]) for place, of in arms.items() if place[0] == "effective_sparsity"]
     values += [max(gaps)] if gaps else []
     return [v * factor for v in values for factor in (1, 100)]
+
+
+def language_numbers(folder: Path) -> list[float]:
+    """Means and standard deviations over the draws, their distance from the dense model, and geometric means of
+    perplexities."""
+    arms: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            arms.setdefault((row["method"], row["check"], row["sparsity"]), []).append(row)
+    nats = {place: [float(row["nll"]) for row in rows] for place, rows in arms.items()}
+    [dense] = [fmean(of) for (method, *_), of in nats.items() if method == "dense"]
+    values = [fmean(of) for of in nats.values()]
+    values += [fmean(of) - dense for of in nats.values()]
+    values += [stdev(of) for of in nats.values() if len(of) > 1]
+    return values + [geometric_mean(float(row["perplexity"]) for row in rows) for rows in arms.values()]
 
 
 def json_numbers(value: Any) -> Iterator[float]:

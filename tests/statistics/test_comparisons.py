@@ -232,3 +232,11 @@ def test_skewed_lead_is_decided_in_both_directions_with_its_interval() -> None:
     assert better.pooled.limit == worse.pooled.limit == 5.0
     for found in (better, worse):
         assert "(at least 3.84, counting larger differences as 5.00)" in found.sentence
+
+
+@pytest.mark.parametrize(("lead", "scale", "is_said"), [(0.0, 1.0, True), (0.0, 9.0, False), (3.0, 1.0, False)])
+def test_lead_is_called_below_the_margin_only_where_the_data_say_so(lead: float, scale: float, is_said: bool) -> None:
+    rows = two(about(lead, scale), first="a", second="random_ticket") + hurt("a", THREE[0], 0.0, 0.9, 5, 80)
+    settings = Settings(margin=1.0, chance=0.1, compare=(("a", "random_ticket"),))
+    [method] = [one for one in judge(rows, settings=settings).methods if one.method == "a"]
+    assert any("only makes its tickets random cannot cost more" in note for note in method.notes) is is_said

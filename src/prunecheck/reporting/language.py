@@ -135,7 +135,11 @@ def facts(data: LanguageReport) -> list[tuple[str, str]]:
 
     verdict = data.verdict
     known = math.isfinite(verdict.unigram_nll)
+    pruned = [row for row in data.rows if row["sparsity"] is not None]
+    sparsities = sorted({row["sparsity"] for row in pruned})
     return [
+        ("sparsity" if len(sparsities) == 1 else "sparsities", ", ".join(map(percent, sparsities)) or "n/a"),
+        ("calibration draws", str(len({row["seed"] for row in pruned}))),
         ("dense perplexity", f"{verdict.dense_perplexity:.2f}"),
         ("dense model", f"{verdict.dense_nll:.3f} {UNIT}"),
         *([("token frequencies alone", f"{verdict.unigram_nll:.3f}")] if known else []),
@@ -147,7 +151,8 @@ def facts(data: LanguageReport) -> list[tuple[str, str]]:
 
 class MethodLine(NamedTuple):
     """One method in a few sentences. ``verdict``: PASSES, FAILS and so on, empty for a reference. ``perplexity``: of
-    its clean arm. ``losses``: what the checks cost it; ``text`` says all three, its leads in the middle."""
+    its clean arm, with the sparsity where there are several. ``losses``: what the checks cost it. ``text``: all of it,
+    and its leads."""
 
     method: str
     verdict: str
@@ -157,7 +162,8 @@ class MethodLine(NamedTuple):
 
 
 def method_lines(data: LanguageReport) -> list[MethodLine]:
-    """Every pruned method: its perplexity, its lead over what it is compared with, and what it needs."""
+    """Every pruned method, references last: its perplexity, its lead over what it is compared with, and what the
+    checks cost it."""
     judged = {one.method: one for one in data.verdict.methods}
     clean: dict[str, dict[float, list[Row]]] = {}
     for row in data.rows:
@@ -174,8 +180,9 @@ def method_lines(data: LanguageReport) -> list[MethodLine]:
             losses = losses_sentence(one, mine) if mine else " ".join(one.reasons)
         answer = one.verdict if one is not None and one.role is None else ""
         text = " ".join(filter(None, [f"Perplexity {listing(at)}.", *leads, losses]))
-        lines.append(MethodLine(method, answer, listing(at), losses, text))
-    return lines
+        perplexity = listing(at) if len(found) > 1 else mean_perplexity(*found.values())
+        lines.append(MethodLine(method, answer, perplexity, losses, text))
+    return sorted(lines, key=lambda line: not line.verdict)
 
 
 def _lead(one: ComparisonVerdict) -> str:

@@ -208,9 +208,7 @@ def check_views(verdict: StudyVerdict, known: Order, words: Mapping[str, str]) -
     }
 
 
-def _check_view(
-    i: int, check: CheckVerdict, scale: Effects, words: str, controls: Sequence[Control]
-) -> CheckView:
+def _check_view(i: int, check: CheckVerdict, scale: Effects, words: str, controls: Sequence[Control]) -> CheckView:
     head, status = headline(check), control_status(check, controls)
     css, mark, word = CONTROL_STATES[status] if status else (STYLES[check.verdict], SYMBOLS[check.verdict], "")
     colour = css if status else ""
@@ -265,7 +263,15 @@ def matrix_checks(verdict: StudyVerdict, known: Order) -> list[str]:
 
 def accuracy_table(arms: Sequence[Arm]) -> Table:
     rows = [
-        (a.method, check_name(a.check), percent(a.sparsity), share(a.mean, 2), share(a.low, 2), share(a.high, 2), whole(a.n))
+        (
+            a.method,
+            check_name(a.check),
+            percent(a.sparsity),
+            share(a.mean, 2),
+            share(a.low, 2),
+            share(a.high, 2),
+            whole(a.n),
+        )
         for a in arms
     ]
     heads = ("method", "check", "sparsity", "mean accuracy", "lowest", "highest", "seeds")

@@ -187,7 +187,7 @@ def lead_below_margin(lead: Cell) -> str:
     """That no check which makes its tickets random can cost a method with a small lead more than the margin."""
     return (
         f"its lead over a random ticket ({amount(lead.mean_drop, lead.unit)}) is below the margin of "
-        f"{size(lead.margin, lead.unit)}, so that a check which only makes its tickets random cannot cost more than that"
+        f"{size(lead.margin, lead.unit)}, so that a check which only makes its tickets random cannot cost more"
     )
 
 
