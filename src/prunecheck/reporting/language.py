@@ -289,9 +289,9 @@ def _overlap_table(overlaps: Iterable[MaskOverlap]) -> Table | None:
         for one in overlaps
     ]
     heads = ("method", "check", "sparsity", "overlap", "by chance", "note")
-    if not any(row[-1] for row in rows):
-        heads, rows = heads[:-1], [row[:-1] for row in rows]
-    return capped(heads, rows) if rows else None
+    if not any(note for *_, note in rows):
+        return capped(heads[:-1], [row[:-1] for row in rows]) if rows else None
+    return capped(heads, rows)
 
 
 def _raw(rows: Sequence[Row]) -> Table:
