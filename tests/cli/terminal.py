@@ -27,7 +27,7 @@ class Terminal:
     handle: int
     shown: str = field(default="")
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
+    def wait_for(self, text: str, seconds: float = 200) -> None:
         end = time.monotonic() + seconds
         while text not in self.shown:
             assert time.monotonic() < end, f"{text!r} did not come: {self.shown!r}"
@@ -51,7 +51,7 @@ class Terminal:
     def resize(self, columns: int) -> None:
         fcntl.ioctl(self.handle, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
-    def wait(self, seconds: float = 60) -> int:
+    def wait(self, seconds: float = 200) -> int:
         """The exit code; negative for a signal."""
         end = time.monotonic() + seconds
         while self.read():
@@ -73,14 +73,14 @@ class Terminal:
             os.close(self.handle)
 
 
-def open_terminal(*words: object, folder: Path, columns: int = 100, **env: str) -> Terminal:
-    """``prunecheck`` with *words* in a terminal of its own."""
+def open_terminal(*words: object, folder: Path, columns: int = 100, program: str = PROGRAM, **env: str) -> Terminal:
+    """``prunecheck`` with *words* in a terminal of its own. *program*: the Python code that starts it."""
     around = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
     around |= {"TERM": "xterm-256color", "PRUNECHECK_HOME": str(folder / "store")} | env
     child, handle = pty.fork()
     if child == 0:
         os.chdir(folder)
-        os.execve(sys.executable, [sys.executable, "-c", PROGRAM, *map(str, words)], around)
+        os.execve(sys.executable, [sys.executable, "-c", program, *map(str, words)], around)
     terminal = Terminal(child, handle)
     terminal.resize(columns)
     return terminal

@@ -205,12 +205,16 @@ def test_locks_of_plug_ins_in_workers_are_removed(tmp_path: Path) -> None:
 
 
 def living() -> dict[int, str]:
-    """Process number -> command line of every living process of this group."""
+    """Process number -> command line of every living process of this group, without those that the other processes of
+    pytest-xdist have started, which are of this group too and come at any time."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    mark = f"PYTEST_XDIST_WORKER={worker}\0" if worker else ""
     found = {}
     for entry in Path("/proc").iterdir():
         with suppress(OSError, ValueError):
             state, _, group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
-            if int(group) == os.getpgrp() and state != "Z":
+            is_ours = mark in (entry / "environ").read_text(errors="replace")
+            if int(group) == os.getpgrp() and state != "Z" and is_ours:
                 found[int(entry.name)] = (entry / "cmdline").read_text()
     return found
 

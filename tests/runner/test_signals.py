@@ -95,7 +95,8 @@ def test_who_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.Monke
         process.start()
         while not (tmp_path / name).exists():
             time.sleep(0.01)
-    processes.end([deaf, good], 0.3)
+    processes.end([good], 60)
+    processes.end([deaf], 0.3)
     for process in (deaf, good):
         process.join()
     assert (deaf.exitcode, good.exitcode) == (-signal.SIGKILL, -signal.SIGTERM)

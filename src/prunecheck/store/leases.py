@@ -39,6 +39,13 @@ class Lease:
     token: bytes
     process: int = field(default_factory=os.getpid)
 
+    def renew(self) -> None:
+        """Does nothing if another process has taken the lease over."""
+        # An error now (a server that restarts) may be gone the next time.
+        with suppress(OSError, StoreError):
+            if durable.read_file(self.path, _LIMIT) == self.token:
+                os.utime(self.path)
+
     def release(self) -> None:
         """Does nothing in a forked child, which holds none, and if another process has taken the lease over."""
         if self.process == os.getpid():
@@ -244,11 +251,8 @@ def _renew() -> None:
     while True:
         with _waker:
             _waker.wait(RENEW_SECONDS)
-        for path, lease in list(_renewed.items()):
-            # An error now (a server that restarts) may be gone the next time.
-            with suppress(OSError, StoreError):
-                if durable.read_file(path, _LIMIT) == lease.token:
-                    os.utime(path)
+        for lease in list(_renewed.values()):
+            lease.renew()
 
 
 def _forget() -> None:
