@@ -283,19 +283,19 @@ class _Judge:
             answer = "UNINFORMATIVE"
         name = printable(method)
         open_ones = [printable(check.check) for check in mine if check.verdict not in ("DEPENDS", "DOES NOT DEPEND")]
-        reasons = [MARK]
+        words, reasons = [f"{name}: {answer}.", MARK], []
         if names:
-            reasons.append(f"It does not depend on what {listing([*map(printable, names)])} destroys.")
+            words.append(f"It does not depend on what {listing([*map(printable, names)])} destroys.")
         elif answer == "PASSES":
-            reasons.append(f"It depends on what {listing([c.check for c in mine])} destroys.")
+            words.append(f"It depends on what {listing([c.check for c in mine])} destroys.")
         elif open_ones:
-            reasons.append(f"Not decided: {listing(open_ones)}.")
+            words.append(f"Not decided: {listing(open_ones)}.")
         elif any(check.verdict == "DOES NOT DEPEND" for check in mine):
-            reasons.append(f"No check alone decides after the correction for {len(mine)} checks.")
+            reasons = [f"No check alone decides after the correction for {len(mine)} checks."]
         part: Literal["reference", "positive"] | None = "reference" if method == RANDOM_TICKET else None
         if method == self.settings.positive_control:
             part = "positive"
-        sentence = " ".join((f"{name}: {answer}.", *reasons))
+        sentence = " ".join((*words, *reasons))
         return MethodVerdict(method, answer, sentence, names, role=part, reasons=tuple(reasons))
 
     def _comparison(self, first: str, second: str) -> ComparisonVerdict:
