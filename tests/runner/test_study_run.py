@@ -342,10 +342,13 @@ def test_only_open_verdicts_get_more_seeds(tmp_path: Path, monkeypatch: pytest.M
         return replace(verdict, checks=checks)
 
     monkeypatch.setattr(judging, "judge", undecided)
-    results = tiny.run(
-        tmp_path, methods=["snip", "magnitude_init"], checks=["layerwise_rearrange", "random_labels"], seeds="auto"
+    study = tiny.study(
+        methods=["snip", "magnitude_init"], checks=["layerwise_rearrange", "random_labels"], seeds="auto"
     )
+    screen = io.StringIO()
+    results = run_study(study, tiny.place(tmp_path), 1, Progress(Console(file=screen, width=200)))
     assert taken == [3, 4, 5]
+    assert screen.getvalue().count("Open verdicts get more seeds") == 1
     seeds: dict[tuple[str, str], set[int]] = {}
     for row in results.rows:
         seeds.setdefault((row["method"], row["check"]), set()).add(row["seed"])

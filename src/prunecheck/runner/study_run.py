@@ -151,6 +151,7 @@ class Trainer(Executor):
         # each of them has the other processes of its trainings beside it
         self._workers = max(1, workers // self._config.processes)
         self._locks_checked = False
+        self._phases = 0
         unimportable = unimportable_plugin(study)
         if unimportable is not None and engine is not None:
             raise StudyError(
@@ -178,6 +179,9 @@ class Trainer(Executor):
     @contextmanager
     def phase(self, plan: Plan) -> Iterator[None]:
         todo = needed(plan.steps, plan.targets, self._store)
+        if todo and self._phases == 1:
+            self._progress.note("Open verdicts get more seeds, one at a time, with an estimate for each.")
+        self._phases += bool(todo)
         with self._progress.phase(todo.values(), self._estimate.seconds, self._workers) as tick:
             self._plan, self._tick = plan, tick
             yield
