@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -102,23 +103,82 @@ def test_the_script_is_valid_shell(ray: bool, tmp_path: Path) -> None:
     assert "export A='b c'" in text
 
 
-def test_a_ray_cluster_on_slurm_has_a_token_of_its_own_and_finds_ray(tmp_path: Path) -> None:
-    """The launcher of Ray calls `ray` by its name, and a cluster without a token runs whatever it is sent."""
-    lines = script(Job("s", ["true"], tmp_path, 2, ray=True)).splitlines()
-    start = next(n for n, line in enumerate(lines) if "symmetric-run" in line)
-    before = "\n".join(lines[:start])
-    done = subprocess.run(
-        ["sh", "-c", f'{before}\necho "$PATH"; echo "$RAY_AUTH_MODE"; cat "$RAY_AUTH_TOKEN_PATH"'],
-        env={"PATH": os.environ["PATH"], "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "x"},
-        capture_output=True,
-        text=True,
-    )
-    path, mode, token = done.stdout.splitlines()
-    assert path.split(":")[0] == str(Path(sys.executable).parent)
-    assert mode == "token"
-    assert re.fullmatch("[0-9a-f]{64}", token)
-    assert (tmp_path / "slurm-7.token").stat().st_mode & 0o777 == 0o600
-    assert 'rm -f "$RAY_AUTH_TOKEN_PATH"' in lines[start:]
+FAKE_PROGRAMS = {
+    "scontrol": 'echo "scontrol $*" >> calls; [ "$1" = show ] && echo 10.0.0.1',
+    "srun": 'while [ "$1" != sh ]; do shift; done; exec "$@"',
+    "squeue": 'date -d "$SLOT" +%Y-%m-%dT%H:%M:%S',
+    "ray": """
+[ "$1" = stop ] && echo "ray $*" >> calls && exit
+echo "token $RAY_AUTH_MODE $(cat "$RAY_AUTH_TOKEN_PATH") $(stat -c %a "$RAY_AUTH_TOKEN_PATH")" >> calls
+read left < starts; echo $((left - 1)) > starts
+[ "$left" -gt 1 ] && exit
+while [ "$1" != -- ]; do shift; done; shift; exec "$@"
+""",
+}
+"""Slurm and Ray: Ray does not start before as many tries as ``starts`` says, which its launcher ends with 0."""
+
+
+def run_with_fakes(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    job: Job,
+    starts: int = 1,
+    slot: str = "1 hour",
+    **variables: str,
+) -> tuple[int, list[str]]:
+    """The exit code of the script of *job*, and the calls of scontrol and ray."""
+    (folder / "bin").mkdir()
+    for name, text in FAKE_PROGRAMS.items():
+        (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / "bin" / name).chmod(0o755)
+    monkeypatch.setattr(slurm.sys, "executable", str(folder / "bin" / "python"))
+    (folder / "starts").write_text(f"{starts}\n")
+    environment = {"PATH": f"{folder}/bin:{os.environ['PATH']}", "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "x"}
+    environment |= {"SLOT": slot, **variables}
+    done = subprocess.run(["sh"], input=script(job), text=True, env=environment, cwd=folder, timeout=60)
+    return done.returncode, (folder / "calls").read_text().splitlines()
+
+
+@pytest.mark.parametrize(("starts", "code"), [(1, 3), (3, 3), (4, 1)])
+def test_a_ray_cluster_on_slurm_is_started_up_to_three_times(
+    starts: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And has a token of its own: without one, a cluster runs the programs of every user."""
+    job = Job("s", ["sh", "-c", "exit 3"], tmp_path, 2, ray=True)
+    found, calls = run_with_fakes(tmp_path, monkeypatch, job, starts)
+    assert found == code
+    tokens = {call for call in calls if call.startswith("token")}
+    assert len([call for call in calls if call.startswith("token")]) == min(starts, 3)
+    assert len(tokens) == 1
+    assert re.fullmatch("token token [0-9a-f]{64} 600", tokens.pop())
+    assert not (tmp_path / "slurm-7.token").exists()
+
+
+@pytest.mark.parametrize("time", ["1", "00:01:00", ""])
+def test_a_run_on_ray_is_stopped_before_the_slot_ends_and_requeued(
+    time: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long Ray needed to start (here: longer than the slot), and with the time limit of the partition, too."""
+    monkeypatch.setattr(slurm, "_RAY_STOP_SECONDS", 60)
+    job = Job("s", ["sh", "-c", "trap 'exit 75' TERM; sleep 50 & wait"], tmp_path, time=time, ray=True)
+    code, calls = run_with_fakes(tmp_path, monkeypatch, job, slot="1 minute")
+    assert code in {75, 143}  # 143: before the trap
+    assert calls[-1] == "scontrol requeue 7"
+
+
+@pytest.mark.parametrize("restarts", ["0", "2"])
+def test_a_requeued_job_ends_the_ray_that_its_last_slot_left_behind(
+    restarts: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job("s", ["true"], tmp_path, ray=True)
+    code, calls = run_with_fakes(tmp_path, monkeypatch, job, SLURM_RESTART_COUNT=restarts)
+    assert code == 0
+    assert ("ray stop --force" in calls) == (restarts != "0")
+
+
+def test_the_signal_of_slurm_is_not_sent_to_the_processes_of_ray(tmp_path: Path) -> None:
+    assert "#SBATCH --signal" not in script(Job("s", ["true"], tmp_path, ray=True))
+    assert "#SBATCH --signal=TERM@120" in script(Job("s", ["true"], tmp_path))
 
 
 def test_dry_run_prints_the_script_and_writes_nothing(
@@ -216,6 +276,34 @@ def test_slots_of_one_minute_finish_trainings_that_are_longer_together(
         cluster.start_requeued()
         time.sleep(0.5)
     assert int(cluster.job(number)["Restarts"]) >= 1
+    assert tiny.objects(folder) == undisturbed(tmp_path / "undisturbed", SLOW_STUDY)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+def test_a_preempted_ray_cluster_continues_and_writes_the_bytes_of_one_process(
+    cluster: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "study"
+    write(folder, SLOW_STUDY)
+    monkeypatch.setitem(cluster.env, "SECONDS_PER_BATCH", "1")
+    number = submit(cluster, folder, "--engine", "ray", "--cpus", "2", "--time", "01:00:00")
+    preempted = False
+    deadline = time.monotonic() + 1500
+    while cluster.states(number) != {"COMPLETED"}:
+        if cluster.states(number) == {"FAILED"} and log(folder).count("Failed to start Ray") == 3:
+            pytest.skip("Ray needs more than its 15 seconds to start here, three times")
+        assert time.monotonic() < deadline, log(folder)
+        assert not cluster.states(number) & {"FAILED", "TIMEOUT", "CANCELLED"}, log(folder)
+        cluster.start_requeued()
+        if not preempted and list((folder / "store").glob("partial/*")):
+            cluster("sbatch", "--partition=high", "--ntasks=2", "--output=/dev/null", "--wrap", "sleep 3")
+            preempted = True
+        time.sleep(0.5)
+    assert preempted
+    assert int(cluster.job(number)["Restarts"]) >= 1
+    assert not list((folder / "out").glob("*.token"))
     assert tiny.objects(folder) == undisturbed(tmp_path / "undisturbed", SLOW_STUDY)
 
 

@@ -24,6 +24,14 @@ fi
 exit "$code"
 """
 
+_MOST_SECONDS_TO_STOP = 120
+"""between SIGTERM and the time limit"""
+_RAY_STOP_SECONDS = 20
+"""which Ray itself needs to end"""
+_RAY_STARTS = "1 2 3"
+_RAY_WAIT_SECONDS = 600
+"""how long nodes wait for each other; Ray's default is 30"""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -58,38 +66,62 @@ def script(job: Job) -> str:
         "--ntasks-per-node=1",
         f"--cpus-per-task={job.cpus}",
         *([f"--gpus-per-node={job.gpus}"] if job.gpus else []),
-        *([f"--time={job.time}"] if job.time else ["--signal=TERM@120"]),
+        *([f"--time={job.time}"] if job.time else []),
+        # Not with Ray: the signal would reach its processes, too.
+        *([] if job.time or job.ray else [f"--signal=TERM@{_MOST_SECONDS_TO_STOP}"]),
         *([f"--dependency=afterok:{':'.join(job.after)}"] if job.after else []),
         *job.extra,
     ]
     lines = ["#!/bin/sh", *(f"#SBATCH {option}" for option in options), ""]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in (job.variables or {}).items()]
-    command, launch = list(job.command), ["srun", f"--cpus-per-task={job.cpus}"]
-    if job.time:
+    launch = ["srun", f"--cpus-per-task={job.cpus}"]
+    if job.ray:
+        lines += _ray_lines(job, launch)
+    else:
         # Slurm may send its signal up to a minute early, which is too coarse for short slots.
-        limit = str(_until_term(seconds_of(job.time)))
-        command = ["timeout", "--preserve-status", "--signal=TERM", limit, *command]
-    lines += _ray_lines(job, launch, command) if job.ray else [shlex.join([*launch, *command]), "code=$?"]
+        limit = str(_until_term(seconds_of(job.time))) if job.time else ""
+        timeout = ["timeout", "--preserve-status", "--signal=TERM", limit] if limit else []
+        lines += [shlex.join([*launch, *timeout, *job.command]), "code=$?"]
     return "\n".join(lines) + "\n" + _REQUEUE
 
 
-def _ray_lines(job: Job, launch: list[str], command: list[str]) -> list[str]:
+def _ray_lines(job: Job, launch: list[str]) -> list[str]:
     """Ray's own launcher starts Ray in every task, runs the command on the first node, and hides its exit status, which
     therefore goes through a file."""
+    seconds = seconds_of(job.time) if job.time else 0
+    margin = _RAY_STOP_SECONDS + (seconds - _until_term(seconds) if seconds else _MOST_SECONDS_TO_STOP)
     programs = shlex.quote(str(Path(sys.executable).parent))
-    inner = f'RAY_ADDRESS=$RAY_HEAD {shlex.join(command)}; echo $? > "$RUN_STATUS"'
+    inner = (
+        f"left=$((RUN_END - $(date +%s) - {margin})); RAY_ADDRESS=$RAY_HEAD "
+        f'timeout --preserve-status --signal=TERM "$((left > 0 ? left : 1))" {shlex.join(job.command)}; '
+        'echo $? > "$RUN_STATUS"'
+    )
     options = f"--min-nodes {job.jobs} --num-cpus {job.cpus} --include-dashboard false"
+    start = f'ray symmetric-run --address "$RAY_HEAD" {options} -- sh -c "$RUN_COMMAND"'
+    # A preempted job leaves the processes of Ray behind where Slurm does not find daemons (proctrack/linuxproc).
+    clean = '[ "${SLURM_RESTART_COUNT:-0}" -eq 0 ] || ray stop --force'
+    tries = f'{clean}; for n in {_RAY_STARTS}; do {start}; [ -e "$RUN_STATUS" ] && exit; done; exit 1'
+    task = [*launch, "--kill-on-bad-exit=1", "--wait=60", "sh", "-c", tries]
+    if seconds:
+        end = f"$(($(date +%s) + {seconds}))"
+    else:
+        end = '$(date -d "$(squeue -h -j "$SLURM_JOB_ID" -o %e)" +%s || echo 9999999999)'
     return [
+        f"export RUN_END={end}",
         'head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
         "export RAY_HEAD=$head:$((20000 + SLURM_JOB_ID % 20000))",
         f"export RUN_STATUS={shlex.quote(str(job.log))}/slurm-$SLURM_JOB_ID.status",
         "export RAY_USAGE_STATS_ENABLED=0",
+        f"export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT={_RAY_WAIT_SECONDS}",
         "# Without a token, any user who reaches its port can run programs on the cluster.",
         f"export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH={shlex.quote(str(job.log))}/slurm-$SLURM_JOB_ID.token",
         '(umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d " \\n" > "$RAY_AUTH_TOKEN_PATH")',
         'rm -f "$RUN_STATUS"',
         f"export PATH={programs}:$PATH",  # the launcher calls `ray` by its name
-        f'{shlex.join(launch)} ray symmetric-run --address "$RAY_HEAD" {options} -- sh -c {shlex.quote(inner)}',
+        "# Ray gives up where its own processes need more than 15 seconds to start, as they do on a slow file system.",
+        "# At the next try their files are in memory.",
+        f"export RUN_COMMAND={shlex.quote(inner)}",
+        shlex.join(task),
         'rm -f "$RAY_AUTH_TOKEN_PATH"',
         'code=$(cat "$RUN_STATUS" 2>/dev/null || echo 1)',
     ]
@@ -127,4 +159,4 @@ def seconds_of(time: str) -> int:
 
 def _until_term(seconds: int) -> int:
     """When SIGTERM comes: trainings save within 20 seconds; a tenth of the slot, if that is more, up to two minutes."""
-    return max(seconds - min(120, max(20, seconds // 10)), seconds // 2)
+    return max(seconds - min(_MOST_SECONDS_TO_STOP, max(20, seconds // 10)), seconds // 2)
