@@ -36,7 +36,7 @@ QUICK = (Regime("convnet_w32", 16, 16, 2, 0),)
 OFFICIAL_LOADERS = 4
 SPARSITY = 0.98
 TRIAL_SECONDS = 240.0
-TRIAL_EPOCHS, TRIAL_IMAGES = 8, 50_000
+TRIAL_EPOCHS, TRIAL_IMAGES, TEST_IMAGES = 8, 50_000, 10_000
 TRIAL = f"""
 name = "gpu-benchmark"
 model = "resnet20_w16"
@@ -73,6 +73,7 @@ def report(quick: bool, say: Callable[[str], None]) -> str:
     parts = [
         f"{torch.cuda.get_device_name()}, torch {torch.__version__}",
         rates(networks, gpu, "cuda", (1, 4) if quick else (1, 4, 8), say),
+        evaluation_share(networks, gpu, "cuda", 1 if quick else 8),
         equal_bits(networks[-1], gpu, "cuda", (1, 4, 8)),
     ]
     if not quick:
@@ -138,6 +139,31 @@ def recorded_rate(regime: Regime, gpu: Gpu, device: str, count: int, precision: 
     seconds = recorder.seconds(trainings, most=regime.steps)
     recorder.release()
     return count * regime.batch / seconds
+
+
+def evaluation_share(
+    networks: tuple[Regime, ...], gpu: Gpu, device: str, count: int, test_images: int = TEST_IMAGES
+) -> str:
+    """The time of an epoch's evaluation, which is not recorded, beside that of its training among *count* tickets."""
+    import torch
+
+    from prunecheck.pruning.task import task_named
+    from prunecheck.training.evaluate import evaluate
+    from prunecheck.training.feed import Feed
+
+    rows = []
+    for regime in networks:
+        images, targets = made_up(regime, test_images)
+        inputs, labels = torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(targets)
+        feed = Feed(inputs, labels, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), device=device)
+        model, task = ticket(regime, 0, device).state.model, task_named("classification")
+        evaluate(model, feed, task, "bfloat16")  # the first call loads kernels
+        begun = time.perf_counter()
+        evaluate(model, feed, task, "bfloat16")  # reads a number at its end, so that the GPU is done
+        seconds = time.perf_counter() - begun
+        training = TRIAL_IMAGES / recorded_rate(regime, gpu, device, count, "bfloat16")
+        rows.append([regime.title, f"{seconds:.3g}", f"{training:.3g}", f"{seconds / (seconds + training):.0%}"])
+    return markdown(["network", f"evaluating {test_images} images, s", "training an epoch, s", "share"], rows)
 
 
 def equal_bits(regime: Regime, gpu: Gpu, device: str, counts: tuple[int, ...]) -> str:

@@ -33,6 +33,15 @@ def test_rates_have_a_row_for_each_network_and_a_column_for_each_way_to_train(
     assert all(float(cell) > 0 for cell in cells[1:])
 
 
+def test_evaluation_is_timed_beside_an_epoch_of_training() -> None:
+    head, _, row = gpu.evaluation_share(gpu.QUICK, FakeGpu(), "cpu", 2, test_images=40).splitlines()
+    assert "evaluating 40 images" in head
+    evaluation, training, share = (cell.strip() for cell in row.strip("|").split("|")[1:])
+    assert float(evaluation) > 0
+    assert float(training) > 0
+    assert share.endswith("%")
+
+
 def test_equal_bits_are_counted_for_each_number_of_tickets() -> None:
     lines = gpu.equal_bits(gpu.QUICK[0], FakeGpu(), "cpu", (1, 2)).splitlines()
     assert WANTED in lines[0]

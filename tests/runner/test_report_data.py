@@ -10,12 +10,14 @@ from prunecheck.pruning.counts import kept_total
 from prunecheck.runner import classification
 from prunecheck.runner.report_data import (
     StepResults,
+    backends_of,
     cost_of,
     curves,
     layer_tables,
     overlaps,
     present,
     provenance_of,
+    repeatability_of,
     rows,
     too_few_updates,
     trained_in_words,
@@ -162,3 +164,30 @@ def test_plan_and_report_say_how_often_masks_change_and_warn_where_they_change_b
     assert not too_few_updates(usual)
     assert "masks change" not in trained_in_words(usual)
     assert "masks change" not in dict(forecast(usual, tmp_path / "store").lines)
+
+
+class TrainedOnGpu:
+    """Results of trainings of which a GPU could not record some."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        self._reasons = reasons
+
+    def training(self, key: str) -> dict[str, str]:
+        return {"eager_reason": self._reasons[key]} if key in self._reasons else {}
+
+
+def test_page_says_why_a_gpu_trained_tickets_step_by_step(ran: tuple[Results, Store]) -> None:
+    arms = [arm for arm in present(ran[0].plan, ran[1]) if arm.mask]
+    trained = list(dict.fromkeys(arm.train for arm in arms))
+    why = "it draws random numbers in its forward pass, such as dropout does"
+    found: Any = TrainedOnGpu(dict.fromkeys(trained[:2], why))
+    said = f"2 of {len(trained)} tickets trained step by step ({why})"
+    assert backends_of(arms, found) == {"backend": said}
+    every: Any = TrainedOnGpu({})
+    assert backends_of(arms, every) == {}
+
+
+def test_page_names_methods_that_are_not_repeatable_on_a_gpu() -> None:
+    on_gpu = tiny.study(methods=["grasp", "snip"], device="cuda")
+    assert repeatability_of(on_gpu) == {"not repeatable": "grasp on a GPU: two calls may give different masks"}
+    assert repeatability_of(tiny.study(methods=["grasp"])) == {}

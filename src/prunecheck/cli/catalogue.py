@@ -267,6 +267,7 @@ def _machine(store: Path | None) -> dict[str, str]:
 def _cards() -> dict[str, str]:
     """One entry for each GPU, as the driver describes it, and what would be faster on it."""
     from prunecheck.study import gpus
+    from prunecheck.study.faster import UNREPEATABLE_ON_CUDA
 
     found = {}
     for i, card in enumerate(gpus.gpu_cards()):
@@ -279,6 +280,7 @@ def _cards() -> dict[str, str]:
             parts.append(usual if card.has_bfloat16 else 'no units for bfloat16: precision = "float32" is faster')
         if (_version("torch") or "").endswith("+cpu"):
             parts.append("torch is installed without CUDA and cannot use it")
+        parts.append(f"two runs may differ in the scores of {', '.join(sorted(UNREPEATABLE_ON_CUDA))}")
         found[f"cuda:{i}"] = ", ".join(parts)
     return found
 

@@ -70,7 +70,7 @@ def forecast(study: AnyStudy, store_root: Path | None) -> Forecast:
     from prunecheck.runner.network_remarks import network_remarks
     from prunecheck.runner.report_data import learning_in_words, too_few_updates, updates_in_words
     from prunecheck.study import largest_seeds, make_plan
-    from prunecheck.study.faster import faster_choices, unrepeatable
+    from prunecheck.study.faster import faster_choices, unrepeatable, unrepeatable_in_words
     from prunecheck.study.gpus import gpu_name, gpus_of
 
     plan = most = make_plan(study, allow_absent=True)
@@ -120,10 +120,9 @@ def forecast(study: AnyStudy, store_root: Path | None) -> Forecast:
         rows.append(
             ("missing", f"device = {study.device!r}, but this machine has no such GPU: it cannot run the study")
         )
-    differing = unrepeatable(study)
+    differing = unrepeatable_in_words(study)
     if differing:
-        what = f"{', '.join(differing)} on a GPU: two calls may give different masks"
-        rows.append(("not repeatable", what))
+        rows.append(("not repeatable", differing))
     if most is not plan:
         rows.append(
             ("at most", f"{most.trainings} trainings, about {duration(spans[1][2])}, if every verdict stays open")
@@ -148,7 +147,7 @@ def forecast(study: AnyStudy, store_root: Path | None) -> Forecast:
         "gpu": gpu_name(study.device) if gpus_of(study.device) else "",
         "data_is_there": not plan.absent,
         "faster": advice,
-        "not_repeatable": differing,
+        "not_repeatable": unrepeatable(study),
         "stays_dense": remarks.dense,
         "multiplies_padding": remarks.padding,
     }

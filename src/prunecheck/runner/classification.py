@@ -20,6 +20,7 @@ from prunecheck.runner.report_data import (
     present,
     provenance_of,
     published_for,
+    repeatability_of,
     study_images,
     too_few_updates,
     trained_in_words,
@@ -100,6 +101,7 @@ def report_data(
         provenance=provenance_of(study, plan)
         | backends_of(arms, results)
         | patterns_in_words(arms, results)
+        | repeatability_of(study)
         | verified,
         command=command,
         published=published_for(study),

@@ -6,9 +6,18 @@ from collections.abc import Iterable, Mapping
 
 from prunecheck.models import MODELS, external
 from prunecheck.store import Store, Timings
+from prunecheck.study.numerics import bfloat16_instructions
 from prunecheck.study.step import Step
 
-ROUGH_OPERATIONS_PER_SECOND = 25e9
+CPU_OPERATIONS_PER_SECOND = 75e9
+"""of dense layers in float32 on one core with AVX2 or more"""
+CPU_SECONDS_PER_IMAGE = 25e-6
+"""of everything else in one forward pass of one image; most of the time of small networks"""
+CPU_SPARSE_GAIN = 2.0
+"""how many times as fast the sparse backend is, at the low end of docs/performance.md"""
+CPU_BFLOAT16_GAIN, CPU_BFLOAT16_EMULATED = 1.5, 1 / 8
+"""the same of bfloat16, with instructions for it and without"""
+UNKNOWN_MFLOPS = 500.0
 GPU_IMAGES_PER_SECOND = {"resnet32": 44_900.0, "vgg19_bn": 51_200.0, "resnet20_w16": 122_700.0}
 """trained in bfloat16 on one NVIDIA H200, several networks at a time, 32 x 32 pixels: see docs/performance.md"""
 GPU_OPERATIONS_PER_SECOND = 30e12
@@ -40,10 +49,10 @@ class Estimate:
             return known * max(step.cost_units, 1.0)
         if step.kind in self._rough and not _learns(step):
             return self._rough[step.kind]
-        mflops = mflops_of(step)
-        if "gpu" in step.params:
-            return step.cost_units * _seconds_on_gpu(step, 500.0 if mflops is None else mflops)
-        return step.cost_units * 1e6 * (500.0 if mflops is None else mflops) / ROUGH_OPERATIONS_PER_SECOND
+        known_mflops = mflops_of(step)
+        mflops = UNKNOWN_MFLOPS if known_mflops is None else known_mflops
+        on_device = _seconds_on_gpu if "gpu" in step.params else _seconds_on_cpu
+        return step.cost_units * on_device(step, mflops)
 
     def is_measured(self, steps: Iterable[Step]) -> bool:
         """Whether every training or pruning among *steps* has been timed before."""
@@ -52,6 +61,16 @@ class Estimate:
 
     def total(self, steps: Iterable[Step]) -> float:
         return sum(self.seconds(step) for step in steps)
+
+
+def _seconds_on_cpu(step: Step, mflops: float) -> float:
+    """Of one forward pass of one image on one core; training an image costs three."""
+    seconds = mflops * 1e6 / CPU_OPERATIONS_PER_SECOND + CPU_SECONDS_PER_IMAGE
+    if "backend" in step.params:
+        seconds /= CPU_SPARSE_GAIN
+    if step.params.get("precision") == "bfloat16":
+        seconds /= CPU_BFLOAT16_GAIN if bfloat16_instructions() else CPU_BFLOAT16_EMULATED
+    return seconds
 
 
 def _seconds_on_gpu(step: Step, mflops: float) -> float:

@@ -26,6 +26,7 @@ from prunecheck.statistics.rows import CLEAN
 from prunecheck.store import Store
 from prunecheck.study.arms import ResolvedMethod, resolved_methods
 from prunecheck.study.data_set import shape_of
+from prunecheck.study.faster import unrepeatable_in_words
 from prunecheck.study.numerics import numerics
 from prunecheck.study.plan import Arm, Plan
 from prunecheck.study.step import canonical
@@ -186,6 +187,12 @@ def backends_of(arms: Iterable[Arm], results: StepResults) -> dict[str, str]:
     counts = [f"{sparse} of {len(trained)} tickets trained sparsely"]
     counts += [f"{n} densely ({reason})" for reason, n in sorted(reasons.items())]
     return {"backend": "; ".join(counts)}
+
+
+def repeatability_of(study: Study) -> dict[str, str]:
+    """What another run with equal keys may compute otherwise; empty if nothing."""
+    found = unrepeatable_in_words(study)
+    return {"not repeatable": found} if found else {}
 
 
 def patterns_in_words(arms: Iterable[Arm], results: StepResults) -> dict[str, str]:

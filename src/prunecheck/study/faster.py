@@ -61,6 +61,12 @@ def unrepeatable(study: Study) -> list[str]:
     return sorted({method.plugin.name for method in resolved_methods(study)} & UNREPEATABLE_ON_CUDA)
 
 
+def unrepeatable_in_words(study: Study) -> str:
+    """The same in one line, for people; empty where every method is repeatable."""
+    found = unrepeatable(study)
+    return f"{', '.join(found)} on a GPU: two calls may give different masks" if found else ""
+
+
 def _gain(found: list[str]) -> str:
     gain = next((GAINS[name] for name in GAINS if name in found), None)
     return "is usually faster in it" if gain is None else f"was {gain} times as fast with these instructions"

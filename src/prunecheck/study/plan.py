@@ -161,6 +161,8 @@ class _Planner:
             # Which of several equal cards computes a step changes no byte, but the model does.
             device = {"device": "cuda", "gpu": gpu_name(study.device)}
             self.cost = f"{self.model}@{self.side}/cuda {device['gpu']} {study.precision}"
+        elif study.precision != "float32":
+            self.cost += f" {study.precision}"
         if study.processes_per_training > 1:
             self.cost += f" x {study.processes_per_training}"
         self.base = {**self.network, "data": described, "task": study.task, **device}
