@@ -13,7 +13,6 @@ from prunecheck.errors import DataError, ModelError
 from prunecheck.models.language import HF, described
 from prunecheck.pruning.post_training_plugins import PostTrainingCheck, PostTrainingMethod
 from prunecheck.reporting.language import LanguageReport
-from prunecheck.runner.estimate import ROUGH_OPERATIONS_PER_SECOND
 from prunecheck.runner.interim_analyses import Executor, InterimAnalysis, unfinished_steps
 from prunecheck.runner.records import read_verification
 from prunecheck.runner.report_data import Row, overlaps, present
@@ -30,6 +29,9 @@ from prunecheck.study.plan import Arm, Plan
 from prunecheck.study.step import canonical
 from prunecheck.study.toml import language_toml
 from prunecheck.text import counted
+
+OPERATIONS_PER_SECOND = 25e9
+"""of a language model on a CPU, before one was timed"""
 
 MOST_OF_TEXT = 0.5
 """share of the calibration text from which on two draws have much in common"""
@@ -273,7 +275,7 @@ def rough_seconds(study: LanguageStudy) -> dict[str, float]:
     bytes_per_token = 4 if study.model.startswith(HF) else 1
     scored = [len(one.text.encode()) // bytes_per_token for one in evaluated(study)]
     evaluation = sum(min(tokens, study.data.tokens or tokens) for tokens in scored)
-    second = ROUGH_OPERATIONS_PER_SECOND / (2 * weights)  # tokens that pass the model in a second
+    second = OPERATIONS_PER_SECOND / (2 * weights)  # tokens that pass the model in a second
     calibration = 2 * study.data.sequences * study.data.length  # every block runs before and after it is pruned
     return {"prune": 0.5 + (calibration + evaluation) / second, "likelihood": 0.5 + evaluation / second}
 
