@@ -24,6 +24,7 @@ SECTIONS = {
 ALONE = {
     "sparse": "the sparse backend against the official loop and the dense one (12 minutes)",
     "precision": "dense and sparse training in bfloat16 and float32, on one core (5 minutes)",
+    "targets": "ResNet-32 at 98 %: every setting against the official loop, also with AVX2 alone (8 minutes)",
     "gpu": "training on one GPU: recorded steps, evaluation, equal bits, a study; writes gpu-benchmark.md (6 minutes)",
     "planning": "planning, judging and the page, for 100 to 100,000 steps (1 minute)",
     "scores": "SNIP, GraSP and SynFlow in training steps (4 minutes)",

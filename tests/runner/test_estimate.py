@@ -47,6 +47,7 @@ def test_rough_time_of_a_cpu_is_that_of_its_arithmetic_and_a_fixed_time_for_each
         ([], {"precision": "bfloat16"}, 1 / 8),
         ([], {"backend": "sparse/1"}, 2),
         (["avx512_bf16"], {"backend": "sparse/1", "precision": "bfloat16"}, 3),
+        ([], {"backend": "sparse/2", "precision": "bfloat16"}, 3),
         (["avx512_bf16"], {}, 1),
     ],
 )

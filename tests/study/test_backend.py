@@ -68,8 +68,20 @@ def test_backend_sparse_is_refused_on_a_gpu_with_the_reason() -> None:
 
 
 @pytest.mark.skipif(not HAVE, reason="numba is not installed")
+@pytest.mark.parametrize(("instructions", "number"), [("avx512", 1), ("avx2", 2), ("sve", 2)])
+def test_version_of_the_backend_differs_in_bfloat16_without_avx512(
+    instructions: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prunecheck.study.backend.instruction_set", lambda: instructions)
+    large = LARGE | {"data": {"name": "mnist5k", "size": 16}}
+    assert backends(plan(**large)) == {f"auto/{sparse.version(1)}"}
+    assert backends(plan(**large, precision="bfloat16")) == {f"auto/{sparse.version(number)}"}
+
+
+@pytest.mark.skipif(not HAVE, reason="numba is not installed")
 @pytest.mark.parametrize("backend", ["auto", "sparse"])
-def test_bfloat16_takes_the_sparse_backend_as_float32_does(backend: str) -> None:
+def test_bfloat16_takes_the_sparse_backend_as_float32_does(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prunecheck.study.backend.instruction_set", lambda: "avx512")
     data = {"name": "mnist5k", "size": 16}
     found = [backends(plan(**LARGE, data=data, backend=backend, precision=p)) for p in ("float32", "bfloat16")]
     assert found[0] == found[1] == {f"{backend}/{sparse.version()}"}

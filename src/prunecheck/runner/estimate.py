@@ -66,10 +66,12 @@ class Estimate:
 def _seconds_on_cpu(step: Step, mflops: float) -> float:
     """Of one forward pass of one image on one core; training an image costs three."""
     seconds = mflops * 1e6 / CPU_OPERATIONS_PER_SECOND + CPU_SECONDS_PER_IMAGE
-    if "backend" in step.params:
+    is_sparse = "backend" in step.params
+    if is_sparse:
         seconds /= CPU_SPARSE_GAIN
     if step.params.get("precision") == "bfloat16":
-        seconds /= CPU_BFLOAT16_GAIN if bfloat16_instructions() else CPU_BFLOAT16_EMULATED
+        # only the storage of the sparse backend is narrow, which needs no instructions for products
+        seconds /= CPU_BFLOAT16_GAIN if is_sparse or bfloat16_instructions() else CPU_BFLOAT16_EMULATED
     return seconds
 
 

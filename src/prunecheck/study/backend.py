@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from prunecheck import models
 from prunecheck.errors import StudyError
+from prunecheck.study.numerics import instruction_set
 from prunecheck.study.study import Study
 from prunecheck.training import sparse
 
@@ -21,7 +22,9 @@ def backend_of(study: Study, side: int, sparsity: float) -> str | None:
     """The backend's name and version, part of the key of a ticket's training; None for the dense backend."""
     if study.backend == "dense" or (study.backend == "auto" and not _worth_trying(study, side, sparsity)):
         return None
-    return f"{study.backend}/{sparse.version()}"
+    without_avx512 = study.precision == "bfloat16" and instruction_set() != "avx512"
+    number = sparse.BFLOAT16_VERSION if without_avx512 else sparse.BACKEND_VERSION
+    return f"{study.backend}/{sparse.version(number)}"
 
 
 def _worth_trying(study: Study, side: int, sparsity: float) -> bool:

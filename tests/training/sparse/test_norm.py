@@ -48,3 +48,28 @@ def test_relu_lets_nan_through() -> None:
     y, _, _ = normalised(image, relu=True)
     assert y.nchw()[:, 0].isnan().all()
     assert (y.nchw()[:, 1] >= 0).all()
+
+
+@pytest.mark.parametrize("added", [False, True])
+@pytest.mark.parametrize("count", [3, 40])
+def test_gradient_in_bfloat16_is_that_of_the_same_numbers_in_float32(added: bool, count: int) -> None:
+    draw = torch.Generator().manual_seed(0)
+    g, z, y = (torch.randn(2, 3, 2, count, generator=draw).bfloat16() for _ in range(3))
+    z[0, 0, 0, 0] = torch.nan
+    found = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        pool = Pool(dtype)
+        slope, source, output = (pool.pack(tensor.to(dtype), 0) for tensor in (g, z, y))
+        s, none = source.shape, source.array[:0]
+        gain, shift, mean, inverse = (np.full(s.channels, value) for value in (0.7, 0.1, 0.02, 1.1))
+        sums = np.empty(s.channels), np.empty(s.channels)
+        norm.normalise_back(
+            slope.array, source.array, output.array if added else none, none, s.at, s.plane, s.row, s.height, s.length,
+            gain, shift, mean, inverse, *sums, True, True,
+        )  # fmt: skip
+        found[dtype] = *(torch.from_numpy(part) for part in sums), slope.nchw().bfloat16()
+    # float32 sums in an order of their own; gradients rounded to bfloat16 on both sides
+    for ours, wide in zip(found[torch.bfloat16], found[torch.float32], strict=True):
+        torch.testing.assert_close(ours, wide, rtol=1e-2, atol=1e-2, equal_nan=True)
+    assert found[torch.float32][0][1:].isfinite().all()
+    assert found[torch.float32][0].abs().max() > 1

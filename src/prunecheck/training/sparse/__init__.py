@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from prunecheck.training.sparse.network import SparseNetwork
 
-__all__ = ["BACKEND_VERSION", "Dense", "sparse_network", "unavailable", "version", "warm"]
+__all__ = ["BACKEND_VERSION", "BFLOAT16_VERSION", "Dense", "sparse_network", "unavailable", "version", "warm"]
 
 BACKEND_VERSION = 1
 """raised whenever the same network and masks would give other bits"""
+BFLOAT16_VERSION = 2
+"""the same of bfloat16 without AVX-512: version 1 had scalar loops there, which sum in another order"""
 
 
 def unavailable() -> str | None:
@@ -31,12 +33,12 @@ def unavailable() -> str | None:
     return None
 
 
-def version() -> str:
-    """The versions that bits depend on: ours and numba's."""
+def version(number: int = BACKEND_VERSION) -> str:
+    """The versions that bits depend on: ours, which is *number*, and numba's."""
     try:
-        return f"{BACKEND_VERSION}/numba-{_version_of('numba')}"
+        return f"{number}/numba-{_version_of('numba')}"
     except PackageNotFoundError:
-        return f"{BACKEND_VERSION}/no numba"
+        return f"{number}/no numba"
 
 
 def sparse_network(

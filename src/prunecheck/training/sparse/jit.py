@@ -8,7 +8,7 @@ from typing import Any
 import numba
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 FREEDOM = {"contract", "reassoc", "nsz"}
 """The floating-point rules that the compiler may relax: fused multiply-adds and the order of sums. It must not assume
@@ -36,6 +36,21 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     made: Callable[..., Any] = numba.njit(fastmath=FREEDOM, forceinline=True)(function)
     return made
+
+
+def by_storage(float32: Callable[..., Any], bfloat16: Callable[..., Any]) -> Callable[..., Any]:
+    """An inlined part with a form for each kind of number that its first argument, an array, may hold."""
+
+    def part(array: Any, *others: Any) -> Any:
+        """Stands for both where compiled code calls it."""
+
+    def chosen(array: Any, *others: Any) -> Callable[..., Any]:
+        del others
+        return float32 if array.dtype == types.float32 else bfloat16
+
+    options = {"fastmath": FREEDOM, "forceinline": True}
+    overload(part, jit_options=options, strict=False)(chosen)
+    return part
 
 
 def _wide(context: Any, number: Any) -> Any:

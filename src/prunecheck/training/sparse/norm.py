@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from prunecheck.training.sparse.jit import compiled, inlined, narrow, stored, wide
+from prunecheck.training.sparse.jit import by_storage, compiled, inlined, narrow, stored, wide
 
 
 @inlined
@@ -146,28 +146,55 @@ def _products(g: Any, z: Any, centre: Any) -> Any:
     return s, t
 
 
-@inlined
-def _bent_products(g: Any, z: Any, centre: Any, scale: Any, shift: Any) -> Any:
+def _bent_float32(g: Any, z: Any, centre: Any, scale: Any, shift: Any) -> Any:
     s = t = np.float32(0)
     for j in range(g.size):
         # Not "g[j] if ... > 0": the gradient passes where the value is NaN, as in torch.
-        x = np.float32(0) if scale * wide(z[j]) + shift <= 0 else wide(g[j])
+        x = np.float32(0) if scale * z[j] + shift <= 0 else g[j]
+        g[j] = x
+        s += x
+        t += x * (z[j] - centre)
+    return s, t
+
+
+def _bent_bfloat16(g: Any, z: Any, centre: Any, scale: Any, shift: Any) -> Any:
+    s = t = np.float32(0)
+    for j in range(g.size):
+        # Read in any case: AVX2 has no conditional loads of 16 bits, so that a loop with one stays scalar there.
+        slope = wide(g[j])
+        x = np.float32(0) if scale * wide(z[j]) + shift <= 0 else slope
         g[j] = stored(x, g)
         s += x
         t += x * (wide(z[j]) - centre)
     return s, t
 
 
-@inlined
-def _masked_products(g: Any, y: Any, z: Any, centre: Any) -> Any:
+_bent_products = by_storage(_bent_float32, _bent_bfloat16)
+
+
+def _masked_float32(g: Any, y: Any, z: Any, centre: Any) -> Any:
     s = t = np.float32(0)
     for j in range(g.size):
         # As above: NaN lets the gradient pass.
-        x = np.float32(0) if wide(y[j]) <= 0 else wide(g[j])
+        x = np.float32(0) if y[j] <= 0 else g[j]
+        g[j] = x
+        s += x
+        t += x * (z[j] - centre)
+    return s, t
+
+
+def _masked_bfloat16(g: Any, y: Any, z: Any, centre: Any) -> Any:
+    s = t = np.float32(0)
+    for j in range(g.size):
+        slope = wide(g[j])
+        x = np.float32(0) if wide(y[j]) <= 0 else slope
         g[j] = stored(x, g)
         s += x
         t += x * (wide(z[j]) - centre)
     return s, t
+
+
+_masked_products = by_storage(_masked_float32, _masked_bfloat16)
 
 
 @inlined
