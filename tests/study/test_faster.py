@@ -41,7 +41,8 @@ def test_bfloat16_is_advised_where_the_processor_has_instructions_for_it(wide: l
 def test_bfloat16_is_advised_against_where_it_is_emulated() -> None:
     assert advice() == []
     assert advice(precision="bfloat16") == [
-        'precision = "float32": this processor has no instructions for bfloat16, so that dense training is far slower in it'
+        'precision = "float32": this processor has no instructions for bfloat16, so that dense training is far slower '
+        "in it"
     ]
 
 

@@ -22,7 +22,8 @@ def bfloat16_here() -> str:
     """One sentence on bfloat16 on this processor."""
     found = bfloat16_instructions()
     if not found:
-        return f"no instructions for it: dense training far slower, tickets on the sparse backend {SPARSE_GAIN} times as fast"
+        slower = "no instructions for it: dense training far slower"
+        return f"{slower}, tickets on the sparse backend {SPARSE_GAIN} times as fast"
     return f"{', '.join(found)}: dense training {_gain(found)}"
 
 

@@ -72,4 +72,4 @@ def test_gradient_in_bfloat16_is_that_of_the_same_numbers_in_float32(added: bool
     for ours, wide in zip(found[torch.bfloat16], found[torch.float32], strict=True):
         torch.testing.assert_close(ours, wide, rtol=1e-2, atol=1e-2, equal_nan=True)
     assert found[torch.float32][0][1:].isfinite().all()
-    assert found[torch.float32][0].abs().max() > 1
+    assert found[torch.float32][0][1:].abs().max() > 0.1
