@@ -48,7 +48,7 @@ def by_storage(float32: Callable[..., Any], bfloat16: Callable[..., Any]) -> Cal
         del others
         return float32 if array.dtype == types.float32 else bfloat16
 
-    options = {"fastmath": FREEDOM, "forceinline": True}
+    options: Any = {"fastmath": FREEDOM, "forceinline": True}
     overload(part, jit_options=options, strict=False)(chosen)
     return part
 
