@@ -10,7 +10,6 @@ from prunecheck.pruning import CHECKS
 from prunecheck.pruning.registry import POST_TRAINING_CHECKS
 from prunecheck.reporting.answers import (
     answers,
-    control_status,
     far_from_trained,
     general_notes,
     lead_sentence,
@@ -19,7 +18,7 @@ from prunecheck.reporting.answers import (
 from prunecheck.reporting.check_names import PLAIN, check_name, in_plain_words
 from prunecheck.reporting.data import ReportData
 from prunecheck.statistics import verdict
-from prunecheck.statistics.outcome import Control
+from prunecheck.statistics.outcome import Control, control_status
 from tests.reporting import sample, test_margins
 
 

@@ -87,6 +87,17 @@ def test_controls_are_not_said_to_pass_or_fail() -> None:
     assert verdict.methods[0].sentence == "lr_rewinding: PASSES. It depends on what a destroys."
 
 
+def test_prompt_and_notebook_show_controls_as_controls_and_the_reference_without_a_verdict() -> None:
+    verdict = judged(study({"random_ticket": {"layerwise_rearrange": 0.0}, "lr_rewinding": {"a": 5.0}}))
+    lines = repr(verdict).splitlines()
+    place = lines.index("– random_ticket: the reference.")
+    assert lines[place + 1].startswith("  ✓ layerwise_rearrange: control ok, ")
+    assert any(line.startswith("  ● a: depends, ") for line in lines)
+    shown = verdict._repr_html_()
+    assert "✓ control ok" in shown
+    assert "UNINFORMATIVE" not in shown
+
+
 def test_without_chance_collapse_goes_unseen_and_the_study_says_so() -> None:
     note = judged(pairs([0.0] * 3), chance=0.0).notes[-1]
     assert note.startswith("Chance accuracy was not given and counts as 0: a margin by rule is then too large")

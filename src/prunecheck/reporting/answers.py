@@ -15,7 +15,6 @@ from prunecheck.statistics.outcome import (
     Cell,
     CheckVerdict,
     ComparisonVerdict,
-    Control,
     MethodAnswer,
     MethodVerdict,
     StudyVerdict,
@@ -139,24 +138,6 @@ def lead_cell(one: ComparisonVerdict) -> Cell | None:
 def opponents(verdict: StudyVerdict) -> list[str]:
     """The methods that others are compared with, in the order of the verdict."""
     return list(dict.fromkeys(one.second for one in verdict.comparisons))
-
-
-def control_status(check: CheckVerdict, controls: Sequence[Control]) -> str | None:
-    """``ok``, ``failed``, ``weak`` or ``missing`` for a check that tests the study itself, the worst of its sparsities;
-    None for a check of a method."""
-    if check.control == "planted":
-        return "ok" if check.verdict == "DEPENDS" else "weak"
-    if check.control not in ("aa", "identity"):
-        return None
-    place = check.control, check.method, check.check
-    found = {c.status for c in controls if (c.role, c.method, c.check) == place}
-    return next((status for status in ("failed", "weak", "missing", "ok") if status in found), None)
-
-
-def control_word(check: CheckVerdict, controls: Sequence[Control]) -> str:
-    """``control ok`` for a check that tests the study itself; empty for a check of a method."""
-    status = control_status(check, controls)
-    return {"missing": "control not run"}.get(status, f"control {status}") if status else ""
 
 
 def study_remarks(data: ReportData) -> list[str]:

@@ -11,11 +11,17 @@ from typing import Any
 
 from prunecheck.errors import StudyError
 from prunecheck.reporting import views
-from prunecheck.reporting.answers import control_word
 from prunecheck.reporting.data import ReportData, Row
 from prunecheck.reporting.summary import Arm, arms, is_number, natural, order
 from prunecheck.reporting.text import check_effect, effect, headline
-from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, CheckVerdict, StudyVerdict, interval_name, plain
+from prunecheck.statistics.outcome import (
+    INSTRUMENT_CONTROLS,
+    CheckVerdict,
+    StudyVerdict,
+    control_word,
+    interval_name,
+    plain,
+)
 from prunecheck.statistics.rows import METRIC_NAMES, unit
 from prunecheck.text import percent, points, printable, printable_line, printable_lines
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from prunecheck.reporting.answers import control_status
 from prunecheck.reporting.check_names import check_name
 from prunecheck.reporting.data import REFERENCES, LayerTable, ReportData
 from prunecheck.reporting.figures import clean_layer_tables
@@ -34,6 +33,7 @@ from prunecheck.statistics.outcome import (
     Control,
     MethodVerdict,
     StudyVerdict,
+    control_status,
 )
 from prunecheck.statistics.rows import unit_name
 from prunecheck.text import counted, decimal, listing, percent, points, printable

@@ -42,6 +42,7 @@ SYMBOLS = {
     "NOT BETTER": "○",
     "WORSE": "▼",
 }
+CONTROL_SYMBOLS = {"ok": "✓", "failed": "✗", "weak": "◐", "missing": "–"}
 
 
 @dataclass(frozen=True)
@@ -250,9 +251,9 @@ def as_text(verdict: StudyVerdict) -> str:
     if verdict.banner:
         lines.append(verdict.banner)
     for method in verdict.methods:
-        lines.append(f"{SYMBOLS[method.verdict]} {method.sentence}")
+        lines.append(_line(method, verdict))
         lines += [
-            f"  {SYMBOLS[check.verdict]} {check.check}: {check.verdict.lower()}, {_drop(check)}"
+            f"  {_symbol(check, verdict)} {check.check}: {_word(check, verdict)}, {_drop(check)}"
             for check in verdict.checks
             if check.method == method.method and check.control not in INSTRUMENT_CONTROLS
         ]
@@ -267,10 +268,10 @@ def as_html(verdict: StudyVerdict) -> str:
     parts = [html.said(title(verdict), "h4")]
     if verdict.banner:
         parts.append(html.said(verdict.banner, "strong"))
-    parts += [html.said(f"{SYMBOLS[method.verdict]} {method.sentence}") for method in verdict.methods]
+    parts += [html.said(_line(method, verdict)) for method in verdict.methods]
     parts += [html.said(f"{SYMBOLS[one.verdict]} {one.sentence}") for one in verdict.comparisons]
     rows = [
-        (check.method, check.check, f"{SYMBOLS[check.verdict]} {check.verdict.lower()}", _drop(check))
+        (check.method, check.check, f"{_symbol(check, verdict)} {_word(check, verdict)}", _drop(check))
         for check in verdict.checks
         if check.control not in INSTRUMENT_CONTROLS
     ]
@@ -284,6 +285,41 @@ def as_html(verdict: StudyVerdict) -> str:
             )
         )
     return "".join([*parts, html.said(controls_sentence(verdict))])
+
+
+def control_status(check: CheckVerdict, controls: Sequence[Control]) -> str | None:
+    """``ok``, ``failed``, ``weak`` or ``missing`` for a check that tests the study itself, the worst of its sparsities;
+    None for a check of a method."""
+    if check.control == "planted":
+        return "ok" if check.verdict == "DEPENDS" else "weak"
+    if check.control not in ("aa", "identity"):
+        return None
+    place = check.control, check.method, check.check
+    found = {c.status for c in controls if (c.role, c.method, c.check) == place}
+    return next((status for status in ("failed", "weak", "missing", "ok") if status in found), None)
+
+
+def control_word(check: CheckVerdict, controls: Sequence[Control]) -> str:
+    """``control ok`` for a check that tests the study itself; empty for a check of a method."""
+    status = control_status(check, controls)
+    return {"missing": "control not run"}.get(status, f"control {status}") if status else ""
+
+
+def _line(method: MethodVerdict, verdict: StudyVerdict) -> str:
+    """The sentence of a method; a reference of which only controls were run has no verdict."""
+    controls = ("aa", *INSTRUMENT_CONTROLS)
+    if method.role == "reference" and all(c.control in controls for c in verdict.checks if c.method == method.method):
+        return f"{SYMBOLS['UNINFORMATIVE']} {method.method}: the reference."
+    return f"{SYMBOLS[method.verdict]} {method.sentence}"
+
+
+def _symbol(check: CheckVerdict, verdict: StudyVerdict) -> str:
+    status = control_status(check, verdict.controls)
+    return CONTROL_SYMBOLS[status] if status else SYMBOLS[check.verdict]
+
+
+def _word(check: CheckVerdict, verdict: StudyVerdict) -> str:
+    return control_word(check, verdict.controls) or check.verdict.lower()
 
 
 def interval_name(verdict: StudyVerdict) -> str:
