@@ -6,7 +6,7 @@ from prunecheck.errors import ModelError, StudyError
 from prunecheck.models.language import LanguageModel, open_language_model
 from prunecheck.models.vocabulary_layers import chosen_vocabulary_layers
 from prunecheck.pruning.post_training.ends import why_not_embedding
-from prunecheck.pruning.post_training.layers import is_prunable, left_dense
+from prunecheck.pruning.post_training.layers import is_prunable, not_prunable
 from prunecheck.pruning.seeds import torch_stream
 from prunecheck.study.language_arms import prunings
 from prunecheck.study.language_study import LanguageStudy
@@ -29,7 +29,7 @@ def _validate_layers(model: LanguageModel) -> None:
     for name, block in model.blocks:
         if any(is_prunable(one) for one in block.modules()):
             continue
-        rest = left_dense([(name, block)])
+        rest = not_prunable([(name, block)])
         held = f" Its weights are in other tensors, such as {rest.largest}." if rest.largest else ""
         raise ModelError(
             f"decoder block {name} of {type(model.module).__name__} has no layer that can be pruned (nn.Linear, or "

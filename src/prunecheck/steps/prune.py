@@ -15,7 +15,7 @@ from prunecheck.models.vocabulary_layers import chosen_vocabulary_layers
 from prunecheck.pruning.masks import counts_of
 from prunecheck.pruning.post_training.blocks import BlockInputs, Blocks, capture_inputs
 from prunecheck.pruning.post_training.ends import with_ends
-from prunecheck.pruning.post_training.layers import left_dense
+from prunecheck.pruning.post_training.layers import not_prunable
 from prunecheck.pruning.post_training.walk import corrupt_tokens, prune_blocks
 from prunecheck.pruning.registry import POST_TRAINING_CHECKS, POST_TRAINING_METHODS
 from prunecheck.pruning.seeds import number, stream
@@ -69,7 +69,7 @@ def run(step: Step, context: Context) -> dict[str, bytes]:
     results = {**_mask_results(masks), "tied": tied, "documents": found}
     if share is not None:
         results["share_of_text"] = share
-    rest = left_dense(model.blocks)
+    rest = not_prunable(model.blocks)
     if rest.weights:
         results["left_dense"] = asdict(rest)
     bits = {name: packed(mask) for name, mask in masks.items()}

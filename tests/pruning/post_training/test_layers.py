@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from prunecheck.pruning.post_training.blocks import Blocks, capture_inputs
-from prunecheck.pruning.post_training.layers import Layer, layers_of, left_dense
+from prunecheck.pruning.post_training.layers import Layer, layers_of, not_prunable
 from prunecheck.pruning.post_training.walk import prune_blocks
 from prunecheck.pruning.registry import POST_TRAINING_CHECKS, POST_TRAINING_METHODS
 from tests.pruning.post_training.nets import draw, masks_of
@@ -63,7 +63,7 @@ def test_only_the_conv1d_of_transformers_is_taken_for_a_linear_layer() -> None:
 
 
 def test_weights_outside_linear_layers_are_counted() -> None:
-    rest = left_dense([("layers.0", Experts()), ("layers.1", Experts())])
+    rest = not_prunable([("layers.0", Experts()), ("layers.1", Experts())])
     assert (rest.tensors, rest.weights, rest.total) == (2, 96, 120)
     assert rest.largest == "layers.0.experts"
-    assert left_dense([("layers.0", nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)))]).weights == 0
+    assert not_prunable([("layers.0", nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)))]).weights == 0

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from prunecheck.pruning.post_training.blocks import Blocks, capture_inputs
 from prunecheck.pruning.post_training.ends import with_ends
-from prunecheck.pruning.post_training.layers import left_dense
+from prunecheck.pruning.post_training.layers import not_prunable
 from prunecheck.pruning.post_training.walk import prune_blocks
 from prunecheck.pruning.registry import POST_TRAINING_METHODS
 from tests.pruning.post_training.nets import masks_of
@@ -89,7 +89,7 @@ def test_experts_in_one_tensor_are_counted_as_not_prunable(transformers: Any) ->
     )
     with torch.device("meta"):
         model = transformers.AutoModelForCausalLM.from_config(config)
-    rest = left_dense([(f"model.layers.{i}", block) for i, block in enumerate(model.model.layers)])
+    rest = not_prunable([(f"model.layers.{i}", block) for i, block in enumerate(model.model.layers)])
     experts = sum(weight.numel() for name, weight in model.named_parameters() if "expert" in name and weight.ndim == 3)
     assert experts > 0
     assert rest.weights >= experts

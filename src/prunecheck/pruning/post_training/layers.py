@@ -70,9 +70,10 @@ def layers_of(name: str, block: nn.Module) -> dict[str, Layer]:
 
 
 @dataclass(frozen=True)
-class LeftDense:
+class NotPrunable:
     """Weights of the blocks that cannot be pruned: tensors of two and more dimensions outside linear layers, such as
-    the experts of a mixture that are one tensor. ``weights`` in ``tensors``, the ``largest`` of which is named;
+    the experts of a mixture that are one tensor. (``pruning.left_dense`` is about what the masks of one study do not
+    cover, of which ``also_prune`` may cover more.) ``weights`` in ``tensors``, the ``largest`` of which is named;
     ``total``: all weights in tensors of two and more dimensions."""
 
     tensors: int
@@ -81,7 +82,7 @@ class LeftDense:
     largest: str
 
 
-def left_dense(blocks: Iterable[tuple[str, nn.Module]]) -> LeftDense:
+def not_prunable(blocks: Iterable[tuple[str, nn.Module]]) -> NotPrunable:
     """What no method prunes in *blocks*; ``largest`` is empty where that is nothing."""
     rest: dict[str, int] = {}
     total = 0
@@ -93,4 +94,4 @@ def left_dense(blocks: Iterable[tuple[str, nn.Module]]) -> LeftDense:
             total += parameter.numel()
             if id(parameter) not in known:
                 rest[f"{name}.{own}"] = parameter.numel()
-    return LeftDense(len(rest), sum(rest.values()), total, max(rest, key=lambda one: rest[one], default=""))
+    return NotPrunable(len(rest), sum(rest.values()), total, max(rest, key=lambda one: rest[one], default=""))
