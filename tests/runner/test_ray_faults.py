@@ -40,7 +40,7 @@ def held(weights):
             time.sleep(600)
     return {{name: weight.abs() for name, weight in weights.items()}}
 """
-PATIENCE_SECONDS = 100
+PATIENCE_SECONDS = 250
 
 
 class Cluster:
