@@ -230,10 +230,14 @@ def undisturbed(folder: Path, study: str) -> dict[str, str]:
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-def test_an_array_of_short_slots_survives_preemption_and_the_loss_of_its_node(cluster: Slurm, tmp_path: Path) -> None:
-    """Two runs on one store; slots end, a job of higher priority comes, and the node dies with all its processes."""
+def test_an_array_of_short_slots_survives_preemption_and_the_loss_of_its_node(
+    cluster: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs on one store; slots end, a job of higher priority comes, and the node dies with all its processes. The
+    first training sleeps for 36 seconds, so that it writes a checkpoint before its end on a machine of any speed."""
     folder = tmp_path / "study"
-    write(folder, STUDY)
+    write(folder, SLOW_STUDY)
+    monkeypatch.setitem(cluster.env, "SECONDS_PER_BATCH", "1.5")
     number = submit(cluster, folder, "--jobs", "2", "--time", "00:02:00")
     events = ["preempt", "lose node"]
     deadline = time.monotonic() + 900
@@ -254,7 +258,7 @@ def test_an_array_of_short_slots_survives_preemption_and_the_loss_of_its_node(cl
         time.sleep(0.5)
     assert not events
     assert int(cluster.job(number)["Restarts"]) >= 1
-    assert tiny.objects(folder) == undisturbed(tmp_path / "undisturbed", STUDY)
+    assert tiny.objects(folder) == undisturbed(tmp_path / "undisturbed", SLOW_STUDY)
     assert (folder / "out" / "verdicts.json").exists()
 
 
