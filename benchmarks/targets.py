@@ -43,8 +43,8 @@ def report(quick: bool, say: Callable[[str], None]) -> str:
             arms[f"{where}: {OFFICIAL}"] = partial(official.cpu_seconds, "steps")
             for turn in [DENSE] * (where == "all instructions") + [" ".join(name) for name in names]:
                 arms[f"{where}: {turn}"] = partial(ours.cpu_seconds, turn)
-        for turn in arms.values():
-            turn()  # what is loaded or compiled on first use is not counted
+        for work in arms.values():
+            work()  # what is loaded or compiled on first use is not counted
         rounds = pairs.take_turns(arms, regime.seconds)
     rows = []
     for arm in arms:
