@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import subprocess
 import sys
@@ -284,3 +285,14 @@ def test_precisions_are_compared_in_networks_of_their_own(capsys: pytest.Capture
     printed = capsys.readouterr().out
     assert f"Processor: {numerics.processor_name()}, {numerics.instruction_set()}" in printed
     assert "dense, bfloat16 / dense, float32" in printed
+
+
+@pytest.mark.slow
+def test_settings_are_measured_with_all_instructions_and_with_avx2_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["targets", "--quick"]) == 0
+    printed = capsys.readouterr().out
+    assert "all instructions: dense, bfloat16 / official" in printed
+    for where, setting in itertools.product(
+        ("all instructions", "AVX2 alone"), ("uniform float32", "smart ratio bfloat16")
+    ):
+        assert f"{where}: {setting} / official" in printed
