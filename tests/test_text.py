@@ -75,6 +75,12 @@ def test_percent_without_its_sign_is_refused_with_the_fraction(value: object, me
         parse_sparsity(value)
 
 
+def test_too_many_percent_are_no_fraction_without_its_point() -> None:
+    with pytest.raises(StudyError) as caught:
+        parse_sparsity("180%")
+    assert str(caught.value).endswith("it is the fraction of weights removed.")
+
+
 @given(st.integers(1, 99999).map(lambda i: i / 100000))
 def test_percent_and_back(sparsity: float) -> None:
     assert parse_sparsity(percent(sparsity)) == sparsity

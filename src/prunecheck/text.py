@@ -111,7 +111,8 @@ def parse_sparsity(value: object) -> float:
     if number is None or math.isnan(number):
         raise StudyError(f'{printable(value)!r} is not a sparsity. Write 0.98 or "98%".')
     if not 0 < number < 1:
-        hint = f" Did you mean {number / 100:g}?" if 1 < number < 100 else ""
+        is_percent = isinstance(value, str) and value.strip().endswith("%")
+        hint = f" Did you mean {number / 100:g}?" if 1 < number < 100 and not is_percent else ""
         raise StudyError(
             f"sparsity {printable(value, 12)} is outside (0, 1): it is the fraction of weights removed.{hint}"
         )
