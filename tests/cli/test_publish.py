@@ -40,6 +40,28 @@ def test_published_folder_and_registry_are_verified(
     assert "different: snip: FAILS -> PASSES" in printed.err
 
 
+def test_entries_of_a_registry_that_cannot_be_judged_are_listed_and_the_others_are_judged(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = tmp_path / "registry.json"
+    assert main(["publish", str(results), "--registry", str(registry)]) == 0
+    document = json.loads(registry.read_text())
+    (entry,) = document["entries"]
+    document["entries"] = [entry | {"folder": "gone"}, 3, entry]
+    registry.write_text(json.dumps(document))
+    capsys.readouterr()
+    assert main(["verify", str(registry)]) == 2
+    printed = capsys.readouterr()
+    assert "1 verdicts judged again from 15 rows: all equal" in printed.out
+    gone, number = printed.err.splitlines()
+    assert gone.startswith("not judged: ")
+    assert "gone" in gone
+    assert number.endswith("registry.json, entry 2: folder is missing or of another type.")
+    assert main(["verify", str(registry), "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert (found["ok"], len(found["studies"]), len(found["failures"])) == (False, 1, 2)
+
+
 def test_diff_exits_with_1_where_a_verdict_changed(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,21 +86,27 @@ def diff(before: Path, after: Path, *, json: Json = False) -> int:
 
 
 def verify_published(path: Path, json: bool) -> int:
-    """Judge the rows of a results folder, or of every folder in a registry, again; exit code 3 on any difference."""
+    """Judge the rows of a results folder, or of every folder in a registry, again; exit code 3 on any difference, and
+    2 where a folder cannot be judged."""
     from prunecheck.reporting.publish import verify_registry
     from prunecheck.statistics.recorded import judge_again
 
-    found = [judge_again(path)] if path.is_dir() else verify_registry(path)
-    ok = not any(one.changes for one in found)
+    failures: list[str] = []
+    found = [judge_again(path)] if path.is_dir() else verify_registry(path, failures.append)
+    ok = not failures and not any(one.changes for one in found)
+    code = 2 if failures else 0 if ok else 3
     if json:
-        print_json({"schema_version": 1, "ok": ok, "studies": [_document(one) for one in found]})
-        return 0 if ok else 3
+        studies = [_document(one) for one in found]
+        print_json({"schema_version": 1, "ok": ok, "studies": studies, "failures": failures})
+        return code
     for one in found:
         outcome = f"{len(one.changes)} different" if one.changes else "all equal"
         print(f"{one.verdict.study}: {len(one.verdict.checks)} verdicts judged again from {one.rows} rows: {outcome}")
         for change in one.changes:
             note(f"different: {change.sentence}")
-    return 0 if ok else 3
+    for failure in failures:
+        note(f"not judged: {failure}")
+    return code
 
 
 def _document(found: JudgedAgain) -> dict[str, object]:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,8 @@ def register(registry: Path, folder: Path) -> JudgedAgain:
     suffice. Raises StudyError as ``judge_again``, and where the rows give other verdicts than the folder has."""
     found = _unchanged(judge_again(folder, settings_suffice=True))
     entries = _entries(registry) if registry.exists() else []
+    for number, entry in enumerate(entries, 1):
+        _check_entry(entry, f"{printable_path(registry)}, entry {number}")
     entry = {
         "folder": Path(os.path.relpath(folder.resolve(), registry.resolve().parent)).as_posix(),
         "study": found.verdict.study,
@@ -130,9 +132,19 @@ def register(registry: Path, folder: Path) -> JudgedAgain:
     return found
 
 
-def verify_registry(registry: Path) -> list[JudgedAgain]:
-    """Every entry, judged again from its rows; ``changes`` are those from what the registry says."""
-    return [_verified(registry.parent / entry["folder"], entry) for entry in _entries(registry)]
+def verify_registry(registry: Path, failed: Callable[[str], None] | None = None) -> list[JudgedAgain]:
+    """Every entry, judged again from its rows; ``changes`` are those from what the registry says. ``failed`` is called
+    with the reason for each entry that cannot be judged; without it the first of them raises StudyError."""
+    found = []
+    for number, entry in enumerate(_entries(registry), 1):
+        try:
+            _check_entry(entry, f"{printable_path(registry)}, entry {number}")
+            found.append(_verified(registry.parent / entry["folder"], entry))
+        except StudyError as error:
+            if failed is None:
+                raise
+            failed(str(error))
+    return found
 
 
 def _verified(folder: Path, entry: Mapping[str, Any]) -> JudgedAgain:
@@ -154,12 +166,14 @@ def _entries(registry: Path) -> list[dict[str, Any]]:
         raise StudyError(file_problem(registry) or f"{where} is not JSON: {printable(str(error))}.") from None
     if not isinstance(document, dict) or not isinstance(document.get("entries"), list):
         raise StudyError(f"{where} is no registry of verdicts: it has no list of entries.")
-    types: dict[str, Any] = {"folder": str, "rows_sha256": str, "margin": (int, float), "metric": str, "verdicts": dict}
-    for number, entry in enumerate(document["entries"], 1):
-        for field, kind in types.items():
-            if not isinstance(entry, dict) or not isinstance(entry.get(field), kind):
-                raise StudyError(f"{where}, entry {number}: {field} is missing or of another type.")
     return list(document["entries"])
+
+
+def _check_entry(entry: Any, where: str) -> None:
+    types: dict[str, Any] = {"folder": str, "rows_sha256": str, "margin": (int, float), "metric": str, "verdicts": dict}
+    for field, kind in types.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get(field), kind):
+            raise StudyError(f"{where}: {field} is missing or of another type.")
 
 
 def _read(path: Path) -> bytes:
