@@ -78,10 +78,8 @@ class Plan:
         if any(step.kind == "prune" for step in self.steps.values()):
             return f"Plan: {len(self.steps)} steps for {len(self.arms)} arms, of which none trains"
         shared = self.trainings_requested - self.trainings
-        return (
-            f"Plan: {self.trainings} trainings for {len(self.arms)} arms ({shared} more without sharing), "
-            f"{len(self.steps)} steps"
-        )
+        more = f" ({shared} more without sharing)" if shared else ""
+        return f"Plan: {self.trainings} trainings for {len(self.arms)} arms{more}, {len(self.steps)} steps"
 
     def _repr_html_(self) -> str:
         kinds = Counter(step.kind for step in self.steps.values())
