@@ -341,7 +341,11 @@ def test_shared_steps_are_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_plan_repr_shows_its_size() -> None:
     found = plan(methods=["snip"], checks=["layerwise_rearrange"])
-    assert repr(found).startswith(f"Plan: {found.trainings} trainings for {len(found.arms)} arms (")
+    trainings = f"Plan: {found.trainings} trainings for {len(found.arms)} arms"
+    assert repr(found) == f"{trainings}, {len(found.steps)} steps"
+    rewinding = plan(methods=["lr_rewinding"], checks=["layerwise_rearrange"])
+    shared = rewinding.trainings_requested - rewinding.trainings
+    assert f" arms ({shared} more without sharing), " in repr(rewinding)
     assert f'<th scope="row">score</th><td>{len(of_kind(found, "score"))}</td>' in found._repr_html_()
 
 
