@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from prunecheck.statistics import CheckVerdict, Row, Settings, judge
+from prunecheck.statistics import ruined as ruined_runs
 from prunecheck.statistics.ruined import CONFIDENCE, FAR, RATE, highest_rate, is_excluded, ruined
 from tests.statistics.makers import arm
 
@@ -137,3 +138,20 @@ def test_more_ruined_runs_never_make_independence_easier(
 def test_a_corrupted_arm_without_a_clean_one_is_judged_as_having_no_pairs() -> None:
     found = first([row for row in table(1, 5) if row.check != "clean"])
     assert (found.verdict, found.cells[0].n) == ("INCONCLUSIVE", 0)
+
+
+@pytest.mark.parametrize("decimals", [1, 17])
+def test_many_runs_have_the_quartiles_of_all_their_distances(decimals: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the bit, with ties, missing runs and arms of one run or none."""
+    runs = np.random.default_rng(decimals).normal(90, 1, (5, 150)).round(decimals)
+    runs[0, :3] = 20.0
+    runs[1, 40:] = runs[2, 1:] = runs[3] = np.nan
+    first, second = np.triu_indices(150, 1)
+    gaps = np.abs(runs[:, first] - runs[:, second])
+    own, pooled = ruined_runs._quarter_of_many(runs)
+    np.testing.assert_array_equal(own, ruined_runs._quantile(gaps, 0.25))
+    np.testing.assert_array_equal(pooled, ruined_runs._quantile(gaps.reshape(-1), 0.25))
+    found = ruined(runs)
+    assert found.any()
+    monkeypatch.setattr(ruined_runs, "_MANY_RUNS", 150)
+    np.testing.assert_array_equal(found, ruined(runs))

@@ -26,6 +26,8 @@ FEW_RUNS = 5
 """Where no more seeds can come, this many runs of a check without a ruined one are enough; the note says what they
 leave open."""
 _QN = 2.2219
+_MANY_RUNS = 100
+"""of an arm; with more, all their distances would take too much time and memory"""
 
 
 def ruined(runs: Array, smallest_sd: Array | float = 0.0) -> Array:
@@ -34,10 +36,13 @@ def ruined(runs: Array, smallest_sd: Array | float = 0.0) -> Array:
     The scale is the estimator Qn of Rousseeuw and Croux 1993 (the first quartile of all distances between two runs of
     an arm), of the arm or of all arms together, whichever is larger: up to half of the runs may be ruined.
     """
-    first, second = np.triu_indices(runs.shape[-1], 1)
-    gaps = np.abs(runs[..., first] - runs[..., second])
-    own = _quantile(gaps, 0.25)
-    pooled = _quantile(gaps.reshape(*gaps.shape[:-2], -1), 0.25)[..., None]
+    if runs.ndim == 2 and runs.shape[-1] > _MANY_RUNS:
+        own, pooled = _quarter_of_many(runs)
+    else:
+        first, second = np.triu_indices(runs.shape[-1], 1)
+        gaps = np.abs(runs[..., first] - runs[..., second])
+        own = _quantile(gaps, 0.25)
+        pooled = _quantile(gaps.reshape(*gaps.shape[:-2], -1), 0.25)[..., None]
     scale = np.fmax(_QN * np.fmax(own, pooled), smallest_sd)
     median = _quantile(runs, 0.5)
     # A missing run (NaN) is not ruined, and comparing it is no reason for a warning.
@@ -116,6 +121,41 @@ def _counts(layout: Layout) -> dict[str, tuple[int, int]]:
 def _score(run: Row, layout: Layout) -> float:
     """In nats a network without a use need not have a low accuracy: there the judged metric itself counts."""
     return run.score("nll") if layout.settings.metric == "nll" else 100 * run.accuracy
+
+
+def _quarter_of_many(runs: Array) -> tuple[Array, Array]:
+    """The first quartile of the distances in each arm, (arms,), and in all arms, (1,): to the bit those of
+    ``_quantile``, without a list of the distances."""
+    arms = [np.sort(arm[np.isfinite(arm)]) for arm in runs]
+    return np.array([_quarter([arm]) for arm in arms]), np.array([_quarter(arms)])
+
+
+def _quarter(arms: list[Array]) -> float:
+    """The first quartile of the distances within the *arms*, each in ascending order; NaN where there is none."""
+    count = sum(len(arm) * (len(arm) - 1) // 2 for arm in arms)
+    if count == 0:
+        return math.nan
+    rank = math.ceil(0.25 * count)
+    # The bits of positive floats are in the order of their values: halving their range ends at one float.
+    low, high = 0, int(np.float64(max(arm[-1] - arm[0] for arm in arms if len(arm))).view(np.int64))
+    while low < high:
+        middle = (low + high) // 2
+        if sum(_pairs_within(arm, float(np.int64(middle).view(np.float64))) for arm in arms) >= rank:
+            high = middle
+        else:
+            low = middle + 1
+    return float(np.int64(low).view(np.float64))
+
+
+def _pairs_within(arm: Array, distance: float) -> int:
+    """How many pairs of the ascending values *arm* are at most *distance* apart."""
+    here = np.arange(len(arm))
+    last, limit = here, np.full(len(arm), len(arm) - 1)
+    while np.any(last < limit):
+        middle = (last + limit + 1) // 2
+        near = arm[middle] - arm <= distance
+        last, limit = np.where(near, middle, last), np.where(near, limit, middle - 1)
+    return int((last - here).sum())
 
 
 def _quantile(values: Array, share: float) -> Array:
