@@ -145,14 +145,14 @@ def test_first_screen_says_what_was_trained_and_answers_for_every_method(
         assert first["y"] < 1000
         assert page.locator(".answers .name").all_inner_texts() == list(sample.ACCURACY)
         assert page.locator(".answers .sentence:visible").count() == len(sample.ACCURACY)
-        assert page.locator(".answers .accuracy .word:visible").count() == len(sample.ACCURACY)
+        assert page.locator(".answers .measured .word:visible").count() == len(sample.ACCURACY)
         assert page.locator(".instrument").inner_text().startswith("Controls. 2 of 3 controls ok; identity weak")
 
 
 QUESTIONS = {
     "on what network and data, for how long": (".trained", r"on \w+ \(.* training images, .* pixels\), \d+ epochs?"),
     "what is the answer": (".answers .sentence", r"\w+ .*\."),
-    "against what": (".answers .accuracy", r"random ticket [\d.]+%, dense [\d.]+%"),
+    "against what": (".answers .measured", r"random ticket [\d.]+%, dense [\d.]+%"),
     "was it the data, the positions or the values": (".answers thead th[data-tip]", r"with .+"),
     "how sure": ("#answer", r"\[[+−][\d.]+, [+−][\d.]+\].* in at most 5%"),
     "who chose the margin": ("#answer", r"The margin of [\d.]+ points is "),
