@@ -123,7 +123,7 @@ def test_checks_are_named_in_words_and_what_they_destroy_is_there_for_hovering_a
 def test_metric_other_than_accuracy_is_named_and_explained() -> None:
     text = page(replace(sample.data(), verdict=replace(sample.verdict(), metric="p_correct")))
     answer = parse(text).by_id("answer")
-    assert "the mean drop in probability of the right class when" in answer.one("caption").text
+    assert "the drop in probability of the right class when" in answer.one("caption").text
     for section in ("answer", "evidence"):
         assert "points of p_correct" in parse(text).by_id(section).text
     assert not re.search("points of accuracy|accuracy points", text)
