@@ -15,6 +15,8 @@ from tests.training.fake_gpu import FakeGpu
 WANTED = "with the bits of steps called one by one"
 
 
+# torch.compile says so on that version alone
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0:RuntimeWarning")
 def test_rates_have_a_row_for_each_network_and_a_column_for_each_way_to_train(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
