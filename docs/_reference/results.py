@@ -15,10 +15,9 @@ from statistics import mean, stdev
 
 from docs._reference.markdown import DOCS, code, table
 
-from prunecheck.reporting.answers import lead_cell
 from prunecheck.reporting.export import verdict_table
 from prunecheck.statistics import verdict as judge
-from prunecheck.statistics.outcome import Cell, ComparisonVerdict, StudyVerdict, interval_name, levels_name
+from prunecheck.statistics.outcome import Cell, ComparisonVerdict, StudyVerdict, headline, interval_name, levels_name
 from prunecheck.statistics.rows import unit_name
 from prunecheck.text import percent, points, signed
 
@@ -63,11 +62,11 @@ def leads(name: str, *pairs: str) -> str:
     body = []
     for one in comparisons:
         cells = {cell.sparsity: cell for cell in one.cells}
-        pooled = _lead(one, lead_cell(one))
+        pooled = _lead(one, headline(one))
         first, _, check = one.first.partition("@")
         words = f"{code(first)}, {check}" if check else code(first)
         body.append([words, code(one.second), pooled, *[_cell(cells.get(each)) for each in single]])
-    together = levels_name(cell for one in comparisons if (cell := lead_cell(one)))
+    together = levels_name(cell for one in comparisons if (cell := headline(one)))
     caption = f"Lead in {unit_name(judged(name).metric)} [{together}]"
     if single:
         caption += f", at one sparsity [{levels_name(cell for one in comparisons for cell in one.cells)}]"

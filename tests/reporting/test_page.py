@@ -20,8 +20,9 @@ from prunecheck.reporting.check_names import check_name
 from prunecheck.reporting.export import results_csv
 from prunecheck.reporting.page import page
 from prunecheck.reporting.publish import verdicts_csv
-from prunecheck.reporting.text import effect, headline, share
+from prunecheck.reporting.text import effect, share
 from prunecheck.statistics import verdict
+from prunecheck.statistics.outcome import headline
 from prunecheck.text import listing, signed
 from tests.reporting import sample, test_margins
 from tests.reporting.dom import Node, parse, shape

@@ -12,12 +12,12 @@ from prunecheck.reporting.text import MEANINGS, check_effect, effect, remarks, s
 from prunecheck.statistics.outcome import (
     GENERAL_NOTES,
     UNEQUAL_TRAINING,
-    Cell,
     CheckVerdict,
     ComparisonVerdict,
     MethodAnswer,
     MethodVerdict,
     StudyVerdict,
+    headline,
 )
 from prunecheck.statistics.roles import RANDOM_TICKET
 from prunecheck.statistics.rows import CLEAN, DENSE, Metric, unit_name
@@ -122,17 +122,12 @@ def _named(checks: Iterable[CheckVerdict]) -> str:
 
 def lead_sentence(one: ComparisonVerdict, clean: Mapping[str, str], metric: Metric = "accuracy") -> str:
     """``93.0% against 92.4%, lead +0.58 [-0.17, +1.15] points (5 seeds): the lead is below the margin.``"""
-    cell = lead_cell(one)
+    cell = headline(one)
     both = [clean[name] for name in (one.first, one.second) if name in clean]
     accuracy = f"{both[0]} against {both[1]}, lead" if len(both) == 2 else "Lead"
     seeds = f" ({counted(cell.n, 'seed')})" if cell else ""
     meaning = "equal within the margin" if one.equivalent else MEANINGS[one.verdict]
     return f"{accuracy} {effect(cell) or 'n/a'} {unit_name(metric)}{seeds}: {meaning}."
-
-
-def lead_cell(one: ComparisonVerdict) -> Cell | None:
-    """The one cell that represents a comparison; None where several sparsities have no common mean."""
-    return one.pooled or (one.cells[0] if len(one.cells) == 1 else None)
 
 
 def opponents(verdict: StudyVerdict) -> list[str]:

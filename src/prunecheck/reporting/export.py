@@ -13,12 +13,13 @@ from prunecheck.errors import StudyError
 from prunecheck.reporting import views
 from prunecheck.reporting.data import ReportData, Row
 from prunecheck.reporting.summary import Arm, arms, is_number, natural, order
-from prunecheck.reporting.text import check_effect, effect, headline
+from prunecheck.reporting.text import check_effect, effect
 from prunecheck.statistics.outcome import (
     INSTRUMENT_CONTROLS,
     CheckVerdict,
     StudyVerdict,
     control_word,
+    headline,
     interval_name,
     plain,
 )

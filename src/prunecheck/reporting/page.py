@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunecheck.reporting import charts, figures, margins, sections, views
 from prunecheck.reporting.accuracy_lanes import accuracy_lanes
-from prunecheck.reporting.answers import answers, general_notes, lead_cell, opponents, study_remarks
+from prunecheck.reporting.answers import answers, general_notes, opponents, study_remarks
 from prunecheck.reporting.check_names import PLAIN, check_name
 from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.export import csv_columns, results_csv, verdicts_document
@@ -22,7 +22,7 @@ from prunecheck.reporting.markdown import markdown
 from prunecheck.reporting.strips import ruler
 from prunecheck.reporting.summary import arms, order
 from prunecheck.reporting.text import STYLES, effect, minus
-from prunecheck.statistics.outcome import SYMBOLS, controls_sentence, interval_name, intervals_sentence
+from prunecheck.statistics.outcome import SYMBOLS, controls_sentence, headline, interval_name, intervals_sentence
 from prunecheck.statistics.rows import METRIC_NAMES, unit, unit_name
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import points, printable, printable_lines
@@ -146,7 +146,7 @@ def environment() -> Environment:
         "svg": _markup,
         "minus": _typographic,
         "lead": margins.lead_sentence,
-        "lead_effect": lambda one: effect(lead_cell(one)) or "n/a",
+        "lead_effect": lambda one: effect(headline(one)) or "n/a",
         "plain": check_name,
     }
     made.filters |= {"points": points}

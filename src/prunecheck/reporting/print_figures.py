@@ -16,8 +16,7 @@ from prunecheck.reporting.data import ReportData
 from prunecheck.reporting.language import LanguageReport
 from prunecheck.reporting.scales import effects_axis, plain_tick
 from prunecheck.reporting.summary import arms, order
-from prunecheck.reporting.text import headline
-from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, Cell
+from prunecheck.statistics.outcome import INSTRUMENT_CONTROLS, Cell, headline
 from prunecheck.statistics.rows import METRIC_NAMES, unit
 from prunecheck.store.durable import plainly, write_file
 from prunecheck.text import percent, points, printable, unknown

@@ -13,7 +13,7 @@ from typing import Any
 from prunecheck.errors import StudyError
 from prunecheck.paths import file_problem
 from prunecheck.statistics.language_table import DOCUMENTS
-from prunecheck.statistics.outcome import Cell, StudyVerdict
+from prunecheck.statistics.outcome import Cell, StudyVerdict, headline
 from prunecheck.statistics.recorded import RESULTS, Change, JudgedAgain, changes, judge_again, verdicts_of
 from prunecheck.statistics.rows import unit_name
 from prunecheck.store.durable import ensure_folder, write_file
@@ -96,10 +96,9 @@ def verdicts_csv(verdict: StudyVerdict) -> str:
     table.writerow(("method", "check", "sparsity", "verdict", "control", *numbers))
     for one in verdict.checks:
         names = (printable(one.method), printable(one.check))
-        only = one.cells[0] if len(one.cells) == 1 else None
-        sparsity = "" if only is None else only.sparsity
-        table.writerow((*names, sparsity, one.verdict, one.control or "", *_numbers(one.pooled or only)))
-        for cell in one.cells if only is None else ():
+        sparsity = one.cells[0].sparsity if len(one.cells) == 1 else ""
+        table.writerow((*names, sparsity, one.verdict, one.control or "", *_numbers(headline(one))))
+        for cell in one.cells if len(one.cells) > 1 else ():
             table.writerow((*names, cell.sparsity, cell.verdict, one.control or "", *_numbers(cell)))
     return text.getvalue()
 

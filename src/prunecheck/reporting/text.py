@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from prunecheck.statistics.outcome import Cell, CheckVerdict
+from prunecheck.statistics.outcome import Cell, CheckVerdict, headline
 from prunecheck.statistics.rows import number
 from prunecheck.text import percent
 
@@ -130,10 +130,3 @@ def remarks(notes: Iterable[str], sentence: str = "") -> str:
     # identifiers such as layerwise_rearrange stay as they are written
     begins = (text[0].upper() if text.split()[0].isalpha() else text[0] for text in kept)
     return " ".join(f"{begin}{text[1:]}." for begin, text in zip(begins, kept, strict=True))
-
-
-def headline(check: CheckVerdict) -> Cell | None:
-    """The one cell that speaks for a check: the pooled one, or the only one there is."""
-    if check.pooled is not None:
-        return check.pooled
-    return check.cells[0] if len(check.cells) == 1 else None

@@ -17,7 +17,6 @@ from prunecheck.reporting.text import (
     STYLES,
     effect,
     fraction,
-    headline,
     probability,
     remarks,
     share,
@@ -34,6 +33,7 @@ from prunecheck.statistics.outcome import (
     MethodVerdict,
     StudyVerdict,
     control_status,
+    headline,
 )
 from prunecheck.statistics.rows import unit_name
 from prunecheck.text import counted, decimal, listing, percent, points, printable

@@ -19,7 +19,7 @@ from typing import Any
 
 from prunecheck.errors import StudyError
 from prunecheck.statistics import StudyVerdict
-from prunecheck.statistics.outcome import SYMBOLS
+from prunecheck.statistics.outcome import SYMBOLS, headline
 from prunecheck.store import Store
 from prunecheck.study.step import Step
 from prunecheck.text import printable, unknown
@@ -55,7 +55,7 @@ class Tracking:
         for check in verdict.checks:
             place = f"{_plain(check.method)}/{_plain(check.check)}"
             answers[place] = f"{SYMBOLS[check.verdict]} {check.verdict.lower()}"
-            cell = check.pooled or (check.cells[0] if len(check.cells) == 1 else None)
+            cell = headline(check)
             if cell is not None:
                 numbers |= {f"{place}/drop": cell.mean_drop, f"{place}/low": cell.low, f"{place}/high": cell.high}
         with self._unharmed():

@@ -287,6 +287,12 @@ def as_html(verdict: StudyVerdict) -> str:
     return "".join([*parts, html.said(controls_sentence(verdict))])
 
 
+def headline(one: CheckVerdict | ComparisonVerdict) -> Cell | None:
+    """The one cell that represents a check or a comparison: the mean over the sparsities, or the only cell; None where
+    several sparsities have no common mean."""
+    return one.pooled or (one.cells[0] if len(one.cells) == 1 else None)
+
+
 def control_status(check: CheckVerdict, controls: Sequence[Control]) -> str | None:
     """``ok``, ``failed``, ``weak`` or ``missing`` for a check that tests the study itself, the worst of its sparsities;
     None for a check of a method."""
@@ -352,7 +358,7 @@ def outside_sentence(verdict: StudyVerdict) -> str:
 
 
 def _headlines(judged: Sequence[CheckVerdict] | Sequence[ComparisonVerdict]) -> list[Cell]:
-    cells = [one.pooled or (one.cells[0] if len(one.cells) == 1 else None) for one in judged]
+    cells = [headline(one) for one in judged]
     return [cell for cell in cells if cell is not None and math.isfinite(cell.low)]
 
 
@@ -382,7 +388,7 @@ def controls_sentence(verdict: StudyVerdict) -> str:
 
 
 def _drop(check: CheckVerdict) -> str:
-    cell = check.pooled or (check.cells[0] if len(check.cells) == 1 else None)
+    cell = headline(check)
     if cell is None or not math.isfinite(cell.mean_drop):
         return "n/a"
     bounds = f" [{number(cell.low, cell.unit)}, {number(cell.high, cell.unit)}]" if math.isfinite(cell.low) else ""
